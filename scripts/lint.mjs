@@ -1,0 +1,30 @@
+// Every linter runs even when an earlier one complains: one round shows all there is to mend.
+import { globSync } from 'node:fs';
+import { generate } from './generate.mjs';
+import { root, run } from './tool.mjs';
+
+generate();
+const checks = [
+  ['biome', ['check', '--config-path=scripts/config', '--error-on-warnings', '.']],
+  [
+    'oxlint',
+    [
+      '-c',
+      'scripts/config/oxlintrc.json',
+      '--type-aware',
+      '--tsconfig',
+      'scripts/config/tsconfig.test.json',
+      '--deny-warnings',
+      '--ignore-pattern',
+      'src/wire/gen',
+      'src',
+      'test',
+      'scripts',
+    ],
+  ],
+];
+if (globSync('proto/**/*.proto', { cwd: root }).length > 0) {
+  checks.push(['buf', ['lint', 'proto']], ['buf', ['format', 'proto', '--diff', '--exit-code']]);
+}
+const failed = checks.filter(([program, args]) => run(program, args) !== 0);
+process.exit(failed.length === 0 ? 0 : 1);
