@@ -1,0 +1,196 @@
+import type { AgentId } from '../kit/ids.js';
+import { NO_TOKEN } from '../kit/ids.js';
+import { between, later } from '../kit/time.js';
+import type { Draft } from './draft.js';
+import { about, cancelNow, lostOutcome, releaseLostTry } from './failure.js';
+import type { Directive } from './frames.js';
+import { requestStop } from './heartbeat.js';
+import type { CallFault, CallInput, NewTask } from './inputs.js';
+import { type AgentRow, isFinal, laneOf, type TaskRow } from './rows.js';
+import { move } from './task.js';
+
+type Call<K extends CallInput['kind']> = Extract<CallInput, { kind: K }>;
+
+/** What a call of the public API leads to; its reply leaves once all of it is durable. */
+export function decideCall(draft: Draft, call: CallInput): void {
+  switch (call.kind) {
+    case 'submit':
+      return submit(draft, call);
+    case 'cancel':
+      return cancel(draft, call);
+    case 'resolve':
+      return resolve(draft, call);
+    case 'cordon':
+      return steer(draft, call.callId, call.agentId, { cordoned: true });
+    case 'uncordon':
+      return steer(draft, call.callId, call.agentId, { cordoned: false, draining: false, drainUntil: null });
+    case 'drain': {
+      const drainUntil = call.timeoutMs === null ? null : later(draft.ctx.service, call.timeoutMs);
+      return steer(draft, call.callId, call.agentId, { cordoned: true, draining: true, drainUntil });
+    }
+  }
+}
+
+function refuse(draft: Draft, callId: number, fault: CallFault): void {
+  draft.reply(callId, { kind: 'refused', fault });
+}
+
+/** All tasks of the batch, or none: a key that is known with other content, or too many lanes, refuses all of it. */
+function submit(draft: Draft, call: Call<'submit'>): void {
+  const lanes = new Set<string>();
+  for (const task of call.tasks) {
+    const known = task.idempotencyKey === '' ? undefined : knownByKey(draft, call, task);
+    if (known !== undefined && known !== task.contentHash) {
+      return refuse(draft, call.callId, {
+        code: 'IDEMPOTENCY_CONFLICT',
+        what: `idempotency key ${JSON.stringify(task.idempotencyKey)} was used for another task`,
+        because: 'the same key must always come with the same content',
+        try: 'use a new key for a new task',
+      });
+    }
+    const lane = laneOf(task.queue, task.requiredLabels);
+    if (draft.state.lanes.get(lane) === undefined) lanes.add(lane);
+  }
+  const { limits } = draft.ctx.policy;
+  if (draft.state.lanes.size + lanes.size > limits.lanes) {
+    return refuse(draft, call.callId, {
+      code: 'TOO_MANY_LANES',
+      what: `tasks wait in ${draft.state.lanes.size} combinations of queue and required labels`,
+      because: `the limit is ${limits.lanes}`,
+      try: 'use fewer queues or labels, or wait for tasks to end',
+    });
+  }
+  const tasks = call.tasks.map((task) => accept(draft, task));
+  draft.reply(call.callId, { kind: 'submitted', tasks });
+}
+
+/** Content hash behind an idempotency key, in the store, in this draft, or earlier in the same call. */
+function knownByKey(draft: Draft, call: Call<'submit'>, task: NewTask): string | undefined {
+  const first = call.tasks.find((other) => other.idempotencyKey === task.idempotencyKey);
+  if (first !== task) return first?.contentHash;
+  return draft.taskByKey(task.idempotencyKey)?.contentHash;
+}
+
+function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; existing: boolean } {
+  const known = task.idempotencyKey === '' ? undefined : draft.taskByKey(task.idempotencyKey);
+  if (known !== undefined) return { taskId: known.taskId, existing: true };
+  const { spec, ...submitted } = task;
+  draft.specs.push(spec);
+  draft.put(
+    {
+      ...submitted,
+      version: 0,
+      submittedAt: draft.ctx.wall,
+      state: 'queued',
+      reason: '',
+      message: '',
+      tryNumber: 0,
+      retriesUsed: 0,
+      queuedSince: draft.ctx.service,
+      queuedMs: 0,
+      notBefore: null,
+      neverStarted: 0,
+      open: null,
+      losses: [],
+      stopRequest: null,
+      lastToken: NO_TOKEN,
+      lastAgentId: '',
+      exitCode: null,
+      result: null,
+      resultType: '',
+      endedAt: null,
+      historyCount: 0,
+    },
+    { event: 'submitted' },
+  );
+  return { taskId: task.taskId, existing: false };
+}
+
+/** P15: at once without an open token, or with one whose try is lost and released; else a request to its agent. */
+function cancel(draft: Draft, call: Call<'cancel'>): void {
+  const task = draft.task(call.taskId);
+  if (task === undefined) return refuse(draft, call.callId, notFound(call.taskId));
+  if (!isFinal(task.state)) {
+    const { open } = task;
+    const waits = open !== null && (open.lost === null || open.lost.heldUntil !== null);
+    // A permit of this very batch was told to nobody: the cancel is in time, and its request is refused.
+    const told =
+      draft.base(call.taskId) === undefined || draft.base(call.taskId)?.open?.token === open?.token;
+    if (waits && told) requestStop(draft, task.taskId, 'cancel', call.reason);
+    else cancelNow(draft, task, call.reason);
+  }
+  draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });
+}
+
+/** P15: the operator's verdict on a lost try is final at once. */
+function resolve(draft: Draft, call: Call<'resolve'>): void {
+  const task = draft.task(call.taskId);
+  if (task === undefined) return refuse(draft, call.callId, notFound(call.taskId));
+  const { open } = task;
+  if (!open?.lost) {
+    return refuse(draft, call.callId, {
+      code: 'NO_LOST_TRY',
+      what: `task ${call.taskId} has no lost try to rule on`,
+      because: `its state is ${task.state}`,
+      try: 'use `task explain` to see what it waits for, or `task cancel` to end it',
+    });
+  }
+  const happening = {
+    event: 'resolved',
+    ...about(open),
+    reason: call.verdict,
+    message: call.reason,
+  } as const;
+  const end = { endedAt: draft.ctx.wall, reason: 'resolved', message: call.reason };
+  switch (call.verdict) {
+    case 'reassign': {
+      const noted = draft.put(task, happening);
+      // P11: under single_run the run is provably dead before the next permit, whatever the operator believes.
+      if (noted.state === 'running' && noted.partitionPolicy !== 'single_run') releaseLostTry(draft, noted);
+      break;
+    }
+    case 'fail':
+      draft.put(move(task, 'failTask', end), ...lostOutcome(task), happening);
+      break;
+    case 'succeed':
+      draft.put(move(task, 'succeedTask', end), ...lostOutcome(task), happening);
+      break;
+  }
+  draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });
+}
+
+/** P6: cordon and drain block offers and permits, never heartbeats; the agent hears of it at once. */
+function steer(draft: Draft, callId: number, agentId: AgentId, change: Partial<AgentRow>): void {
+  const agent = draft.agent(agentId);
+  if (agent === undefined) {
+    return refuse(draft, callId, {
+      code: 'AGENT_NOT_FOUND',
+      what: `no agent ${agentId} is known`,
+      because: 'it has never connected to this coordinator',
+      try: 'use `agent list` to see the agents',
+    });
+  }
+  const row = draft.putAgent({ ...agent, ...change });
+  const ack = draft.sayTo(agent.epoch);
+  if (ack !== null) ack.directive = directiveOf(draft, row);
+  draft.reply(callId, { kind: 'agent', agentId });
+}
+
+/** Cordon and drain as the agent is told them, the deadline counted from now. */
+export function directiveOf(draft: Pick<Draft, 'ctx'>, agent: AgentRow | undefined): Directive {
+  const until = agent?.drainUntil ?? null;
+  return {
+    cordoned: agent?.cordoned ?? false,
+    draining: agent?.draining ?? false,
+    drainTimeoutMs: until === null ? null : Math.max(0, between(draft.ctx.service, until)),
+  };
+}
+
+function notFound(taskId: string): CallFault {
+  return {
+    code: 'TASK_NOT_FOUND',
+    what: `no task ${taskId}`,
+    because: 'it was never submitted here, or has been removed by retention',
+    try: 'use `task list` to see the tasks',
+  };
+}

@@ -1,0 +1,91 @@
+import { later } from '../kit/time.js';
+import { decideCall } from './calls.js';
+import { Draft, type LoadedRows } from './draft.js';
+import { decideHeartbeat } from './heartbeat.js';
+import type { Context, Input } from './inputs.js';
+import { renewedLease } from './lease.js';
+import { observeBeat } from './presence.js';
+import { decideGoodbye, decideHello, extendLeases } from './session.js';
+import { detach } from './settle.js';
+import type { State } from './state.js';
+import { decideTick } from './tick.js';
+
+/**
+ * Takes in the facts of one input: a heartbeat renews its lease, a lost stream makes its agent SUSPECT, a stall of ours
+ * extends every lease. Facts are no decisions: they stand whatever becomes of the commit, so each input is observed
+ * once, before the batch that it belongs to is decided.
+ */
+export function observe(state: State, input: Input): void {
+  switch (input.kind) {
+    case 'heartbeat': {
+      const presence = state.presenceOfStream(input.streamId);
+      const session = presence && state.sessions.get(presence.epoch);
+      if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return;
+      presence.lastBeat = input.at;
+      presence.lastHeard = input.at;
+      const ends = renewedLease(input.at, session.leaseMs);
+      if (ends > presence.leaseEnds) presence.leaseEnds = ends;
+      observeBeat(presence, input.beat);
+      state.dirty.add(presence.epoch);
+      return;
+    }
+    case 'stream_closed':
+      detach(state, input.streamId);
+      return;
+    case 'stall':
+      for (const presence of state.presences.values())
+        presence.lastHeard = later(presence.lastHeard, input.ms);
+      extendLeases(state, input.ms);
+      return;
+    case 'hello':
+    case 'goodbye':
+    case 'tick':
+    case 'submit':
+    case 'cancel':
+    case 'resolve':
+    case 'cordon':
+    case 'uncordon':
+    case 'drain':
+      return;
+  }
+}
+
+/** Decides a batch of observed inputs. Pure: the same state, context and rows give the same draft. */
+export function decide(state: State, ctx: Context, inputs: readonly Input[], loaded: LoadedRows): Draft {
+  const draft = new Draft(state, ctx, loaded);
+  for (const input of inputs) decideInput(draft, input);
+  return draft;
+}
+
+function decideInput(draft: Draft, input: Input): void {
+  switch (input.kind) {
+    case 'hello':
+      return decideHello(draft, input);
+    case 'heartbeat': {
+      const presence = draft.state.presenceOfStream(input.streamId);
+      // P5: once a newer stream is attached, what the older one says is ignored.
+      if (presence === undefined || draft.attaches(presence.epoch)) return;
+      return decideHeartbeat(draft, presence, input);
+    }
+    case 'goodbye': {
+      const presence = draft.state.presenceOfStream(input.streamId);
+      if (presence === undefined || draft.attaches(presence.epoch) || !input.endsSession) return;
+      return decideGoodbye(draft, presence.epoch, input.streamId, input.reason);
+    }
+    case 'tick':
+      return decideTick(draft);
+    case 'stream_closed':
+      if (draft.attachments.some(({ streamId }) => streamId === input.streamId))
+        draft.gone.push(input.streamId);
+      return;
+    case 'stall':
+      return;
+    case 'submit':
+    case 'cancel':
+    case 'resolve':
+    case 'cordon':
+    case 'uncordon':
+    case 'drain':
+      return decideCall(draft, input);
+  }
+}

@@ -1,0 +1,274 @@
+import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
+import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
+import { invariant } from '../kit/invariant.js';
+import type { MonoMs } from '../kit/time.js';
+import type { Ack, Acknowledgement, CloseReason, Note, Refused, Verdict } from './frames.js';
+import type { EventName } from './history.js';
+import type { Context, Hello, Reply } from './inputs.js';
+import { leaseTerms } from './lease.js';
+import type { AgentRow, Counters, HistoryRow, OpenPermit, SessionRow, TaskRow, TaskSpecRow } from './rows.js';
+import type { State, WorkerFailure } from './state.js';
+
+/** Rows that the engine read from the store because an input of the batch names them. */
+export interface LoadedRows {
+  readonly tasks: ReadonlyMap<TaskId, TaskRow>;
+  readonly histories: ReadonlyMap<TaskId, readonly HistoryRow[]>;
+  readonly byKey: ReadonlyMap<string, TaskRow>;
+  /** Tasks whose deadline has passed, earliest first. */
+  readonly due: readonly TaskRow[];
+}
+
+/** An acknowledgement in the making; its number is drawn when it is sent. */
+export type AckParts = {
+  -readonly [K in keyof Omit<Ack, 'number' | 'received'>]: Ack[K] extends readonly (infer T)[] ? T[] : Ack[K];
+};
+
+/** A stream that becomes the stream of a session once this draft is committed. */
+export interface Attachment {
+  readonly streamId: StreamId;
+  readonly at: MonoMs;
+  readonly session: SessionRow;
+  readonly hello: Hello;
+  readonly verdicts: readonly Verdict[];
+  readonly acknowledgements: readonly Acknowledgement[];
+}
+
+export interface Happening {
+  readonly event: EventName;
+  readonly agentId?: AgentId | '';
+  readonly tryNumber?: number;
+  readonly token?: Token;
+  readonly epoch?: Epoch;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly offeredAt?: HistoryRow['offeredAt'];
+}
+
+/**
+ * What one batch of inputs changes: decisions are made on it, the engine commits it, and only then is it settled into
+ * the state and its frames let out. Thrown away as a whole when the commit fails.
+ */
+export class Draft {
+  readonly state: State;
+  readonly ctx: Context;
+  readonly loaded: LoadedRows;
+  readonly tasks = new Map<TaskId, TaskRow>();
+  readonly specs: TaskSpecRow[] = [];
+  readonly history: HistoryRow[] = [];
+  readonly agents = new Map<AgentId, AgentRow>();
+  readonly sessions = new Map<Epoch, SessionRow>();
+  readonly attachments: Attachment[] = [];
+  readonly refusals: { readonly streamId: StreamId; readonly refused: Refused }[] = [];
+  readonly farewells: StreamId[] = [];
+  /** Streams that this batch attaches and that were lost within it. */
+  readonly gone: StreamId[] = [];
+  readonly closings: { readonly streamId: StreamId; readonly reason: CloseReason }[] = [];
+  readonly replies: { readonly callId: number; readonly reply: Reply }[] = [];
+  readonly notes: Note[] = [];
+  /** Workers failed by this draft, for the storm brake (P8). */
+  readonly failures: WorkerFailure[] = [];
+  readonly acks = new Map<StreamId, AckParts>();
+  counters: Counters;
+  readonly #bases = new Map<TaskId, TaskRow | undefined>();
+  readonly #openByToken = new Map<Token, TaskId | null>();
+  readonly #byKey = new Map<string, TaskRow>();
+  readonly #permitDelta = new Map<Epoch, number>();
+
+  constructor(state: State, ctx: Context, loaded: LoadedRows) {
+    this.state = state;
+    this.ctx = ctx;
+    this.loaded = loaded;
+    this.counters = state.counters;
+  }
+
+  /** L of sessions granted now, in milliseconds. */
+  get leaseMs(): number {
+    return leaseTerms(this.ctx.policy.heartbeatIntervalMs).leaseMs;
+  }
+
+  task(taskId: TaskId): TaskRow | undefined {
+    return this.tasks.get(taskId) ?? this.state.knownTask(taskId) ?? this.loaded.tasks.get(taskId);
+  }
+
+  /** The task as committed, before this draft; undefined for one that this draft creates. */
+  base(taskId: TaskId): TaskRow | undefined {
+    return this.#bases.get(taskId);
+  }
+
+  taskByKey(key: string): TaskRow | undefined {
+    return this.#byKey.get(key) ?? this.loaded.byKey.get(key);
+  }
+
+  /** The task whose open token this is. */
+  openTask(token: Token): TaskRow | undefined {
+    const taskId = this.#openByToken.get(token);
+    if (taskId === null) return undefined;
+    return taskId === undefined ? this.#current(this.state.open.get(token)) : this.tasks.get(taskId);
+  }
+
+  /** Every task that has an open token permitted to this agent, over all its sessions. */
+  openTasksOf(agentId: AgentId): TaskRow[] {
+    const found: TaskRow[] = [];
+    for (const token of this.state.openByAgent.get(agentId) ?? []) {
+      const task = this.openTask(token);
+      if (task?.open?.agentId === agentId) found.push(task);
+    }
+    for (const task of this.tasks.values()) {
+      if (task.open?.agentId === agentId && !this.state.open.has(task.open.token)) found.push(task);
+    }
+    return found;
+  }
+
+  /** Open tokens of a session whose agent is not lost, this draft's changes included. */
+  permits(epoch: Epoch): number {
+    return (this.state.permits.get(epoch)?.size ?? 0) + (this.#permitDelta.get(epoch) ?? 0);
+  }
+
+  historyOf(taskId: TaskId): HistoryRow[] {
+    const loaded = this.loaded.histories.get(taskId) ?? [];
+    return [...loaded, ...this.history.filter((row) => row.taskId === taskId)];
+  }
+
+  session(epoch: Epoch): SessionRow | undefined {
+    return this.sessions.get(epoch) ?? this.state.sessions.get(epoch);
+  }
+
+  newestSession(agentId: AgentId): SessionRow | undefined {
+    let newest = this.state.newestSession(agentId);
+    for (const session of this.sessions.values()) {
+      if (session.agentId === agentId && (newest === undefined || session.epoch >= newest.epoch))
+        newest = session;
+    }
+    return newest;
+  }
+
+  agent(agentId: AgentId): AgentRow | undefined {
+    return this.agents.get(agentId) ?? this.state.agents.get(agentId);
+  }
+
+  /** Puts a task, and writes what happened to it into its history. One version up from the committed row. */
+  put(task: TaskRow, ...happenings: Happening[]): TaskRow {
+    if (!this.tasks.has(task.taskId)) this.#bases.set(task.taskId, this.task(task.taskId));
+    const base = this.#bases.get(task.taskId);
+    const before = this.tasks.get(task.taskId) ?? base;
+    for (const [i, happening] of happenings.entries()) this.#write(task, task.historyCount + i, happening);
+    const row: TaskRow = {
+      ...task,
+      version: (base?.version ?? 0) + 1,
+      historyCount: task.historyCount + happenings.length,
+    };
+    if (before?.open) this.#countOpen(before.open, null, -1);
+    if (row.open) this.#countOpen(row.open, row.taskId, 1);
+    if (base === undefined && row.idempotencyKey !== '') this.#byKey.set(row.idempotencyKey, row);
+    this.tasks.set(row.taskId, row);
+    return row;
+  }
+
+  #countOpen(open: OpenPermit, taskId: TaskId | null, by: 1 | -1): void {
+    this.#openByToken.set(open.token, taskId);
+    if (open.lost === null) this.#permitDelta.set(open.epoch, (this.#permitDelta.get(open.epoch) ?? 0) + by);
+  }
+
+  #write(task: TaskRow, n: number, happening: Happening): void {
+    this.history.push({
+      taskId: task.taskId,
+      n,
+      at: this.ctx.wall,
+      event: happening.event,
+      agentId: happening.agentId ?? '',
+      tryNumber: happening.tryNumber ?? task.tryNumber,
+      token: happening.token ?? NO_TOKEN,
+      epoch: happening.epoch ?? NO_EPOCH,
+      reason: happening.reason ?? '',
+      message: happening.message ?? '',
+      offeredAt: happening.offeredAt ?? null,
+    });
+  }
+
+  putSession(session: SessionRow): SessionRow {
+    const row = { ...session, version: (this.state.sessions.get(session.epoch)?.version ?? 0) + 1 };
+    this.sessions.set(row.epoch, row);
+    return row;
+  }
+
+  putAgent(agent: AgentRow): AgentRow {
+    const row = { ...agent, version: (this.state.agents.get(agent.agentId)?.version ?? 0) + 1 };
+    this.agents.set(row.agentId, row);
+    return row;
+  }
+
+  /** I1: strictly increasing, over restarts too, because the counter is written with what it is used for. */
+  drawToken(): Token {
+    const token = (this.counters.token + 1n) as Token;
+    this.counters = { ...this.counters, token };
+    return token;
+  }
+
+  drawEpoch(): Epoch {
+    const epoch = (this.counters.epoch + 1n) as Epoch;
+    this.counters = { ...this.counters, epoch };
+    return epoch;
+  }
+
+  /** Whether a newer stream of this session is attached by this draft. */
+  attaches(epoch: Epoch): boolean {
+    return this.attachments.some((attachment) => attachment.session.epoch === epoch);
+  }
+
+  /** Whether a Hello of this batch showed that the store has lost commits (P18). */
+  get losesCommits(): boolean {
+    return this.notes.some((note) => note.kind === 'commits_lost');
+  }
+
+  /** What will be said on a stream when this draft is settled. */
+  say(streamId: StreamId): AckParts {
+    let parts = this.acks.get(streamId);
+    if (parts === undefined) {
+      parts = emptyAck();
+      this.acks.set(streamId, parts);
+    }
+    return parts;
+  }
+
+  /** Says something to the agent of a live session, if it has a stream; else it hears of it in its next Welcome. */
+  sayTo(epoch: Epoch): AckParts | null {
+    const streamId = this.state.presences.get(epoch)?.streamId;
+    return streamId === null || streamId === undefined ? null : this.say(streamId);
+  }
+
+  reply(callId: number, reply: Reply): void {
+    this.replies.push({ callId, reply });
+  }
+
+  /** Whether there is anything to make durable. */
+  get writes(): boolean {
+    return (
+      this.tasks.size > 0 ||
+      this.sessions.size > 0 ||
+      this.agents.size > 0 ||
+      this.counters !== this.state.counters
+    );
+  }
+
+  #current(task: TaskRow | undefined): TaskRow | undefined {
+    if (task === undefined) return undefined;
+    const current = this.tasks.get(task.taskId) ?? task;
+    invariant(current.taskId === task.taskId, 'a task keeps its id');
+    return current;
+  }
+}
+
+export function emptyAck(): AckParts {
+  return {
+    stops: [],
+    cancellations: [],
+    acknowledgements: [],
+    permits: [],
+    refusals: [],
+    voidTokens: [],
+    offers: [],
+    withdrawals: [],
+    directive: null,
+    sendFullInventory: false,
+  };
+}

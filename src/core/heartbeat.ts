@@ -1,0 +1,129 @@
+import type { Draft } from './draft.js';
+import { about, closeVanished } from './failure.js';
+import type { StreamInput } from './inputs.js';
+import type { Presence } from './presence.js';
+import type { SessionRow } from './rows.js';
+import { decideStart, permitFrame, type StartCase } from './start.js';
+import { judgeReport } from './token.js';
+
+type BeatInput = Extract<StreamInput, { kind: 'heartbeat' }>;
+
+/**
+ * What a heartbeat leads to, in the order of its parts: reports are judged, the inventory is compared with the permits
+ * (P13), start requests are answered. The heartbeat is acknowledged by the same message that carries the answers.
+ */
+export function decideHeartbeat(draft: Draft, presence: Presence, input: BeatInput): void {
+  const session = draft.session(presence.epoch);
+  // P1: from the decision to fail on, no heartbeat of that epoch is acknowledged.
+  if (session?.state !== 'live') return;
+  const { beat, streamId } = input;
+  const ack = draft.say(streamId);
+  for (const report of beat.reports) ack.acknowledgements.push(judgeReport(draft, session.agentId, report));
+  if (presence.unresolved) {
+    if (!ack.sendFullInventory)
+      draft.notes.push({ kind: 'inventory_mismatch', agentId: session.agentId, epoch: session.epoch });
+    ack.sendFullInventory = true;
+  } else {
+    tellUnshownPermits(draft, presence, input);
+    if (beat.fullInventory !== null) reconcile(draft, session, presence, input);
+  }
+  answerStartRequests(draft, session, presence, input);
+}
+
+function answerStartRequests(draft: Draft, session: SessionRow, presence: Presence, input: BeatInput): void {
+  const { startRequests } = input.beat;
+  if (startRequests.length === 0) return;
+  const ack = draft.say(input.streamId);
+  const agent = draft.agent(session.agentId);
+  const occupied = () =>
+    draft.state.occupied(presence) +
+    draft.permits(session.epoch) -
+    (draft.state.permits.get(session.epoch)?.size ?? 0);
+  for (const request of startRequests) {
+    const task = draft.task(request.taskId);
+    const c: StartCase = { draft, request, session, presence, agent, task, occupied: occupied() };
+    const answer = decideStart(c);
+    if (typeof answer === 'string') ack.refusals.push({ nonce: request.nonce, reason: answer });
+    else ack.permits.push(answer);
+  }
+}
+
+/** P13: a permit that an inventory which has applied its message does not show is told again. */
+function tellUnshownPermits(draft: Draft, presence: Presence, input: BeatInput): void {
+  for (const [token, unshown] of presence.unshown) {
+    if (presence.inventory.phase(token) !== null) {
+      presence.unshown.delete(token);
+      presence.shown.add(token);
+      continue;
+    }
+    const task = draft.openTask(token);
+    if (!task?.open) presence.unshown.delete(token);
+    else if (unshown.voidedAt === null && presence.applied >= unshown.number)
+      draft.say(input.streamId).permits.push(permitFrame(task, task.open));
+  }
+}
+
+/** A full inventory in a living session: runs without an open token are stopped, runs that vanished are lost (P13). */
+function reconcile(draft: Draft, session: SessionRow, presence: Presence, input: BeatInput): void {
+  const ack = draft.say(input.streamId);
+  for (const entry of presence.inventory.runs()) {
+    if (entry.phase !== 'running' && entry.phase !== 'stopping') continue;
+    if (draft.openTask(entry.token)?.open?.agentId === session.agentId) continue;
+    ack.stops.push({
+      token: entry.token,
+      reason: entry.token > draft.counters.token ? 'unknown' : 'superseded',
+    });
+  }
+  for (const task of draft.openTasksOf(session.agentId)) {
+    const { open } = task;
+    if (open?.epoch !== session.epoch || presence.inventory.phase(open.token) !== null) continue;
+    if (presence.shown.has(open.token)) closeVanished(draft, task.taskId, true);
+  }
+}
+
+/** P13 and P15 under a live lease, on the clock: permits that stay unseen are voided, asked-for stops are asked again. */
+export function pressAgents(draft: Draft): void {
+  const { now } = draft.ctx;
+  for (const token of draft.state.stopRequests) {
+    const task = draft.openTask(token);
+    const { open, stopRequest } = task ?? {};
+    if (!open || !stopRequest || open.lost !== null) continue;
+    if (draft.state.presences.get(open.epoch)?.inventory.phase(token) !== 'running') continue;
+    const reason = stopRequest.kind === 'cancel' ? 'cancelled' : 'timeout';
+    draft.sayTo(open.epoch)?.cancellations.push({ token, reason });
+  }
+  for (const presence of draft.state.presences.values()) {
+    if (presence.unshown.size === 0 || presence.streamId === null || draft.attaches(presence.epoch)) continue;
+    const heartbeatMs = draft.session(presence.epoch)?.heartbeatMs ?? 0;
+    for (const [token, unshown] of presence.unshown) {
+      if (draft.openTask(token) === undefined) continue;
+      if (unshown.voidedAt === null && (now as number) - (unshown.toldAt as number) >= 2 * heartbeatMs) {
+        draft.say(presence.streamId).voidTokens.push(token);
+      } else if (unshown.voidedAt !== null && (now as number) - (unshown.voidedAt as number) >= heartbeatMs) {
+        draft.closings.push({ streamId: presence.streamId, reason: 'permit_unanswered' });
+        break;
+      }
+    }
+  }
+}
+
+/** P15: asks the agent to end a run whose token stays open until it reports. */
+export function requestStop(
+  draft: Draft,
+  taskId: Parameters<Draft['task']>[0],
+  kind: 'cancel' | 'timeout',
+  reason: string,
+): void {
+  const task = draft.task(taskId);
+  // A cancel outranks a timeout: what times out may be tried again, what is cancelled may not.
+  if (!task?.open || task.stopRequest?.kind === 'cancel' || task.stopRequest?.kind === kind) return;
+  const { open } = task;
+  const event = kind === 'cancel' ? 'cancel_requested' : 'timeout_requested';
+  draft.put(
+    { ...task, stopRequest: { kind, reason, at: draft.ctx.wall } },
+    { event, ...about(open), message: reason },
+  );
+  if (open.lost !== null) return;
+  const stopReason = kind === 'cancel' ? 'cancelled' : 'timeout';
+  draft.sayTo(open.epoch)?.cancellations.push({ token: open.token, reason: stopReason });
+}

@@ -1,0 +1,28 @@
+/**
+ * The events that a task's history can show. Their names are part of the public API: scripts rely on them.
+ */
+export const EVENTS = {
+  submitted: 'accepted, durable, queued',
+  permitted: 'start confirmed to an agent: the token is open',
+  success: 'ended well',
+  failed: 'ended badly for good',
+  try_failed: 'a try ended badly; a retry follows',
+  retry_queued: 'back-off over, queued again for a retry',
+  never_started: 'a permit was not started and never will be; queued again',
+  lost: 'the agent that holds the token is lost',
+  try_lost: 'the lost try is closed for good with the outcome agent_lost',
+  lost_reported:
+    'the agent says the run is gone without an outcome: the try is closed with the outcome agent_lost',
+  requeued: 'released (P11): queued again',
+  adopted: 'the agent came back with the run: it goes on, the loss is not charged',
+  assignment_failed: 'offered to an agent that was lost before the start; queued as before',
+  cancel_requested: 'a cancel waits for the agent',
+  timeout_requested: 'the execution timeout has passed; the agent is asked to stop the run',
+  cancelled: 'ended by a cancel',
+  queued_timeout: 'waited too long for an agent (P12)',
+  poison: 'took down too many agents (P14)',
+  resolved: 'the operator ruled on a lost try',
+  late_report_refused: 'a report with a closed or foreign token was kept apart and changed nothing',
+} as const;
+
+export type EventName = keyof typeof EVENTS;

@@ -1,0 +1,160 @@
+import type { AgentId, Epoch, InstanceId, Nonce, StreamId, TaskId, Token } from '../kit/ids.js';
+import type { Entry } from '../kit/inventory.js';
+import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
+import type { Policy } from './policy.js';
+import type { AgentKind, ProcessIdentity, TaskRow, TaskSpecRow } from './rows.js';
+
+/** Everything that can happen to the coordinator. `at` is when it was received, on the monotonic clock. */
+export type Input =
+  | StreamInput
+  | CallInput
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'stall'; readonly ms: number };
+
+export type StreamInput =
+  | { readonly kind: 'hello'; readonly streamId: StreamId; readonly at: MonoMs; readonly hello: Hello }
+  | { readonly kind: 'heartbeat'; readonly streamId: StreamId; readonly at: MonoMs; readonly beat: Heartbeat }
+  | {
+      readonly kind: 'goodbye';
+      readonly streamId: StreamId;
+      readonly endsSession: boolean;
+      readonly reason: string;
+    }
+  | { readonly kind: 'stream_closed'; readonly streamId: StreamId };
+
+export interface Hello {
+  readonly agentId: AgentId;
+  readonly instanceId: InstanceId;
+  readonly streamNo: bigint;
+  readonly kind: AgentKind;
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly software: string;
+  readonly hostname: string;
+  readonly highestToken: Token;
+  readonly highestEpoch: Epoch;
+  readonly inventory: readonly Entry[];
+  readonly reports: readonly Report[];
+  readonly process: ProcessIdentity;
+  readonly proof: PredecessorProof | null;
+}
+
+export interface PredecessorProof {
+  readonly instanceId: InstanceId;
+  readonly bootId: string;
+  readonly lockDevice: bigint;
+  readonly lockInode: bigint;
+}
+
+export interface Heartbeat {
+  readonly seq: number;
+  readonly applied: number;
+  readonly reports: readonly Report[];
+  readonly inventoryChanges: readonly Entry[];
+  readonly inventoryCount: number;
+  readonly inventoryHash: number;
+  readonly startRequests: readonly StartRequest[];
+  readonly freeSlots: number;
+  readonly health: Health | null;
+  /** The whole inventory instead of changes, chunks put together. */
+  readonly fullInventory: readonly Entry[] | null;
+}
+
+export interface Health {
+  readonly loopLagMs: number;
+  readonly rttMs: number;
+}
+
+export interface StartRequest {
+  readonly nonce: Nonce;
+  readonly taskId: TaskId;
+}
+
+export type ReportKind = 'success' | 'failed' | 'killed' | 'never_started' | 'lost';
+
+export interface Report {
+  readonly token: Token;
+  readonly taskId: TaskId;
+  readonly kind: ReportKind;
+  readonly exitCode: number | null;
+  readonly reason: string;
+  readonly message: string;
+  readonly result: Uint8Array | null;
+  readonly resultType: string;
+}
+
+/** A call of the public API that changes something; answered once its effects are durable. */
+export type CallInput =
+  | { readonly kind: 'submit'; readonly callId: number; readonly tasks: readonly NewTask[] }
+  | { readonly kind: 'cancel'; readonly callId: number; readonly taskId: TaskId; readonly reason: string }
+  | {
+      readonly kind: 'resolve';
+      readonly callId: number;
+      readonly taskId: TaskId;
+      readonly verdict: ResolveVerdict;
+      readonly reason: string;
+    }
+  | { readonly kind: 'cordon'; readonly callId: number; readonly agentId: AgentId }
+  | { readonly kind: 'uncordon'; readonly callId: number; readonly agentId: AgentId }
+  | {
+      readonly kind: 'drain';
+      readonly callId: number;
+      readonly agentId: AgentId;
+      readonly timeoutMs: number | null;
+    };
+
+export type ResolveVerdict = 'reassign' | 'fail' | 'succeed';
+
+/** A checked submission: what the submitter chose, defaults filled in, with an id drawn for it. */
+export type NewTask = Pick<
+  TaskRow,
+  | 'taskId'
+  | 'queue'
+  | 'priority'
+  | 'requiredLabels'
+  | 'partitionPolicy'
+  | 'retries'
+  | 'retryBackoff'
+  | 'executionTimeoutMs'
+  | 'queuedTimeoutMs'
+  | 'killGraceMs'
+  | 'holdTimeoutMs'
+  | 'idempotencyKey'
+  | 'contentHash'
+> & { readonly spec: TaskSpecRow };
+
+/** What a call is answered. */
+export type Reply =
+  | {
+      readonly kind: 'submitted';
+      readonly tasks: readonly { readonly taskId: TaskId; readonly existing: boolean }[];
+    }
+  | { readonly kind: 'task'; readonly task: TaskRow }
+  | { readonly kind: 'agent'; readonly agentId: AgentId }
+  | { readonly kind: 'refused'; readonly fault: CallFault };
+
+export interface CallFault {
+  readonly code:
+    | 'TASK_NOT_FOUND'
+    | 'AGENT_NOT_FOUND'
+    | 'NO_LOST_TRY'
+    | 'IDEMPOTENCY_CONFLICT'
+    | 'TOO_MANY_LANES';
+  readonly what: string;
+  readonly because: string;
+  readonly try: string;
+}
+
+/** The world at the moment of a decision: clocks, policy and randomness come in from outside. */
+export interface Context {
+  readonly now: MonoMs;
+  readonly wall: WallMs;
+  readonly service: ServiceMs;
+  /** Service clock at this coordinator's start or take-over (P11: an unknown last heartbeat counts as that). */
+  readonly serviceStart: ServiceMs;
+  readonly policy: Policy;
+  readonly random: () => number;
+  /** Identity of this coordinator process: the holder of the sessions it grants. */
+  readonly coordinatorId: string;
+}

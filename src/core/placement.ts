@@ -1,0 +1,216 @@
+import type { Epoch, StreamId, TaskId } from '../kit/ids.js';
+import { type AckParts, emptyAck } from './draft.js';
+import type { Context } from './inputs.js';
+import { compareReady, type Lane } from './lanes.js';
+import type { Presence } from './presence.js';
+import type { SessionRow, TaskRow } from './rows.js';
+import { add, drop, type State } from './state.js';
+
+/** Whether an agent may be offered tasks of a lane: its kind, queue and labels fit (I4). */
+export function canServe(
+  session: Pick<SessionRow, 'kind' | 'queues' | 'labels'>,
+  queue: string,
+  requiredLabels: Readonly<Record<string, string>>,
+): boolean {
+  if (session.kind !== 'worker' || !session.queues.includes(queue)) return false;
+  for (const name in requiredLabels) if (session.labels[name] !== requiredLabels[name]) return false;
+  return true;
+}
+
+/** Why an agent gets no offers now; null when it may have some (I4). */
+export function offerBlock(state: State, presence: Presence): string | null {
+  const session = state.sessions.get(presence.epoch);
+  const agent = state.agents.get(presence.agentId);
+  if (session?.state !== 'live') return 'session_over';
+  if (presence.streamId === null) return 'suspect';
+  if (agent === undefined || agent.cordoned || agent.draining) return 'cordoned';
+  if (presence.unresolved) return 'inventory_unresolved';
+  if (state.recovery !== null) return 'recovering';
+  return null;
+}
+
+/**
+ * Offers write nothing and promise nothing, so they are made after the commit, on what is settled. `acks` collects what
+ * is said to each stream.
+ */
+export class Placement {
+  readonly #state: State;
+  readonly #ctx: Context;
+  readonly #acks: Map<StreamId, AckParts>;
+
+  constructor(state: State, ctx: Context, acks: Map<StreamId, AckParts>) {
+    this.#state = state;
+    this.#ctx = ctx;
+    this.#acks = acks;
+  }
+
+  /** Drops offers that nobody answers, measures the room of agents that changed, and fills it with waiting tasks. */
+  run(): void {
+    const changed = [...this.#state.dirty];
+    this.#state.dirty.clear();
+    for (const epoch of changed) this.#measure(epoch);
+    this.#fill(this.#state.roomy, false);
+    this.#withdrawExtras();
+    this.#fill(this.#state.hungry, true);
+  }
+
+  /** Unanswered offers within free slots end after 2 H. */
+  lapseOffers(): void {
+    for (const presence of this.#state.presences.values()) {
+      if (presence.offers.size === 0) continue;
+      const limit = 2 * (this.#state.sessions.get(presence.epoch)?.heartbeatMs ?? 0);
+      for (const [taskId, offer] of presence.offers) {
+        if (offer.extra || (this.#ctx.now as number) - (offer.at as number) < limit) continue;
+        this.#withdraw(presence, taskId);
+      }
+    }
+  }
+
+  /** Free slots that no offer is open for; negative when there are more offers than free slots. */
+  #room(presence: Presence): number {
+    const session = this.#state.sessions.get(presence.epoch);
+    if (session === undefined || offerBlock(this.#state, presence) !== null) return Number.NEGATIVE_INFINITY;
+    const slots = Math.min(session.slots, presence.capacity);
+    return slots - this.#state.occupied(presence) - presence.offers.size;
+  }
+
+  #measure(epoch: Epoch): void {
+    const session = this.#state.sessions.get(epoch);
+    if (session === undefined) return;
+    const presence = this.#state.presences.get(epoch);
+    const room = presence === undefined ? Number.NEGATIVE_INFINITY : this.#room(presence);
+    if (presence !== undefined && room === Number.NEGATIVE_INFINITY) this.#withdrawAll(presence);
+    else if (presence !== undefined) this.#settleExtras(presence, room);
+    for (const queue of session.queues) {
+      if (room > 0) add(this.#state.roomy, queue, epoch);
+      else drop(this.#state.roomy, queue, epoch);
+      if (room <= 0 && room > -this.#ctx.policy.prefetch) add(this.#state.hungry, queue, epoch);
+      else drop(this.#state.hungry, queue, epoch);
+    }
+  }
+
+  /** Whom nothing may be permitted to holds back nothing either: what it was offered waits for others (I4). */
+  #withdrawAll(presence: Presence): void {
+    for (const taskId of [...presence.offers.keys()]) this.#withdraw(presence, taskId);
+  }
+
+  /** Offers beyond the free slots become ordinary ones, and their time starts, when slots are free for them. */
+  #settleExtras(presence: Presence, room: number): void {
+    let beyond = Math.min(presence.offers.size, Math.max(0, -room));
+    if (beyond === presence.extras) return;
+    for (const [taskId, offer] of [...presence.offers].reverse()) {
+      const extra = beyond > 0;
+      if (extra) beyond--;
+      const task = this.#state.offered.get(taskId)?.task;
+      if (offer.extra !== extra && task) this.#state.putOffer(presence, task, { at: this.#ctx.now, extra });
+    }
+  }
+
+  #fill(candidates: ReadonlyMap<string, Set<Epoch>>, extra: boolean): void {
+    for (;;) {
+      const found = this.#best(candidates, extra);
+      if (found === null) return;
+      const { lane, presence } = found;
+      const task = this.#state.lanes.take(lane);
+      if (task === undefined) return;
+      this.#offer(presence, task, extra);
+    }
+  }
+
+  /** The task that goes first among all lanes for which an agent has room, and that agent. */
+  #best(
+    candidates: ReadonlyMap<string, Set<Epoch>>,
+    extra: boolean,
+  ): { lane: Lane; presence: Presence } | null {
+    let best: { lane: Lane; presence: Presence } | null = null;
+    for (const [queue, epochs] of candidates) {
+      for (const lane of this.#state.lanes.inQueue(queue)) {
+        const head = lane.tasks[0];
+        if (head === undefined) continue;
+        const rival = best?.lane.tasks[0];
+        if (rival !== undefined && compareReady(rival, head) <= 0) continue;
+        const presence = this.#firstServing(epochs, lane, extra);
+        if (presence !== null) best = { lane, presence };
+      }
+    }
+    return best;
+  }
+
+  #firstServing(epochs: ReadonlySet<Epoch>, lane: Lane, extra: boolean): Presence | null {
+    for (const epoch of epochs) {
+      const session = this.#state.sessions.get(epoch);
+      const presence = this.#state.presences.get(epoch);
+      if (session === undefined || presence === undefined) continue;
+      if (!canServe(session, lane.queue, lane.requiredLabels)) continue;
+      if (extra && this.#othersHaveRoom(lane)) return null;
+      return presence;
+    }
+    return null;
+  }
+
+  /** Prefetch is for when no agent of ours that serves the lane has a free slot. */
+  #othersHaveRoom(lane: Lane): boolean {
+    for (const epoch of this.#state.roomy.get(lane.queue) ?? []) {
+      const session = this.#state.sessions.get(epoch);
+      if (session !== undefined && canServe(session, lane.queue, lane.requiredLabels)) return true;
+    }
+    return false;
+  }
+
+  #offer(presence: Presence, task: TaskRow, extra: boolean): void {
+    this.#state.putOffer(presence, task, { at: this.#ctx.now, extra });
+    const parts = this.#say(presence);
+    if (parts !== null) {
+      // Withdrawals are applied after offers: one of the same message would undo this offer.
+      parts.withdrawals = parts.withdrawals.filter((taskId) => taskId !== task.taskId);
+      parts.offers.push({ taskId: task.taskId, queue: task.queue });
+    }
+    // Measured again, it goes to the back of its queues' lists: agents take turns.
+    const session = this.#state.sessions.get(presence.epoch);
+    for (const queue of session?.queues ?? []) {
+      drop(this.#state.roomy, queue, presence.epoch);
+      drop(this.#state.hungry, queue, presence.epoch);
+    }
+    this.#measure(presence.epoch);
+  }
+
+  /** An offer beyond one agent's slots goes to another agent that has a free one now. */
+  #withdrawExtras(): void {
+    for (const [queue, taskIds] of this.#state.extras) {
+      for (const taskId of [...taskIds]) {
+        // Looked up each time: an offer that fills the last room replaces the set.
+        const roomy = this.#state.roomy.get(queue);
+        if (roomy === undefined) break;
+        this.#moveExtra(taskId, roomy);
+      }
+    }
+  }
+
+  #moveExtra(taskId: TaskId, roomy: ReadonlySet<Epoch>): void {
+    const offered = this.#state.offered.get(taskId);
+    const holder = offered && this.#state.presences.get(offered.epoch);
+    if (!offered || !holder) return;
+    const other = this.#firstServing(roomy, laneLike(offered.task), false);
+    if (other === null || other === holder) return;
+    this.#withdraw(holder, taskId);
+    this.#state.lanes.remove(offered.task);
+    this.#offer(other, offered.task, false);
+  }
+
+  /** Takes an offer back: the task waits in its lane again. */
+  #withdraw(presence: Presence, taskId: TaskId): void {
+    this.#state.takeBackOffer(presence, taskId);
+    this.#say(presence)?.withdrawals.push(taskId);
+  }
+
+  #say(presence: Presence): AckParts | null {
+    if (presence.streamId === null) return null;
+    const parts = this.#acks.get(presence.streamId) ?? emptyAck();
+    this.#acks.set(presence.streamId, parts);
+    return parts;
+  }
+}
+
+function laneLike(task: TaskRow): Lane {
+  return { key: '', queue: task.queue, requiredLabels: task.requiredLabels, tasks: [], complete: true };
+}

@@ -1,0 +1,105 @@
+import type { Backoff } from '../kit/backoff.js';
+import { HOUR, MINUTE, SECOND } from '../kit/time.js';
+
+/**
+ * Everything about the coordinator that a deployment may choose. Relations between the values are checked once, at
+ * start, by `checkPolicy`. Limits say what happens when they are reached.
+ */
+export interface Policy {
+  /** H, dictated to new sessions. Default 5 s; 100 ms to 5 min. L = 3 H and La = 5/6 L follow from it. */
+  readonly heartbeatIntervalMs: number;
+  /** P12: a task queued for strictly more than this fails. Default 600 s. */
+  readonly queuedTimeoutMs: number;
+  /** P12's option: the queued timeout waits while no live agent serves the task's queue and labels. Default false. */
+  readonly queuedTimeoutWaitsForAgent: boolean;
+  /** Offers beyond the free slots of an agent when no other agent has a free one. Default 1, 0 to 16. */
+  readonly prefetch: number;
+  /** P8: hold reassignment for one L when most workers fail at once. Default true. */
+  readonly stormBrake: boolean;
+  /** P14: the lost try, seen running, that fails the task as poison. Default 3. */
+  readonly poisonLimit: number;
+  /** P7: how fast sessions may come back after a start or take-over, per second. Default 100. */
+  readonly recoveryPerSecond: number;
+  /** P14: wait before a task whose permit was never started is offered again. Default 1 s doubling to 1 min. */
+  readonly neverStartedBackoff: Backoff;
+  /** Defaults of tasks that do not say. */
+  readonly task: TaskDefaults;
+  readonly limits: CoreLimits;
+}
+
+export interface TaskDefaults {
+  /** Default 1 s doubling to 5 min, half of it jitter. */
+  readonly retryBackoff: Backoff;
+  /** Between SIGTERM and SIGKILL. Default 10 s. */
+  readonly killGraceMs: number;
+  /** Policy hold gives up waiting after this. Default 24 h. */
+  readonly holdTimeoutMs: number;
+}
+
+export interface CoreLimits {
+  /** Live sessions; a further Hello is refused with FULL. */
+  readonly sessions: number;
+  /** Slots of one agent; more are refused at Hello. */
+  readonly slots: number;
+  /** Inventory entries of one agent; more are refused at Hello, later ones close the stream. */
+  readonly inventory: number;
+  /** Distinct pairs of queue and required labels with waiting tasks; a submission beyond is refused. */
+  readonly lanes: number;
+  /** Tasks in one submission. */
+  readonly submitBatch: number;
+  /** Waiting tasks of one lane kept in memory; more are paged from the store. */
+  readonly laneWindow: number;
+  /** Bytes of a result; a larger one is refused by the agent and cut off by the coordinator as a failed try. */
+  readonly resultBytes: number;
+  /** Late reports noted in one task's history; further ones are refused without a note. */
+  readonly lateReportNotes: number;
+}
+
+export const DEFAULT_POLICY: Policy = {
+  heartbeatIntervalMs: 5 * SECOND,
+  queuedTimeoutMs: 600 * SECOND,
+  queuedTimeoutWaitsForAgent: false,
+  prefetch: 1,
+  stormBrake: true,
+  poisonLimit: 3,
+  recoveryPerSecond: 100,
+  neverStartedBackoff: { initialMs: SECOND, maxMs: MINUTE },
+  task: {
+    retryBackoff: { initialMs: SECOND, maxMs: 5 * MINUTE },
+    killGraceMs: 10 * SECOND,
+    holdTimeoutMs: 24 * HOUR,
+  },
+  limits: {
+    sessions: 20_000,
+    slots: 10_000,
+    inventory: 20_000,
+    lanes: 10_000,
+    submitBatch: 500,
+    laneWindow: 2_000,
+    resultBytes: 256 * 1024,
+    lateReportNotes: 20,
+  },
+};
+
+/** What is wrong with a policy, one sentence each with its reason; empty when it may be used. */
+export function checkPolicy(policy: Policy): string[] {
+  const faults: string[] = [];
+  const range = (name: string, value: number, low: number, high: number) => {
+    if (!Number.isFinite(value) || value < low || value > high) {
+      faults.push(`${name} is ${value}, because it must lie between ${low} and ${high}`);
+    }
+  };
+  range('heartbeatIntervalMs', policy.heartbeatIntervalMs, 100, 5 * MINUTE);
+  range('queuedTimeoutMs', policy.queuedTimeoutMs, 1, 365 * 24 * HOUR);
+  range('prefetch', policy.prefetch, 0, 16);
+  range('poisonLimit', policy.poisonLimit, 1, 1_000);
+  range('recoveryPerSecond', policy.recoveryPerSecond, 1, 100_000);
+  range('task.killGraceMs', policy.task.killGraceMs, 0, HOUR);
+  range('task.holdTimeoutMs', policy.task.holdTimeoutMs, SECOND, 365 * 24 * HOUR);
+  if (policy.task.holdTimeoutMs <= 3 * policy.heartbeatIntervalMs) {
+    faults.push(
+      'task.holdTimeoutMs is not longer than the lease, because it would end before a loss is noticed',
+    );
+  }
+  return faults;
+}

@@ -1,0 +1,246 @@
+import type { Backoff } from '../kit/backoff.js';
+import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
+import type { ServiceMs, WallMs } from '../kit/time.js';
+
+/**
+ * The durable rows. They are immutable values: a change is a new row with `version` one higher, and the store refuses
+ * it unless the stored row still has the version it was decided on.
+ */
+
+export type AgentKind = 'worker' | 'triggerer' | 'dag_processor';
+
+/** Airflow's names. `running` with `open.lost` set means that its agent is lost (P11). */
+export type TaskState =
+  | 'scheduled'
+  | 'queued'
+  | 'running'
+  | 'success'
+  | 'failed'
+  | 'up_for_retry'
+  | 'deferred'
+  | 'upstream_failed'
+  | 'skipped'
+  | 'cancelled';
+
+export type PartitionPolicy = 'reassign' | 'single_run' | 'hold';
+
+/** What a worker does; opaque to the core. */
+export interface CommandWork {
+  readonly kind: 'command';
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Empty means a directory of the run's own. */
+  readonly workingDirectory: string;
+}
+export type Work = CommandWork;
+
+/** The part of a task that never changes and only its worker needs; stored once, apart from the hot row. */
+export interface TaskSpecRow {
+  readonly taskId: TaskId;
+  readonly work: Work;
+  readonly traceparent: string;
+}
+
+/** A task instance. */
+export interface TaskRow {
+  readonly taskId: TaskId;
+  readonly version: number;
+
+  readonly queue: string;
+  readonly priority: number;
+  readonly requiredLabels: Readonly<Record<string, string>>;
+  readonly partitionPolicy: PartitionPolicy;
+  readonly retries: number;
+  readonly retryBackoff: Backoff;
+  readonly executionTimeoutMs: number | null;
+  readonly queuedTimeoutMs: number;
+  readonly killGraceMs: number;
+  readonly holdTimeoutMs: number;
+  /** Empty means none. */
+  readonly idempotencyKey: string;
+  /** SHA-256 of the submitted content, hex: tells a repeated submission from a different one. */
+  readonly contentHash: string;
+  readonly submittedAt: WallMs;
+
+  readonly state: TaskState;
+  /** Stable code of why the state is what it is; empty when there is nothing to say. */
+  readonly reason: string;
+  readonly message: string;
+  /** 0 before the first permit. */
+  readonly tryNumber: number;
+  /** Tries that failed by themselves and were retried for the user's sake. */
+  readonly retriesUsed: number;
+  /** While queued: since when (P12); else null. */
+  readonly queuedSince: ServiceMs | null;
+  /** Queued time gathered before `queuedSince` that still counts (P12), in milliseconds. */
+  readonly queuedMs: number;
+  /** When a back-off ends: of a retry, or of a permit that was never started. Null means no back-off. */
+  readonly notBefore: ServiceMs | null;
+  /** Permits never started since the last run that was; decides the back-off (P14). */
+  readonly neverStarted: number;
+  /** The open token, if any (P10). At most one (I1). */
+  readonly open: OpenPermit | null;
+  /** Charged losses: tries seen running that were lost with their agents (P14). */
+  readonly losses: readonly ChargedLoss[];
+  /** Cancel or timeout that waits for the agent's answer (P15). */
+  readonly stopRequest: StopRequest | null;
+  /** Newest token ever drawn for the task; 0 before the first permit. */
+  readonly lastToken: Token;
+  /** Agent of that token; empty before the first permit. */
+  readonly lastAgentId: AgentId | '';
+  readonly exitCode: number | null;
+  readonly result: Uint8Array | null;
+  readonly resultType: string;
+  readonly endedAt: WallMs | null;
+  /** How many history rows the task has: the next one's number. */
+  readonly historyCount: number;
+}
+
+/** A permit whose token is open. */
+export interface OpenPermit {
+  readonly token: Token;
+  readonly tryNumber: number;
+  readonly agentId: AgentId;
+  readonly instanceId: InstanceId;
+  /** The session it belongs to now: the granting one, or the one that adopted it (P10). */
+  readonly epoch: Epoch;
+  readonly nonce: Nonce;
+  readonly permittedAt: WallMs;
+  readonly permittedAtService: ServiceMs;
+  /** Set when its agent is lost and the token is still open. */
+  readonly lost: Loss | null;
+}
+
+/** The loss of an open permit's agent. */
+export interface Loss {
+  readonly at: WallMs;
+  /** P11: until then no newer permit may be given; null when released. */
+  readonly heldUntil: ServiceMs | null;
+  /** Which row of P11's table decided. */
+  readonly rule: string;
+  /** Whether it counts for P14's budget when released. */
+  readonly charged: boolean;
+}
+
+export interface ChargedLoss {
+  readonly token: Token;
+  readonly tryNumber: number;
+  readonly agentId: AgentId;
+}
+
+export interface StopRequest {
+  readonly kind: 'cancel' | 'timeout';
+  readonly reason: string;
+  readonly at: WallMs;
+}
+
+/** One thing that happened to a task; append-only. */
+export interface HistoryRow {
+  readonly taskId: TaskId;
+  /** From 0, without gaps. */
+  readonly n: number;
+  readonly at: WallMs;
+  /** A stable name from the table in history.ts. */
+  readonly event: string;
+  readonly agentId: AgentId | '';
+  readonly tryNumber: number;
+  readonly token: Token;
+  readonly epoch: Epoch;
+  readonly reason: string;
+  readonly message: string;
+  readonly offeredAt: WallMs | null;
+}
+
+/** One unbroken lease of one instance. Written when granted, attached, ended; never per heartbeat. */
+export interface SessionRow {
+  readonly epoch: Epoch;
+  readonly version: number;
+  readonly agentId: AgentId;
+  readonly instanceId: InstanceId;
+  readonly state: 'live' | 'failed' | 'ended';
+  /** H granted, in milliseconds. */
+  readonly heartbeatMs: number;
+  /** L granted, in milliseconds. */
+  readonly leaseMs: number;
+  /** The coordinator process that holds it. */
+  readonly holder: string;
+  readonly streamNo: bigint;
+  readonly kind: AgentKind;
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly process: ProcessIdentity;
+  readonly hostname: string;
+  readonly software: string;
+  readonly grantedAt: WallMs;
+  readonly endedAt: WallMs | null;
+  readonly endReason: string;
+}
+
+/** P5: what makes a process provably dead to its successor. An empty bootId proves nothing. */
+export interface ProcessIdentity {
+  readonly bootId: string;
+  readonly lockDevice: bigint;
+  readonly lockInode: bigint;
+  readonly pid: number;
+}
+
+/** An agent by its configured name: what outlives its sessions. */
+export interface AgentRow {
+  readonly agentId: AgentId;
+  readonly version: number;
+  readonly kind: AgentKind;
+  /** Its newest session. */
+  readonly epoch: Epoch;
+  readonly cordoned: boolean;
+  readonly draining: boolean;
+  /** While draining with a deadline: when runs are stopped. */
+  readonly drainUntil: ServiceMs | null;
+}
+
+/** Store-wide counters: the last value drawn of each, and the service clock as last written. */
+export interface Counters {
+  readonly token: Token;
+  readonly epoch: Epoch;
+  readonly serviceMs: ServiceMs;
+}
+
+const FINAL: ReadonlySet<TaskState> = new Set([
+  'success',
+  'failed',
+  'upstream_failed',
+  'skipped',
+  'cancelled',
+]);
+
+/** Whether a state is terminal: nothing leaves it but an operator's retry or clear. */
+export function isFinal(state: TaskState): boolean {
+  return FINAL.has(state);
+}
+
+/**
+ * The lane of a task: its queue and required labels in one canonical string. Tasks of one lane can be run by the same
+ * agents, so the head of a lane never blocks another lane.
+ */
+export function laneOf(queue: string, requiredLabels: Readonly<Record<string, string>>): string {
+  const names = Object.keys(requiredLabels).sort();
+  if (names.length === 0) return queue;
+  return `${queue}?${names.map((name) => `${encodeURIComponent(name)}=${encodeURIComponent(requiredLabels[name] ?? '')}`).join('&')}`;
+}
+
+/** Queue and required labels of a lane, from its key. */
+export function laneKeyParts(key: string): { queue: string; labels: Record<string, string> } {
+  const [queue = '', query] = key.split('?');
+  const labels: Record<string, string> = {};
+  for (const pair of query?.split('&') ?? []) {
+    const [name = '', value = ''] = pair.split('=');
+    labels[decodeURIComponent(name)] = decodeURIComponent(value);
+  }
+  return { queue, labels };
+}
+
+/** The lane in which the task waits for an agent now; null while it does not (not queued, or in a back-off). */
+export function readyLane(task: TaskRow): string | null {
+  if (task.state !== 'queued' || task.notBefore !== null) return null;
+  return laneOf(task.queue, task.requiredLabels);
+}

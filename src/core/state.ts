@@ -1,0 +1,244 @@
+import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
+import { later, type MonoMs } from '../kit/time.js';
+import { type Lane, Lanes } from './lanes.js';
+import { leaseTerms, recoveryTermMs } from './lease.js';
+import type { Policy } from './policy.js';
+import { newPresence, type OpenOffer, type Presence } from './presence.js';
+import { type AgentRow, type Counters, readyLane, type SessionRow, type TaskRow } from './rows.js';
+
+/** The rows that a coordinator starts from (see Store.load). */
+export interface Start {
+  readonly counters: Counters;
+  readonly agents: readonly AgentRow[];
+  readonly sessions: readonly SessionRow[];
+  readonly openTasks: readonly TaskRow[];
+  readonly lanes: readonly {
+    readonly key: string;
+    readonly queue: string;
+    readonly labels: Readonly<Record<string, string>>;
+  }[];
+}
+
+export interface Offered {
+  readonly epoch: Epoch;
+  task: TaskRow;
+}
+
+/** P8: when a worker was failed, and since when it had been alive. */
+export interface WorkerFailure {
+  readonly at: MonoMs;
+  readonly aliveSince: MonoMs;
+}
+
+/** P18: the store lost commits; permits wait until inventories are in or L has passed. */
+export interface Recovery {
+  readonly until: MonoMs;
+  readonly awaiting: Set<Epoch>;
+}
+
+/**
+ * What the coordinator keeps in memory: committed rows that decisions need again and again, the volatile presences, and
+ * indexes over both. Rows change only in `settle`, after their commit; presences change as the agents speak.
+ */
+export class State {
+  counters: Counters;
+  readonly agents = new Map<AgentId, AgentRow>();
+  /** Live sessions, and the newest session of each agent. */
+  readonly sessions = new Map<Epoch, SessionRow>();
+  readonly newest = new Map<AgentId, Epoch>();
+  readonly presences = new Map<Epoch, Presence>();
+  readonly streams = new Map<StreamId, Epoch>();
+  /** Every task with an open token, by the token. */
+  readonly open = new Map<Token, TaskRow>();
+  readonly openByAgent = new Map<AgentId, Set<Token>>();
+  /** Open tokens whose agent is not lost, by session. */
+  readonly permits = new Map<Epoch, Set<Token>>();
+  /** Open tokens with a cancel or timeout that waits for its agent (P15). */
+  readonly stopRequests = new Set<Token>();
+  readonly offered = new Map<TaskId, Offered>();
+  /** Offered tasks beyond their agent's free slots, by queue: the first to go to another agent (prefetch). */
+  readonly extras = new Map<string, Set<TaskId>>();
+  readonly lanes: Lanes;
+  /** Sessions whose room must be looked at again. */
+  readonly dirty = new Set<Epoch>();
+  /** Sessions with a free slot, by queue. */
+  readonly roomy = new Map<string, Set<Epoch>>();
+  /** Full sessions that may take an offer more (prefetch), by queue. */
+  readonly hungry = new Map<string, Set<Epoch>>();
+  /** Failures of workers within the last L, for the storm brake (P8). */
+  recentFailures: WorkerFailure[] = [];
+  recovery: Recovery | null = null;
+  /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
+  readonly aliveSince = new Map<Epoch, MonoMs>();
+
+  constructor(policy: Policy, start: Start, now: MonoMs) {
+    this.counters = start.counters;
+    this.lanes = new Lanes(policy.limits.laneWindow);
+    for (const agent of start.agents) this.agents.set(agent.agentId, agent);
+    const live = start.sessions.filter((session) => session.state === 'live');
+    for (const session of start.sessions) this.putSession(session);
+    for (const session of live) {
+      const term = recoveryTermMs(
+        leaseTerms(policy.heartbeatIntervalMs).leaseMs,
+        session.leaseMs,
+        live.length,
+        policy.recoveryPerSecond,
+      );
+      this.presences.set(session.epoch, newPresence(session.epoch, session.agentId, later(now, term), now));
+      this.aliveSince.set(session.epoch, now);
+    }
+    for (const task of start.openTasks) this.putTask(undefined, task);
+    for (const lane of start.lanes) this.lanes.known(lane.key, lane.queue, lane.labels, false);
+  }
+
+  presenceOfStream(streamId: StreamId): Presence | undefined {
+    const epoch = this.streams.get(streamId);
+    return epoch === undefined ? undefined : this.presences.get(epoch);
+  }
+
+  liveSession(agentId: AgentId): SessionRow | undefined {
+    const session = this.newestSession(agentId);
+    return session?.state === 'live' ? session : undefined;
+  }
+
+  newestSession(agentId: AgentId): SessionRow | undefined {
+    const epoch = this.newest.get(agentId);
+    return epoch === undefined ? undefined : this.sessions.get(epoch);
+  }
+
+  /** A task that memory knows by an open token or an offer. */
+  knownTask(taskId: TaskId): TaskRow | undefined {
+    return this.offered.get(taskId)?.task ?? this.#openByTask.get(taskId);
+  }
+
+  readonly #openByTask = new Map<TaskId, TaskRow>();
+
+  putSession(session: SessionRow): void {
+    this.#leaveQueues(session.epoch);
+    const newest = this.newest.get(session.agentId);
+    if (newest !== undefined && newest > session.epoch) {
+      if (session.state !== 'live') this.sessions.delete(session.epoch);
+      return;
+    }
+    if (newest !== undefined && newest !== session.epoch) {
+      this.#leaveQueues(newest);
+      this.sessions.delete(newest);
+    }
+    this.newest.set(session.agentId, session.epoch);
+    this.sessions.set(session.epoch, session);
+  }
+
+  /** Whoever measures its room next lists it again, under the queues that it serves then. */
+  #leaveQueues(epoch: Epoch): void {
+    for (const queue of this.sessions.get(epoch)?.queues ?? []) {
+      drop(this.roomy, queue, epoch);
+      drop(this.hungry, queue, epoch);
+    }
+  }
+
+  /** Moves a task from its old row to its new one in every index. */
+  putTask(old: TaskRow | undefined, task: TaskRow): void {
+    this.#unindexOpen(old);
+    this.#indexOpen(task);
+    const offered = this.offered.get(task.taskId);
+    const wasReady = old !== undefined && readyLane(old) !== null;
+    const isReady = readyLane(task) !== null;
+    if (offered !== undefined) {
+      if (isReady) offered.task = task;
+      return;
+    }
+    if (wasReady) this.lanes.remove(old);
+    if (isReady && old !== undefined) this.lanes.insert(task);
+    else if (isReady && task.open === null) this.lanes.insert(task);
+  }
+
+  #unindexOpen(old: TaskRow | undefined): void {
+    const open = old?.open;
+    if (!old || !open) return;
+    this.open.delete(open.token);
+    this.stopRequests.delete(open.token);
+    this.#openByTask.delete(old.taskId);
+    drop(this.openByAgent, open.agentId, open.token);
+    if (open.lost === null) {
+      drop(this.permits, open.epoch, open.token);
+      this.dirty.add(open.epoch);
+    }
+  }
+
+  #indexOpen(task: TaskRow): void {
+    const { open } = task;
+    if (!open) return;
+    this.open.set(open.token, task);
+    if (task.stopRequest !== null) this.stopRequests.add(open.token);
+    this.#openByTask.set(task.taskId, task);
+    add(this.openByAgent, open.agentId, open.token);
+    if (open.lost === null) {
+      add(this.permits, open.epoch, open.token);
+      this.dirty.add(open.epoch);
+    }
+  }
+
+  /** Notes an offer, or that an offer has become (or is no longer) one beyond the free slots. */
+  putOffer(presence: Presence, task: TaskRow, offer: OpenOffer): void {
+    if (presence.offers.get(task.taskId)?.extra) presence.extras--;
+    if (offer.extra) presence.extras++;
+    presence.offers.set(task.taskId, offer);
+    this.offered.set(task.taskId, { epoch: presence.epoch, task });
+    if (offer.extra) add(this.extras, task.queue, task.taskId);
+    else drop(this.extras, task.queue, task.taskId);
+    this.dirty.add(presence.epoch);
+  }
+
+  /** Forgets an offer; the task as it was offered, or undefined when there was no such offer to this agent. */
+  dropOffer(presence: Presence, taskId: TaskId): TaskRow | undefined {
+    if (presence.offers.get(taskId)?.extra) presence.extras--;
+    if (!presence.offers.delete(taskId)) return undefined;
+    this.dirty.add(presence.epoch);
+    const offered = this.offered.get(taskId);
+    if (offered?.epoch !== presence.epoch) return undefined;
+    this.offered.delete(taskId);
+    drop(this.extras, offered.task.queue, taskId);
+    return offered.task;
+  }
+
+  /** Takes an offer back: the task waits in its lane again. Nobody is told. */
+  takeBackOffer(presence: Presence, taskId: TaskId): void {
+    const task = this.dropOffer(presence, taskId);
+    if (task !== undefined) this.lanes.insert(task);
+  }
+
+  /** Runs that take a slot of this session: open permits, and runs that still stop after their token closed (I4). */
+  occupied(presence: Presence): number {
+    const permits = this.permits.get(presence.epoch);
+    let count = permits?.size ?? 0;
+    for (const entry of presence.inventory.runs()) {
+      if ((entry.phase === 'running' || entry.phase === 'stopping') && !permits?.has(entry.token)) count++;
+    }
+    return count;
+  }
+
+  /** Lanes that run low while the store has more and somebody could take their tasks. */
+  lanesToRefill(): Lane[] {
+    const wanted: Lane[] = [];
+    for (const lane of this.lanes.all()) {
+      if (!this.lanes.wantsRefill(lane)) continue;
+      if (this.roomy.has(lane.queue) || this.hungry.has(lane.queue)) wanted.push(lane);
+    }
+    return wanted;
+  }
+}
+
+/** Adds to a set of a map, making the set when it is missing. */
+export function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const set = map.get(key);
+  if (set === undefined) map.set(key, new Set([value]));
+  else set.add(value);
+}
+
+/** Takes out of a set of a map, dropping the set when it is empty. */
+export function drop<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const set = map.get(key);
+  if (set === undefined) return;
+  set.delete(value);
+  if (set.size === 0) map.delete(key);
+}

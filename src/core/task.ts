@@ -1,0 +1,77 @@
+import { invariant } from '../kit/invariant.js';
+import { earliest, later, type ServiceMs } from '../kit/time.js';
+import { isFinal, type TaskRow, type TaskState } from './rows.js';
+
+/**
+ * The edges along which a task changes its state. Nothing else does: an edge that is not here is a bug, and stops the
+ * process rather than be taken. A lost try may leave its task queued with its token still open (P10), so what a late
+ * report does is an edge from queued, too.
+ */
+export const EDGES = {
+  /** The coordinator confirms a start. */
+  confirmStart: { from: ['queued'], to: 'running' },
+  /** A permit was never started (P13); the queued time goes on counting (P12). */
+  voidPermit: { from: ['running', 'queued'], to: 'queued' },
+  /** The agent is lost; the next permit is held back (P11). */
+  holdLostTry: { from: ['running'], to: 'running' },
+  /** A lost try is released (P11): the task is queued again. */
+  releaseLostTry: { from: ['running'], to: 'queued' },
+  /** The agent came back with its run (P10). */
+  adoptRun: { from: ['running', 'queued'], to: 'running' },
+  succeedTask: { from: ['running', 'queued'], to: 'success' },
+  failTask: { from: ['running', 'queued', 'up_for_retry'], to: 'failed' },
+  /** A try failed by itself and the user's retries allow another. */
+  retryTask: { from: ['running', 'queued'], to: 'up_for_retry' },
+  /** The back-off of a retry is over. */
+  queueRetry: { from: ['up_for_retry'], to: 'queued' },
+  cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },
+} as const satisfies Record<string, { readonly from: readonly TaskState[]; readonly to: TaskState }>;
+
+export type Edge = keyof typeof EDGES;
+
+/** What a change along an edge may set besides the state; identity and submission never change. */
+export type TaskChange = Partial<Omit<TaskRow, 'taskId' | 'version' | 'state' | 'historyCount'>>;
+
+/**
+ * The task after `edge`. A final state closes the token (P10), and whatever waited for an agent or a time waits no
+ * more. Throws InvariantError on an illegal edge.
+ */
+export function move(task: TaskRow, edge: Edge, change: TaskChange): TaskRow {
+  const { from, to } = EDGES[edge];
+  invariant(
+    (from as readonly TaskState[]).includes(task.state),
+    `${edge} from ${task.state} (task ${task.taskId})`,
+  );
+  const moved: TaskRow = { ...task, reason: '', message: '', ...change, state: to };
+  if (!isFinal(to)) return moved;
+  return { ...moved, open: null, stopRequest: null, queuedSince: null, notBefore: null };
+}
+
+/** Leaves the queue with the time spent in it kept, in case it does not count as having left (P12). */
+export function leaveQueue(
+  task: TaskRow,
+  now: ServiceMs,
+): { queuedSince: null; queuedMs: number; notBefore: null } {
+  const waited = task.queuedSince === null ? 0 : (now as number) - (task.queuedSince as number);
+  return { queuedSince: null, queuedMs: task.queuedMs + waited, notBefore: null };
+}
+
+/** P12: the instant from which the task has been queued for strictly more than its timeout; null when not queued. */
+export function queuedDeadline(task: TaskRow): ServiceMs | null {
+  if (task.state !== 'queued' || task.queuedSince === null) return null;
+  return later(task.queuedSince, task.queuedTimeoutMs - task.queuedMs + 1);
+}
+
+/** When the coordinator itself asks for the end of a run that outlives its execution timeout; null when it has none. */
+export function executionDeadline(task: TaskRow, leaseMs: number): ServiceMs | null {
+  if (task.state !== 'running' || task.open === null || task.open.lost !== null) return null;
+  if (task.executionTimeoutMs === null || task.stopRequest !== null) return null;
+  return later(task.open.permittedAtService, task.executionTimeoutMs + task.killGraceMs + leaseMs);
+}
+
+/** The next instant of the service clock at which something must happen to the task without any input; else null. */
+export function dueAt(task: TaskRow, leaseMs: number): ServiceMs | null {
+  const held = task.state === 'running' ? (task.open?.lost?.heldUntil ?? null) : null;
+  const first = earliest(queuedDeadline(task), earliest(task.notBefore, held));
+  return earliest(first, executionDeadline(task, leaseMs));
+}

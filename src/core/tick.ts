@@ -1,0 +1,133 @@
+import { later } from '../kit/time.js';
+import type { Draft } from './draft.js';
+import { failFromQueue, releaseLostTry, stormBrake, withinLease } from './failure.js';
+import { pressAgents, requestStop } from './heartbeat.js';
+import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
+import { canServe } from './placement.js';
+import type { SessionRow, TaskRow } from './rows.js';
+import { failAgent } from './session.js';
+import { executionDeadline, leaveQueue, move, queuedDeadline } from './task.js';
+
+/** What time alone brings about: leases that end, streams that fall silent, deadlines of tasks. */
+export function decideTick(draft: Draft): void {
+  failExpired(draft);
+  closeSilent(draft);
+  pressAgents(draft);
+  for (const { taskId } of draft.loaded.due) {
+    // What this batch has changed already has deadlines of its own; they come with the next tick.
+    const task = draft.tasks.has(taskId) ? undefined : draft.task(taskId);
+    if (task !== undefined) DUE_RULES.find((rule) => rule.when(draft, task))?.then(draft, task);
+  }
+}
+
+/** P1: every lease that is over; P8: the brake is judged over all of them together. */
+function failExpired(draft: Draft): void {
+  const { now, policy } = draft.ctx;
+  const failing: SessionRow[] = [];
+  for (const presence of draft.state.presences.values()) {
+    // A Hello of this very batch is a heartbeat (P5): its lease counts once it is settled.
+    if (!leaseExpired(presence.leaseEnds, now) || draft.attaches(presence.epoch)) continue;
+    const session = draft.session(presence.epoch);
+    if (session?.state === 'live') failing.push(session);
+  }
+  if (failing.length === 0) return;
+  const workers = failing.filter((session) => session.kind === 'worker');
+  for (const { epoch } of workers) {
+    draft.failures.push({ at: now, aliveSince: draft.state.aliveSince.get(epoch) ?? now });
+  }
+  const brake = policy.stormBrake && workers.length > 0 && braked(draft);
+  for (const session of failing) failAgent(draft, session, brake);
+}
+
+/** P8: more than half of the workers alive one L ago, at least three, have failed within one L. */
+function braked(draft: Draft): boolean {
+  const { now, policy } = draft.ctx;
+  const { leaseMs } = leaseTerms(policy.heartbeatIntervalMs);
+  const then = later(now, -leaseMs);
+  const recent = withinLease(draft.state.recentFailures, now, leaseMs);
+  const failed = recent.length + draft.failures.length;
+  let alive = recent.filter((failure) => failure.aliveSince <= then).length;
+  for (const [epoch, since] of draft.state.aliveSince) {
+    if (since <= then && draft.session(epoch)?.kind === 'worker') alive++;
+  }
+  if (!stormBrake(failed, alive)) return false;
+  draft.notes.push({ kind: 'storm_brake', failed, alive });
+  return true;
+}
+
+/** P4: after 1.5 H without a heartbeat the stream is lost, whatever TCP says; the lease goes on to its own end. */
+function closeSilent(draft: Draft): void {
+  for (const presence of draft.state.presences.values()) {
+    if (presence.streamId === null || draft.attaches(presence.epoch)) continue;
+    const session = draft.session(presence.epoch);
+    if (session?.state !== 'live') continue;
+    const silent = (draft.ctx.now as number) - (presence.lastHeard as number);
+    if (silent < silenceLimitMs(session.heartbeatMs)) continue;
+    draft.closings.push({ streamId: presence.streamId, reason: 'silent' });
+    draft.notes.push({ kind: 'agent_suspect', agentId: session.agentId, epoch: session.epoch });
+  }
+}
+
+/** How long the queued timeout waits before it looks again for an agent, when the policy lets it wait. */
+const NO_AGENT_RECHECK_MS = 5_000;
+
+/** What the deadline of a task brings about. The first row that matches. */
+const DUE_RULES: readonly {
+  readonly name: string;
+  readonly when: (draft: Draft, task: TaskRow) => boolean;
+  readonly then: (draft: Draft, task: TaskRow) => void;
+}[] = [
+  {
+    name: 'queued_timeout_waits',
+    when: (draft, task) =>
+      overdue(draft, task) && draft.ctx.policy.queuedTimeoutWaitsForAgent && !served(draft, task),
+    then: (draft, task) => {
+      const queuedMs = Math.max(0, task.queuedTimeoutMs - NO_AGENT_RECHECK_MS);
+      draft.put({ ...task, queuedSince: draft.ctx.service, queuedMs });
+    },
+  },
+  { name: 'queued_timeout', when: overdue, then: failFromQueue },
+  {
+    name: 'release',
+    when: (draft, task) => passed(draft, task.state === 'running' ? task.open?.lost?.heldUntil : null),
+    then: (draft, task) => releaseLostTry(draft, task),
+  },
+  {
+    name: 'queue_retry',
+    when: (draft, task) => task.state === 'up_for_retry' && passed(draft, task.notBefore),
+    then: (draft, task) => {
+      const queued = { ...leaveQueue(task, draft.ctx.service), queuedSince: draft.ctx.service, queuedMs: 0 };
+      draft.put(move(task, 'queueRetry', queued), { event: 'retry_queued' });
+    },
+  },
+  {
+    name: 'ready_again',
+    when: (draft, task) => task.state === 'queued' && passed(draft, task.notBefore),
+    then: (draft, task) => {
+      draft.put({ ...task, notBefore: null });
+    },
+  },
+  {
+    name: 'execution_timeout',
+    when: (draft, task) => passed(draft, executionDeadline(task, draft.leaseMs)),
+    then: (draft, task) =>
+      requestStop(draft, task.taskId, 'timeout', 'ran longer than its execution timeout'),
+  },
+];
+
+function overdue(draft: Draft, task: TaskRow): boolean {
+  return passed(draft, queuedDeadline(task));
+}
+
+function passed(draft: Draft, deadline: TaskRow['queuedSince'] | undefined): boolean {
+  return deadline !== null && deadline !== undefined && draft.ctx.service >= deadline;
+}
+
+/** Whether a live agent serves the task's queue and labels. */
+function served(draft: Draft, task: TaskRow): boolean {
+  for (const epoch of draft.state.presences.keys()) {
+    const session = draft.session(epoch);
+    if (session?.state === 'live' && canServe(session, task.queue, task.requiredLabels)) return true;
+  }
+  return false;
+}

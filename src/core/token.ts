@@ -1,0 +1,139 @@
+import type { AgentId } from '../kit/ids.js';
+import type { Draft } from './draft.js';
+import { about, cancelNow, closeAsLost, failTry, voidPermit } from './failure.js';
+import type { Acknowledgement, Disposition } from './frames.js';
+import type { Report } from './inputs.js';
+import type { HistoryRow, OpenPermit, TaskRow } from './rows.js';
+import { move } from './task.js';
+
+/** The history events that record an end report: once one of them bears a token, that token's outcome stands (I2). */
+const RECORDED: ReadonlySet<string> = new Set([
+  'success',
+  'failed',
+  'try_failed',
+  'never_started',
+  'cancelled',
+  'lost_reported',
+  'poison',
+]);
+
+/** Reasons of ends that the coordinator concluded from what it was not shown; another report is news (P10). */
+const CONCLUDED: ReadonlySet<string> = new Set(['vanished', 'never_held', 'goodbye', 'session_over']);
+
+interface ReportCase {
+  readonly report: Report;
+  readonly agentId: AgentId;
+  /** The task whose open token it is. */
+  readonly open: (TaskRow & { readonly open: OpenPermit }) | null;
+  /** The task it names. */
+  readonly task: TaskRow | undefined;
+  readonly history: readonly HistoryRow[];
+}
+
+/** What becomes of a report. The first row that matches. */
+const REPORT_RULES: readonly {
+  readonly name: Disposition;
+  readonly when: (c: ReportCase) => boolean;
+}[] = [
+  // P10: any instance of the agent that the token was permitted to may report, late or not.
+  { name: 'recorded', when: ({ open, agentId }) => open !== null && open.open.agentId === agentId },
+  { name: 'foreign', when: ({ open }) => open !== null },
+  { name: 'unknown', when: ({ task, report }) => task === undefined || report.token > task.lastToken },
+  { name: 'unknown', when: ({ history, report }) => !history.some((row) => row.token === report.token) },
+  { name: 'foreign', when: (c) => c.history.some((row) => permittedToOther(row, c)) },
+  { name: 'already_recorded', when: (c) => c.history.some((row) => recordedBefore(row, c)) },
+  { name: 'stale', when: () => true },
+];
+
+function permittedToOther(row: HistoryRow, c: ReportCase): boolean {
+  return row.event === 'permitted' && row.token === c.report.token && row.agentId !== c.agentId;
+}
+
+/** A token that was closed by something else than its report bears try_lost: what is reported with it later is stale. */
+function recordedBefore(row: HistoryRow, c: ReportCase): boolean {
+  const { token } = c.report;
+  if (row.token !== token || !RECORDED.has(row.event)) return false;
+  const concluded = row.event === 'never_started' ? 'never_started' : 'lost';
+  if (CONCLUDED.has(row.reason) && c.report.kind !== concluded) return false;
+  return !c.history.some((other) => other.token === token && other.event === 'try_lost');
+}
+
+/** Judges a report (P10): recorded if its token is open and was permitted to this agent, else refused and kept apart. */
+export function judgeReport(draft: Draft, agentId: AgentId, report: Report): Acknowledgement {
+  const byToken = draft.openTask(report.token);
+  const open = byToken?.open ? (byToken as TaskRow & { readonly open: OpenPermit }) : null;
+  const task = open ?? draft.task(report.taskId);
+  const history = open === null && task !== undefined ? draft.historyOf(task.taskId) : [];
+  const c: ReportCase = { report, agentId, open, task, history };
+  const disposition = REPORT_RULES.find((rule) => rule.when(c))?.name ?? 'stale';
+  if (disposition === 'recorded' && open !== null) recordReport(draft, open, report);
+  else if (task !== undefined && disposition !== 'already_recorded') keepApart(draft, task, c, disposition);
+  return { token: report.token, disposition };
+}
+
+/** The outcome of an open token (I2): closes it. Coming back in time, it is not charged (P10). */
+function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit }, report: Report): void {
+  const { lost } = late.open;
+  const open = { ...late.open, lost: null };
+  const task = { ...late, open, losses: uncharge(late) };
+  switch (report.kind) {
+    case 'success': {
+      const change = { result: report.result, resultType: report.resultType, exitCode: report.exitCode };
+      const done = move(task, 'succeedTask', { ...change, endedAt: draft.ctx.wall });
+      draft.put(done, {
+        event: 'success',
+        ...about(open),
+        message: lost === null ? '' : 'reported after its agent was lost',
+      });
+      return;
+    }
+    case 'failed':
+      failTry(draft, task, report.reason, report.message, report.exitCode);
+      return;
+    case 'killed':
+      recordKilled(draft, task, report, lost?.charged ?? false);
+      return;
+    case 'never_started':
+      voidPermit(draft, task, report.reason === '' ? 'gate_closed' : report.reason);
+      return;
+    case 'lost':
+      closeAsLost(
+        draft,
+        task,
+        lost?.rule !== 'storm_brake',
+        report.reason === '' ? 'agent_lost' : report.reason,
+      );
+      return;
+  }
+}
+
+/** P15: killed is final if a cancel or timeout asked for it, else the try is lost; a session that lives charges nothing. */
+function recordKilled(draft: Draft, task: TaskRow, report: Report, charge: boolean): void {
+  const request = task.stopRequest;
+  if (request?.kind === 'cancel') cancelNow(draft, task, request.reason);
+  else if (request?.kind === 'timeout')
+    failTry(draft, task, 'execution_timeout', report.message, report.exitCode);
+  else closeAsLost(draft, task, charge, report.reason === '' ? 'killed' : report.reason);
+}
+
+/** P10: what came back in time is not charged. */
+export function uncharge(task: TaskRow): TaskRow['losses'] {
+  return task.open?.lost ? task.losses.filter((loss) => loss.token !== task.open?.token) : task.losses;
+}
+
+/** I10: a report with a closed or foreign token changes nothing but the history, and that a bounded number of times. */
+function keepApart(draft: Draft, task: TaskRow, c: ReportCase, disposition: Disposition): void {
+  const { report, agentId } = c;
+  draft.notes.push({ kind: 'late_report', agentId, taskId: task.taskId, token: report.token, disposition });
+  const refused = draft.historyOf(task.taskId).filter((row) => row.event === 'late_report_refused');
+  if (refused.length >= draft.ctx.policy.limits.lateReportNotes) return;
+  if (refused.some((row) => row.token === report.token && row.agentId === agentId)) return;
+  draft.put(task, {
+    event: 'late_report_refused',
+    agentId,
+    tryNumber: c.history.find((row) => row.token === report.token)?.tryNumber ?? 0,
+    token: report.token,
+    reason: disposition,
+    message: `reported ${report.kind}`,
+  });
+}

@@ -1,0 +1,200 @@
+import { describe, expect, test } from '@jest/globals';
+import { canServe } from '../../src/core/placement.js';
+import { live, ready, settleDown } from './agent-model.js';
+import { checkWorld } from './invariants.js';
+import { H, L, world } from './support.js';
+
+describe('who may be offered a task (I4)', () => {
+  const session = { kind: 'worker', queues: ['q'], labels: { gpu: 'yes', zone: 'b' } } as const;
+  const table = [
+    ['its queue is served', session, 'q', {}, true],
+    ['another queue', session, 'other', {}, false],
+    ['its labels are there', session, 'q', { gpu: 'yes' }, true],
+    ['a label has another value', session, 'q', { gpu: 'no' }, false],
+    ['a label is missing', session, 'q', { gpu: 'yes', disk: 'ssd' }, false],
+    ['a triggerer', { ...session, kind: 'triggerer' }, 'q', {}, false],
+    ['a DAG processor', { ...session, kind: 'dag_processor' }, 'q', {}, false],
+  ] as const;
+  for (const [claim, candidate, queue, labels, answer] of table) {
+    test(`${claim}: ${answer ? 'yes' : 'no'}`, () => expect(canServe(candidate, queue, labels)).toBe(answer));
+  }
+});
+
+describe('offers', () => {
+  test('go by priority, then by age, over all lanes of the agent’s queues', () => {
+    const w = world({ prefetch: 0 });
+    const order = [
+      w.submit({ priority: 0 }),
+      w.submit({ priority: 5, queue: 'other' }),
+      w.submit({ priority: 5 }),
+      w.submit({ priority: 9, requiredLabels: { gpu: 'yes' } }),
+      w.submit({ priority: 10, requiredLabels: { gpu: 'no' } }),
+    ];
+    const a = ready(w, 'a', { queues: ['default', 'other'], labels: { gpu: 'yes' } });
+    const ran: string[] = [];
+    while (a.runs.size > 0) {
+      ran.push(a.runs.get(a.only)?.taskId ?? '');
+      a.end(a.only).talk();
+    }
+    expect(ran).toEqual([order[3], order[1], order[2], order[0]]);
+    checkWorld(w);
+  });
+
+  test('fill the free slots of all agents in turn, and never more than there are', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a', { slots: 2 });
+    const b = ready(w, 'b', { slots: 2 });
+    a.asking = b.asking = false;
+    for (let n = 0; n < 6; n++) w.submit();
+    expect([a.offers.size, b.offers.size]).toEqual([2, 2]);
+    w.submit();
+    expect([a.offers.size, b.offers.size]).toEqual([2, 2]);
+    checkWorld(w);
+  });
+
+  test('make one lane’s head never block another lane', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.submit({ priority: 100, requiredLabels: { gpu: 'yes' } });
+    const taskId = w.submit();
+    a.talk();
+    expect(w.task(taskId).state).toBe('running');
+  });
+
+  test('that nobody answers end after 2 H, and the task is offered again', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const b = ready(w, 'b');
+    a.asking = b.asking = false;
+    const taskId = w.submit();
+    const [holder, other] = a.offers.has(taskId) ? [a, b] : [b, a];
+    live(w, 2 * H - 1_000, a, b);
+    expect(holder.offers.has(taskId)).toBe(true);
+    live(w, 1_000, a, b);
+    expect([holder.offers.has(taskId), other.offers.has(taskId)]).toEqual([false, true]);
+    checkWorld(w);
+  });
+
+  test('made again to the same agent in the message that ends the old one are not undone by it', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    a.asking = false;
+    const taskId = w.submit();
+    live(w, 2 * H, a);
+    expect(w.state.offered.get(taskId)?.epoch).toBe(a.epoch);
+    expect(a.offers.has(taskId)).toBe(true);
+    a.asking = true;
+    a.talk();
+    expect(w.task(taskId).state).toBe('running');
+  });
+
+  test('are gone with the stream: a new stream starts with none', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    a.asking = false;
+    const taskId = w.submit();
+    a.cut();
+    expect(w.state.offered.has(taskId)).toBe(false);
+    const b = ready(w, 'b');
+    expect(w.task(taskId).lastAgentId).toBe(b.agentId);
+    checkWorld(w);
+  });
+
+  test('respect how many slots the agent says it has', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a', { slots: 4 });
+    a.beat({ freeSlots: 1 });
+    a.asking = false;
+    for (let n = 0; n < 4; n++) w.submit();
+    expect(a.offers.size).toBe(1);
+  });
+});
+
+describe('prefetch', () => {
+  test('offers one task beyond the slots when no other agent has a free one', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskIds = [w.submit(), w.submit(), w.submit()];
+    a.talk();
+    expect(w.task(taskIds[0] ?? w.submit()).state).toBe('running');
+    expect([...a.offers]).toEqual([taskIds[1]]);
+    a.end(a.only).talk();
+    expect(w.task(taskIds[1] ?? w.submit()).state).toBe('running');
+    checkWorld(w);
+  });
+
+  test('is withdrawn when another agent has a free slot', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.submit();
+    const second = w.submit();
+    a.talk();
+    expect(a.offers.has(second)).toBe(true);
+    const b = ready(w, 'b');
+    expect(a.offers.has(second)).toBe(false);
+    expect(w.task(second).lastAgentId).toBe(b.agentId);
+    checkWorld(w);
+  });
+
+  test('moves as many as the free agent has room for at once', () => {
+    const w = world({ prefetch: 3 });
+    const a = ready(w, 'a');
+    const taskIds = [1, 2, 3, 4].map(() => w.submit());
+    a.talk();
+    expect(a.offers.size).toBe(3);
+    const b = ready(w, 'b', { slots: 3 });
+    expect(b.runs.size).toBe(3);
+    expect(a.offers.size).toBe(0);
+    expect(taskIds.every((taskId) => w.task(taskId).state === 'running')).toBe(true);
+    checkWorld(w);
+  });
+
+  test('does not end after 2 H: it waits for the slot', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.submit();
+    const second = w.submit();
+    a.talk();
+    live(w, 2 * L, a);
+    expect(a.offers.has(second)).toBe(true);
+  });
+
+  test('of none offers nothing beyond the slots', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a');
+    w.submit();
+    const second = w.submit();
+    a.talk();
+    expect(a.offers.has(second)).toBe(false);
+  });
+});
+
+describe('a long lane', () => {
+  test('is kept as a window and paged from the store, in order', () => {
+    const w = world({ prefetch: 0, limits: { laneWindow: 4 } });
+    const taskIds = Array.from({ length: 25 }, (_, n) => w.submit({ priority: n % 3 }));
+    expect(w.state.lanes.get('default')?.tasks.length).toBe(4);
+    const a = ready(w, 'a', { slots: 2 });
+    const ran: string[] = [];
+    for (let n = 0; n < 60 && a.runs.size > 0; n++) {
+      const [token] = a.running;
+      if (token === undefined) break;
+      ran.push(a.runs.get(token)?.taskId ?? '');
+      a.end(token).talk();
+    }
+    const expected = [2, 1, 0].flatMap((rest) => taskIds.filter((_, n) => n % 3 === rest));
+    expect(ran).toEqual(expected);
+    expect(w.state.lanes.size).toBe(0);
+    checkWorld(w);
+  });
+
+  test('waiting while nobody serves it costs a window, and starts when somebody does', () => {
+    const w = world({ limits: { laneWindow: 2 } });
+    for (let n = 0; n < 10; n++) w.submit({ queue: 'slow' });
+    w.restart();
+    const a = ready(w, 'a', { queues: ['slow'], slots: 10 });
+    settleDown(a);
+    expect(a.runs.size).toBe(10);
+    checkWorld(w);
+  });
+});
