@@ -1,0 +1,238 @@
+import type {
+  AgentRow,
+  Counters,
+  HistoryRow,
+  SessionRow,
+  TaskRow,
+  TaskSpecRow,
+  TaskState,
+} from '../../core/rows.js';
+import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
+import type { ServiceMs } from '../../kit/time.js';
+import {
+  type Loaded,
+  type Puts,
+  type ReadyPosition,
+  type Store,
+  StoreError,
+  type StoreFault,
+  type TaskFilter,
+  type TaskPut,
+} from '../store.js';
+import { byText } from './sorted.js';
+import { Tables } from './tables.js';
+
+/** What shall go wrong with a commit. */
+export interface CommitFault {
+  readonly fault: StoreFault;
+  /** Whether the puts are made all the same: an `unknown` outcome can be either, an `io` too. */
+  readonly applied: boolean;
+}
+
+export interface MemoryOptions {
+  /** Asked before each commit that would succeed; null lets it. */
+  readonly beforeCommit?: (puts: Puts) => CommitFault | null;
+  /** Told of each commit that was made, also of one whose outcome is reported as unknown. */
+  readonly onCommit?: (puts: Puts) => void;
+  /** `each` (default): a commit survives a crash once it returns. `manual`: only what sync() was called for does. */
+  readonly sync?: 'each' | 'manual';
+}
+
+/** All rows of a store as plain values in a fixed order: two stores are equal when their snapshots are. */
+export interface Snapshot {
+  readonly tasks: readonly TaskPut[];
+  readonly specs: readonly TaskSpecRow[];
+  readonly history: readonly HistoryRow[];
+  readonly agents: readonly AgentRow[];
+  readonly sessions: readonly SessionRow[];
+  readonly counters: Counters;
+}
+
+/**
+ * A store that forgets: for tests and the simulator. The same calls give the same rows in the same order, always.
+ * Rows are handed out as they came in, because rows are immutable. After a fault `io` or `corrupt` it refuses
+ * everything, as the others do; what a restart would find is what fork() gives.
+ */
+export class MemoryStore implements Store {
+  readonly #options: MemoryOptions;
+  readonly #tables: Tables;
+  /** What the disk has for certain; null while that is the same as #tables. */
+  readonly #durable: Tables | null;
+  #unsynced: Puts[] = [];
+  #gone: StoreError | null = null;
+
+  constructor(options: MemoryOptions = {}, start: Snapshot | null = null) {
+    this.#options = options;
+    this.#tables = restore(start);
+    this.#durable = options.sync === 'manual' ? restore(start) : null;
+  }
+
+  async load(): Promise<Loaded> {
+    const { agents, counters, open, sessions, tasks } = this.#usable();
+    const newest = new Map<AgentId, Epoch>();
+    for (const { agentId, epoch } of sessions.values()) {
+      if (epoch > (newest.get(agentId) ?? -1n)) newest.set(agentId, epoch);
+    }
+    return {
+      counters,
+      agents: [...agents.values()].sort((a, b) => byText(a.agentId, b.agentId)),
+      sessions: [...sessions.values()]
+        .filter(({ state, agentId, epoch }) => state === 'live' || newest.get(agentId) === epoch)
+        .sort(byEpoch),
+      openTasks: rowsOf([...open].sort(byText), tasks),
+    };
+  }
+
+  async readTasks(taskIds: readonly TaskId[]): Promise<TaskRow[]> {
+    return rowsOf(new Set(taskIds), this.#usable().tasks);
+  }
+
+  async readSpecs(taskIds: readonly TaskId[]): Promise<TaskSpecRow[]> {
+    const { specs } = this.#usable();
+    return [...new Set(taskIds)].map((id) => specs.get(id)).filter((row) => row !== undefined);
+  }
+
+  async readByIdempotencyKey(keys: readonly string[]): Promise<TaskRow[]> {
+    const { byKey, tasks } = this.#usable();
+    return rowsOf(
+      [...new Set(keys)].map((key) => byKey.get(key)).filter((id) => id !== undefined),
+      tasks,
+    );
+  }
+
+  async readHistory(taskId: TaskId): Promise<HistoryRow[]> {
+    return [...(this.#usable().history.get(taskId) ?? [])];
+  }
+
+  async readLanes(): Promise<string[]> {
+    return [...this.#usable().ready.keys()].sort(byText);
+  }
+
+  async readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]> {
+    const { ready, tasks } = this.#usable();
+    const inOrder = ready.get(lane);
+    if (inOrder === undefined) return [];
+    const from = after === null ? 0 : inOrder.placeAfter(after);
+    return rowsOf(
+      inOrder.slice(from, from + limit).map(({ taskId }) => taskId),
+      tasks,
+    );
+  }
+
+  async readDue(now: ServiceMs, limit: number): Promise<TaskRow[]> {
+    const { due, tasks } = this.#usable();
+    const late = due.slice(0, limit).filter(({ dueAt }) => dueAt <= now);
+    return rowsOf(
+      late.map(({ taskId }) => taskId),
+      tasks,
+    );
+  }
+
+  async nextDue(): Promise<ServiceMs | null> {
+    return this.#usable().due.first()?.dueAt ?? null;
+  }
+
+  async listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]> {
+    const { ids, tasks } = this.#usable();
+    const found: TaskRow[] = [];
+    for (let at = before === null ? ids.size : ids.placeOf(before); at > 0 && found.length < limit; at--) {
+      const row = tasks.get(ids.at(at - 1) as TaskId)?.row;
+      if (row !== undefined && fits(row, filter)) found.push({ ...row, result: null });
+    }
+    return found;
+  }
+
+  async countTasks(): Promise<Partial<Record<TaskState, number>>> {
+    const counted: Partial<Record<TaskState, number>> = {};
+    for (const { row } of this.#usable().tasks.values()) counted[row.state] = (counted[row.state] ?? 0) + 1;
+    return counted;
+  }
+
+  async commit(puts: Puts): Promise<void> {
+    const tables = this.#usable();
+    tables.check(puts);
+    const wrong = this.#options.beforeCommit?.(puts) ?? null;
+    if (wrong === null || wrong.applied) {
+      tables.apply(puts);
+      if (this.#durable !== null) this.#unsynced.push(puts);
+      this.#options.onCommit?.(puts);
+    }
+    if (wrong === null) return;
+    const error = new StoreError(
+      wrong.fault,
+      `the commit failed, because a fault (${wrong.fault}) was asked for`,
+    );
+    if (wrong.fault === 'io' || wrong.fault === 'corrupt') this.#gone = error;
+    throw error;
+  }
+
+  async close(): Promise<void> {
+    this.#gone ??= new StoreError(
+      'other',
+      'the store was used after it was closed; this is a bug, report it',
+    );
+  }
+
+  /** Everything committed so far will survive a crash. */
+  sync(): void {
+    for (const puts of this.#unsynced) this.#durable?.apply(puts);
+    this.#unsynced = [];
+  }
+
+  /** How many of the newest commits a crash may lose. */
+  get unsynced(): number {
+    return this.#unsynced.length;
+  }
+
+  /**
+   * The store that a restart after a crash finds: everything up to the last sync() and the first `kept` of the commits
+   * since (default none). It has its own rows; this store stays as it is and usable.
+   */
+  fork(options: MemoryOptions = this.#options, kept = 0): MemoryStore {
+    const found = new MemoryStore({}, toSnapshot(this.#durable ?? this.#tables));
+    for (const puts of this.#unsynced.slice(0, kept)) found.#tables.apply(puts);
+    return new MemoryStore(options, found.snapshot());
+  }
+
+  /** Every row, of a closed store too. */
+  snapshot(): Snapshot {
+    return toSnapshot(this.#tables);
+  }
+
+  #usable(): Tables {
+    if (this.#gone === null) return this.#tables;
+    throw new StoreError(this.#gone.fault, this.#gone.message, { cause: this.#gone });
+  }
+}
+
+function restore(start: Snapshot | null): Tables {
+  const tables = new Tables();
+  if (start !== null) tables.apply(start);
+  return tables;
+}
+
+const toSnapshot = (tables: Tables): Snapshot => ({
+  tasks: [...tables.tasks.values()].sort((a, b) => byText(a.row.taskId, b.row.taskId)),
+  specs: [...tables.specs.values()].sort((a, b) => byText(a.taskId, b.taskId)),
+  history: [...tables.history.values()].flat().sort((a, b) => byText(a.taskId, b.taskId) || a.n - b.n),
+  agents: [...tables.agents.values()].sort((a, b) => byText(a.agentId, b.agentId)),
+  sessions: [...tables.sessions.values()].sort(byEpoch),
+  counters: tables.counters,
+});
+
+function rowsOf(taskIds: Iterable<TaskId>, tasks: ReadonlyMap<TaskId, TaskPut>): TaskRow[] {
+  const rows: TaskRow[] = [];
+  for (const taskId of taskIds) {
+    const put = tasks.get(taskId);
+    if (put !== undefined) rows.push(put.row);
+  }
+  return rows;
+}
+
+const byEpoch = (a: SessionRow, b: SessionRow): number =>
+  a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0;
+
+const fits = (row: TaskRow, { states, queue, agentId }: TaskFilter): boolean =>
+  (states === undefined || states.includes(row.state)) &&
+  (queue === undefined || row.queue === queue) &&
+  (agentId === undefined || row.lastAgentId === agentId);

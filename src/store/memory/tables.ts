@@ -1,0 +1,154 @@
+import type { AgentRow, Counters, HistoryRow, SessionRow, TaskRow, TaskSpecRow } from '../../core/rows.js';
+import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
+import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
+import type { ServiceMs } from '../../kit/time.js';
+import { encodeSubmitted } from '../codec.js';
+import { type Puts, type ReadyPosition, StoreError, type TaskPut } from '../store.js';
+import { byText, Sorted } from './sorted.js';
+
+/** A place in the order of deadlines. */
+interface DuePosition {
+  readonly dueAt: ServiceMs;
+  readonly taskId: TaskId;
+}
+
+const byOffer = (a: ReadyPosition, b: ReadyPosition): number =>
+  b.priority - a.priority || byText(a.taskId, b.taskId);
+const byDue = (a: DuePosition, b: DuePosition): number => a.dueAt - b.dueAt || byText(a.taskId, b.taskId);
+
+/** The rows and what finds them again. Writes are checked as a whole before the first of them is made. */
+export class Tables {
+  readonly tasks = new Map<TaskId, TaskPut>();
+  readonly specs = new Map<TaskId, TaskSpecRow>();
+  readonly history = new Map<TaskId, HistoryRow[]>();
+  readonly agents = new Map<AgentId, AgentRow>();
+  readonly sessions = new Map<Epoch, SessionRow>();
+  counters: Counters = { token: NO_TOKEN, epoch: NO_EPOCH, serviceMs: 0 as ServiceMs };
+
+  readonly ids = new Sorted<TaskId>(byText);
+  readonly byKey = new Map<string, TaskId>();
+  readonly ready = new Map<string, Sorted<ReadyPosition>>();
+  readonly due = new Sorted<DuePosition>(byDue);
+  readonly open = new Set<TaskId>();
+
+  /** Throws StoreError `conflict` if any of the puts may not be written. */
+  check(puts: Puts): void {
+    const keys = new Set<string>();
+    unique('task', puts.tasks, (put) => put.row.taskId);
+    for (const { row } of puts.tasks) {
+      const stored = this.tasks.get(row.taskId)?.row;
+      checkVersion(`task ${row.taskId}`, row.version, stored?.version);
+      if (stored !== undefined) checkSubmission(stored, row);
+      const { idempotencyKey: key } = row;
+      if (key === '' || row.version > 1) continue;
+      if (this.byKey.has(key) || keys.has(key))
+        throw conflict(`task ${row.taskId}`, 'its idempotency key is taken');
+      keys.add(key);
+    }
+    unique('specification of task', puts.specs, (row) => row.taskId, this.specs);
+    unique('history', puts.history, (row) => `${row.n} of task ${row.taskId}`);
+    for (const row of puts.history) {
+      if (this.history.get(row.taskId)?.some((known) => known.n === row.n)) {
+        throw conflict(`history ${row.n} of task ${row.taskId}`, 'it is there already');
+      }
+    }
+    unique('agent', puts.agents, (row) => row.agentId);
+    for (const row of puts.agents) {
+      checkVersion(`agent ${row.agentId}`, row.version, this.agents.get(row.agentId)?.version);
+    }
+    unique('session', puts.sessions, (row) => row.epoch);
+    for (const row of puts.sessions) {
+      checkVersion(`session ${row.epoch}`, row.version, this.sessions.get(row.epoch)?.version);
+    }
+    const { counters } = puts;
+    if (counters !== null && (counters.token < this.counters.token || counters.epoch < this.counters.epoch)) {
+      throw conflict('counters', 'they would go back');
+    }
+  }
+
+  /** Makes checked puts. */
+  apply(puts: Puts): void {
+    for (const put of puts.tasks) this.#replaceTask(put);
+    for (const row of puts.specs) this.specs.set(row.taskId, row);
+    for (const row of puts.history) {
+      const rows = this.history.get(row.taskId);
+      if (rows === undefined) this.history.set(row.taskId, [row]);
+      else if (row.n > (rows.at(-1)?.n ?? -1)) rows.push(row);
+      else rows.splice(0, rows.length, ...[...rows, row].sort((a, b) => a.n - b.n));
+    }
+    for (const row of puts.agents) this.agents.set(row.agentId, row);
+    for (const row of puts.sessions) this.sessions.set(row.epoch, row);
+    if (puts.counters !== null) this.counters = puts.counters;
+  }
+
+  #replaceTask(put: TaskPut): void {
+    const { taskId } = put.row;
+    const before = this.tasks.get(taskId);
+    if (before === undefined) {
+      this.ids.add(taskId);
+      if (put.row.idempotencyKey !== '') this.byKey.set(put.row.idempotencyKey, taskId);
+    } else {
+      this.#unlist(before);
+    }
+    this.tasks.set(taskId, put);
+    if (put.lane !== null) this.#laneOf(put.lane).add(positionOf(put.row));
+    if (put.dueAt !== null) this.due.add({ dueAt: put.dueAt, taskId });
+    if (put.row.open === null) this.open.delete(taskId);
+    else this.open.add(taskId);
+  }
+
+  #unlist(put: TaskPut): void {
+    if (put.dueAt !== null) this.due.remove({ dueAt: put.dueAt, taskId: put.row.taskId });
+    if (put.lane === null) return;
+    const lane = this.#laneOf(put.lane);
+    lane.remove(positionOf(put.row));
+    if (lane.size === 0) this.ready.delete(put.lane);
+  }
+
+  #laneOf(lane: string): Sorted<ReadyPosition> {
+    const known = this.ready.get(lane);
+    if (known !== undefined) return known;
+    const fresh = new Sorted<ReadyPosition>(byOffer);
+    this.ready.set(lane, fresh);
+    return fresh;
+  }
+}
+
+function checkVersion(what: string, version: number, stored: number | undefined): void {
+  if ((stored ?? 0) !== version - 1) {
+    throw conflict(what, `it is not stored with version ${version - 1}`);
+  }
+}
+
+/** The other stores keep what was submitted from version 1 on; a change of it would silently be lost there. */
+function checkSubmission(stored: TaskRow, row: TaskRow): void {
+  const same =
+    stored.queue === row.queue &&
+    stored.priority === row.priority &&
+    stored.idempotencyKey === row.idempotencyKey &&
+    (stored.requiredLabels === row.requiredLabels || encodeSubmitted(stored) === encodeSubmitted(row));
+  if (same) return;
+  throw new StoreError(
+    'other',
+    `task ${row.taskId} is not written, because what was submitted never changes; this is a bug, report it`,
+  );
+}
+
+const positionOf = ({ priority, taskId }: TaskRow): ReadyPosition => ({ priority, taskId });
+
+function unique<Row, Key>(
+  what: string,
+  rows: readonly Row[],
+  keyOf: (row: Row) => Key,
+  stored: ReadonlyMap<Key, unknown> = new Map(),
+): void {
+  const seen = new Set<Key>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    if (seen.has(key) || stored.has(key)) throw conflict(`${what} ${String(key)}`, 'it is there already');
+    seen.add(key);
+  }
+}
+
+const conflict = (what: string, because: string): StoreError =>
+  new StoreError('conflict', `${what} is not written, because ${because}; read again and decide again`);

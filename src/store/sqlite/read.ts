@@ -1,0 +1,216 @@
+import type { AgentRow, HistoryRow, SessionRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
+import type { Epoch, TaskId, Token } from '../../kit/ids.js';
+import type { ServiceMs } from '../../kit/time.js';
+import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
+import { type Loaded, type ReadyPosition, StoreError, type TaskFilter } from '../store.js';
+import type { Columns, Driver, Statement } from './driver.js';
+
+const TASK = 'task_id, version, state, queue, rank, idempotency_key, submitted, progress, result';
+const TASK_WITHOUT_RESULT = TASK.replace('result', 'NULL AS result');
+
+/** Finds the next lane from the last one: as many steps down the index as there are lanes, however many tasks. */
+const LANES = `WITH RECURSIVE found (lane) AS (
+    SELECT * FROM (SELECT lane FROM tasks WHERE lane IS NOT NULL ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT lane FROM tasks WHERE lane > found.lane ORDER BY lane LIMIT 1)
+    FROM found WHERE found.lane IS NOT NULL
+  ) SELECT lane FROM found WHERE lane IS NOT NULL`;
+
+/** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
+export class Reader {
+  readonly #driver: Driver;
+  readonly #task: Statement;
+  readonly #taskByKey: Statement;
+  readonly #spec: Statement;
+  readonly #ready: Statement;
+  readonly #readyAfter: Statement;
+  readonly #due: Statement;
+  readonly #nextDue: Statement;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+    this.#task = driver.statement(`SELECT ${TASK} FROM tasks WHERE task_id = ?`);
+    this.#taskByKey = driver.statement(
+      `SELECT ${TASK} FROM tasks WHERE idempotency_key = ? AND idempotency_key <> ''`,
+    );
+    this.#spec = driver.statement('SELECT task_id, data FROM task_specs WHERE task_id = ?');
+    const inOrder = 'ORDER BY rank, task_id LIMIT ?';
+    this.#ready = driver.statement(`SELECT ${TASK} FROM tasks WHERE lane = ? ${inOrder}`);
+    this.#readyAfter = driver.statement(
+      `SELECT ${TASK} FROM tasks WHERE lane = ? AND (rank, task_id) > (?, ?) ${inOrder}`,
+    );
+    this.#due = driver.statement(
+      `SELECT ${TASK} FROM tasks WHERE due_at <= ? ORDER BY due_at, task_id LIMIT ?`,
+    );
+    this.#nextDue = driver.statement('SELECT min(due_at) AS due_at FROM tasks WHERE due_at IS NOT NULL');
+  }
+
+  load(): Loaded {
+    const counters = this.#driver
+      .statement('SELECT token, epoch, service_ms FROM counters', { bigints: true })
+      .get();
+    const agents = this.#driver
+      .statement('SELECT agent_id, version, data FROM agents ORDER BY agent_id')
+      .all();
+    const sessions = this.#driver
+      .statement(
+        `SELECT version, data FROM sessions WHERE epoch IN (SELECT epoch FROM sessions WHERE is_live IS NOT NULL
+          UNION SELECT max(epoch) FROM sessions GROUP BY agent_id) ORDER BY epoch`,
+      )
+      .all();
+    const openTasks = this.#driver
+      .statement(`SELECT ${TASK} FROM tasks WHERE is_open IS NOT NULL ORDER BY task_id`)
+      .all();
+    if (counters === undefined) {
+      throw new StoreError(
+        'corrupt',
+        'the counters are missing, so tokens could be drawn twice; restore a backup',
+      );
+    }
+    return {
+      counters: {
+        token: counters.token as Token,
+        epoch: counters.epoch as Epoch,
+        serviceMs: counters.service_ms as ServiceMs,
+      },
+      agents: agents.map(toAgent),
+      sessions: sessions.map(toSession),
+      openTasks: openTasks.map(toTask),
+    };
+  }
+
+  tasks(taskIds: readonly TaskId[]): TaskRow[] {
+    return this.#each(this.#task, taskIds).map(toTask);
+  }
+
+  specs(taskIds: readonly TaskId[]): TaskSpecRow[] {
+    return this.#each(this.#spec, taskIds).map((c) => decodeSpec(c.task_id as string, c.data as string));
+  }
+
+  byIdempotencyKey(keys: readonly string[]): TaskRow[] {
+    return this.#each(this.#taskByKey, keys).map(toTask);
+  }
+
+  history(taskId: TaskId): HistoryRow[] {
+    const rows = this.#driver
+      .statement('SELECT n, data FROM history WHERE task_id = ? ORDER BY n')
+      .all(taskId);
+    return rows.map((c) => decodeHistory(taskId, c.n as number, c.data as string));
+  }
+
+  lanes(): string[] {
+    return this.#driver
+      .statement(LANES)
+      .all()
+      .map((c) => c.lane as string);
+  }
+
+  ready(lane: string, after: ReadyPosition | null, limit: number): TaskRow[] {
+    const rows =
+      after === null
+        ? this.#ready.all(lane, limit)
+        : this.#readyAfter.all(lane, 0 - after.priority, after.taskId, limit);
+    return rows.map(toTask);
+  }
+
+  due(now: ServiceMs, limit: number): TaskRow[] {
+    return this.#due.all(now, limit).map(toTask);
+  }
+
+  nextDue(): ServiceMs | null {
+    return (this.#nextDue.get()?.due_at ?? null) as ServiceMs | null;
+  }
+
+  /**
+   * A state other than success, a queue and an agent have an index each, tried in this order: what did not succeed is
+   * little. Only a filter by success alone, or by queue and agent where one is common and the other rare, walks from
+   * the newest task down until `limit` rows are found.
+   */
+  list(filter: TaskFilter, before: TaskId | null, limit: number): TaskRow[] {
+    const states = filter.states === undefined ? null : [...new Set(filter.states)];
+    if (states === null || states.includes('success')) return this.#listOf(filter, states, before, limit);
+    return states
+      .flatMap((state) => this.#listOf(filter, [state], before, limit))
+      .sort((a, b) => (a.taskId < b.taskId ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  #listOf(
+    filter: TaskFilter,
+    states: readonly TaskState[] | null,
+    before: TaskId | null,
+    limit: number,
+  ): TaskRow[] {
+    const terms: string[] = [];
+    const params: string[] = [];
+    const where = (term: string, ...values: readonly string[]) => {
+      terms.push(term);
+      params.push(...values);
+    };
+    // A plus sign keeps SQLite from using that term's index. Terms that compare with a constant only tell it that a
+    // partial index holds every row asked for.
+    const byState = states?.length === 1 && states[0] !== 'success';
+    if (byState) where("state <> 'success'");
+    if (states !== null) {
+      where(`${byState ? '' : '+'}state IN (${states.map(() => '?').join(', ')})`, ...states);
+    }
+    if (filter.agentId !== undefined) {
+      where(`${byState ? '+' : ''}agent_id = ? AND agent_id <> ''`, filter.agentId);
+    }
+    if (filter.queue !== undefined) where(`${byState ? '+' : ''}queue = ?`, filter.queue);
+    if (before !== null) where('task_id < ?', before);
+    const filtered = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;
+    const sql = `SELECT ${TASK_WITHOUT_RESULT} FROM tasks ${filtered} ORDER BY task_id DESC LIMIT ?`;
+    return this.#driver
+      .statement(sql)
+      .all(...params, limit)
+      .map(toTask);
+  }
+
+  /**
+   * Counts what did not succeed in its index and takes the rest for successes. Rows are never deleted, so the highest
+   * rowid is the number of tasks: a million successes cost nothing to count.
+   */
+  count(): Partial<Record<TaskState, number>> {
+    const counted: Partial<Record<TaskState, number>> = {};
+    const total = this.#driver.statement('SELECT coalesce(max(rowid), 0) AS n FROM tasks').get()?.n;
+    let success = total as number;
+    const groups = this.#driver
+      .statement("SELECT state, count(*) AS n FROM tasks WHERE state <> 'success' GROUP BY state")
+      .all();
+    for (const group of groups) {
+      const n = group.n as number;
+      counted[group.state as TaskState] = n;
+      success -= n;
+    }
+    if (success > 0) counted.success = success;
+    return counted;
+  }
+
+  #each(statement: Statement, keys: readonly string[]): Columns[] {
+    const found: Columns[] = [];
+    for (const key of new Set(keys)) {
+      const row = statement.get(key);
+      if (row !== undefined) found.push(row);
+    }
+    return found;
+  }
+}
+
+const toTask = (c: Columns): TaskRow =>
+  decodeTask({
+    taskId: c.task_id as string,
+    version: c.version as number,
+    state: c.state as string,
+    queue: c.queue as string,
+    priority: 0 - (c.rank as number),
+    idempotencyKey: c.idempotency_key as string,
+    submitted: c.submitted as string,
+    progress: c.progress as string,
+    result: c.result as Uint8Array | null,
+  });
+
+const toAgent = (c: Columns): AgentRow =>
+  decodeAgent(c.agent_id as string, c.version as number, c.data as string);
+
+const toSession = (c: Columns): SessionRow => decodeSession(c.version as number, c.data as string);

@@ -1,0 +1,110 @@
+import { StoreError } from '../store.js';
+import type { Driver } from './driver.js';
+
+/** "HFst": tells our files from other SQLite files. */
+export const APPLICATION_ID = 0x48467374;
+
+/** One step from one schema to the next. Steps that were released are never changed. */
+export interface Migration {
+  /** PRAGMA user_version after the step; from 1, without gaps. */
+  readonly version: number;
+  readonly name: string;
+  readonly up: string;
+}
+
+/**
+ * - `rank` is the negative priority, so that one ascending index gives the order of offers and a row value its middle.
+ * - `submitted` is written once, `progress` with each version, `result` last, so that a list never reads it.
+ * - The indexes are partial: a task that ended is in the fewest. A full index on the state would cost as much as the
+ *   row itself, and what is not in `tasks_unsuccessful` is a success.
+ * - Tasks and specs keep their rowid: in a WITHOUT ROWID table of such wide rows the inner pages hold whole rows, and
+ *   the tree of a million tasks gets twice as deep.
+ */
+const INITIAL = `
+CREATE TABLE tasks (
+  task_id TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  rank INTEGER NOT NULL,
+  lane TEXT,
+  due_at REAL,
+  agent_id TEXT NOT NULL,
+  is_open INTEGER,
+  idempotency_key TEXT NOT NULL,
+  submitted TEXT NOT NULL,
+  progress TEXT NOT NULL,
+  result BLOB
+);
+CREATE INDEX tasks_ready ON tasks (lane, rank, task_id) WHERE lane IS NOT NULL;
+CREATE INDEX tasks_due ON tasks (due_at, task_id) WHERE due_at IS NOT NULL;
+CREATE UNIQUE INDEX tasks_idempotency ON tasks (idempotency_key) WHERE idempotency_key <> '';
+CREATE INDEX tasks_open ON tasks (task_id) WHERE is_open IS NOT NULL;
+CREATE INDEX tasks_unsuccessful ON tasks (state, task_id) WHERE state <> 'success';
+CREATE INDEX tasks_of_queue ON tasks (queue, task_id);
+CREATE INDEX tasks_of_agent ON tasks (agent_id, task_id) WHERE agent_id <> '';
+CREATE TABLE task_specs (task_id TEXT NOT NULL UNIQUE, data TEXT NOT NULL);
+CREATE TABLE history (
+  task_id TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  data TEXT NOT NULL,
+  PRIMARY KEY (task_id, n)
+) WITHOUT ROWID;
+CREATE TABLE agents (agent_id TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (
+  epoch INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL,
+  agent_id TEXT NOT NULL,
+  is_live INTEGER,
+  data TEXT NOT NULL
+);
+CREATE INDEX sessions_of_agent ON sessions (agent_id, epoch);
+CREATE INDEX sessions_live ON sessions (epoch) WHERE is_live IS NOT NULL;
+CREATE TABLE counters (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  token INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  service_ms REAL NOT NULL
+);
+INSERT INTO counters VALUES (1, 0, 0, 0);
+CREATE TABLE opening (id INTEGER PRIMARY KEY CHECK (id = 1), closed_cleanly INTEGER NOT NULL);
+INSERT INTO opening VALUES (1, 1);
+`;
+
+export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'initial', up: INITIAL }];
+
+/**
+ * Brings the file to the newest schema, each step in a transaction of its own. Throws StoreError `newer` for a file of
+ * a newer program and `corrupt` for a database that is not ours.
+ */
+export function migrate(driver: Driver, file: string, migrations: readonly Migration[] = MIGRATIONS): void {
+  const found = Number(driver.pragma('user_version'));
+  const newest = migrations.at(-1)?.version ?? 0;
+  if (found > newest) {
+    throw new StoreError(
+      'newer',
+      `${file} is not opened, because it has schema ${found} and this program knows only up to ${newest}; ` +
+        'start the newer program, or restore the backup made before the upgrade',
+    );
+  }
+  for (const migration of migrations) {
+    if (migration.version <= found) continue;
+    driver.transaction(() => {
+      driver.exec(migration.up);
+      driver.pragma('user_version', migration.version);
+      driver.pragma('application_id', APPLICATION_ID);
+    });
+  }
+}
+
+/** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */
+export function checkOurs(driver: Driver, file: string): void {
+  const id = driver.pragma('application_id');
+  const empty = driver.statement('SELECT count(*) AS n FROM sqlite_schema').get()?.n === 0;
+  if (id === APPLICATION_ID || (id === 0 && empty)) return;
+  throw new StoreError(
+    'corrupt',
+    `${file} is not opened, because it is an SQLite database of another program (application id ${String(id)}); ` +
+      'name another file',
+  );
+}

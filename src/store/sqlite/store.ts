@@ -1,0 +1,100 @@
+import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
+import type { TaskId } from '../../kit/ids.js';
+import type { ServiceMs } from '../../kit/time.js';
+import {
+  type Loaded,
+  type Puts,
+  type ReadyPosition,
+  type Store,
+  StoreError,
+  type TaskFilter,
+} from '../store.js';
+import type { Driver } from './driver.js';
+import { Reader } from './read.js';
+import { Writer } from './write.js';
+
+/**
+ * A store in one SQLite file. Every call does its work before it returns its promise: SQLite in this process is a
+ * library, and a commit of a hundred rows takes about as long as sending it to another thread would.
+ */
+export class SqliteStore implements Store {
+  readonly #driver: Driver;
+  readonly #reader: Reader;
+  readonly #writer: Writer;
+
+  /** For openSqliteStore(), which has locked, checked and upgraded the file. */
+  constructor(driver: Driver) {
+    this.#driver = driver;
+    this.#reader = new Reader(driver);
+    this.#writer = new Writer(driver);
+  }
+
+  async load(): Promise<Loaded> {
+    return this.#reader.load();
+  }
+
+  async readTasks(taskIds: readonly TaskId[]): Promise<TaskRow[]> {
+    return this.#reader.tasks(taskIds);
+  }
+
+  async readSpecs(taskIds: readonly TaskId[]): Promise<TaskSpecRow[]> {
+    return this.#reader.specs(taskIds);
+  }
+
+  async readByIdempotencyKey(keys: readonly string[]): Promise<TaskRow[]> {
+    return this.#reader.byIdempotencyKey(keys);
+  }
+
+  async readHistory(taskId: TaskId): Promise<HistoryRow[]> {
+    return this.#reader.history(taskId);
+  }
+
+  async readLanes(): Promise<string[]> {
+    return this.#reader.lanes();
+  }
+
+  async readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]> {
+    return this.#reader.ready(lane, after, limit);
+  }
+
+  async readDue(now: ServiceMs, limit: number): Promise<TaskRow[]> {
+    return this.#reader.due(now, limit);
+  }
+
+  async nextDue(): Promise<ServiceMs | null> {
+    return this.#reader.nextDue();
+  }
+
+  async listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]> {
+    return this.#reader.list(filter, before, limit);
+  }
+
+  async countTasks(): Promise<Partial<Record<TaskState, number>>> {
+    return this.#reader.count();
+  }
+
+  async commit(puts: Puts): Promise<void> {
+    this.#driver.transaction(() => this.#writer.write(puts));
+  }
+
+  /**
+   * Writes a copy of everything committed to a new file. It is the only safe way to copy a store in use: any other
+   * program that opens and closes the file within this process drops its lock. The copy is not synced. Throws
+   * StoreError, also if `file` exists.
+   */
+  async backup(file: string): Promise<void> {
+    this.#driver.statement('VACUUM INTO ?').run(file);
+  }
+
+  /** Marks the file as closed in good order, so that the next start need not read through it. Idempotent. */
+  async close(): Promise<void> {
+    try {
+      if (this.#driver.isUsable) this.#driver.exec('UPDATE opening SET closed_cleanly = 1');
+    } catch (error) {
+      // A full disk may refuse even this mark: then the next start reads the file through, and nothing is lost.
+      if (!(error instanceof StoreError) || error.fault !== 'full') throw error;
+    } finally {
+      this.#driver.close();
+    }
+  }
+}

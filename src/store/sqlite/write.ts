@@ -1,0 +1,125 @@
+import type { AgentRow, Counters, HistoryRow, SessionRow, TaskSpecRow } from '../../core/rows.js';
+import {
+  encodeAgent,
+  encodeHistory,
+  encodeProgress,
+  encodeSession,
+  encodeSpec,
+  encodeSubmitted,
+} from '../codec.js';
+import { type Puts, StoreError, type TaskPut } from '../store.js';
+import type { Driver, Statement } from './driver.js';
+
+/** Writes puts; the caller holds the transaction. Throws StoreError, `conflict` for a row of another version. */
+export class Writer {
+  readonly #insertTask: Statement;
+  readonly #updateTask: Statement;
+  readonly #updateTaskOfAgent: Statement;
+  readonly #insertSpec: Statement;
+  readonly #insertHistory: Statement;
+  readonly #insertAgent: Statement;
+  readonly #updateAgent: Statement;
+  readonly #insertSession: Statement;
+  readonly #updateSession: Statement;
+  readonly #updateCounters: Statement;
+
+  constructor(driver: Driver) {
+    this.#insertTask =
+      driver.statement(`INSERT INTO tasks (version, state, lane, due_at, is_open, progress, result,
+      agent_id, task_id, queue, rank, idempotency_key, submitted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    const set = 'version = ?, state = ?, lane = ?, due_at = ?, is_open = ?, progress = ?, result = ?';
+    this.#updateTask = driver.statement(
+      `UPDATE tasks SET ${set}, agent_id = ? WHERE task_id = ? AND version = ?`,
+    );
+    this.#updateTaskOfAgent = driver.statement(
+      `UPDATE tasks SET ${set} WHERE task_id = ? AND version = ? AND agent_id = ?`,
+    );
+    this.#insertSpec = driver.statement('INSERT INTO task_specs (task_id, data) VALUES (?, ?)');
+    this.#insertHistory = driver.statement('INSERT INTO history (task_id, n, data) VALUES (?, ?, ?)');
+    this.#insertAgent = driver.statement('INSERT INTO agents (version, data, agent_id) VALUES (?, ?, ?)');
+    this.#updateAgent = driver.statement(
+      'UPDATE agents SET version = ?, data = ? WHERE agent_id = ? AND version = ?',
+    );
+    this.#insertSession = driver.statement(
+      'INSERT INTO sessions (version, agent_id, is_live, data, epoch) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#updateSession = driver.statement(
+      'UPDATE sessions SET version = ?, agent_id = ?, is_live = ?, data = ? WHERE epoch = ? AND version = ?',
+    );
+    this.#updateCounters = driver.statement(
+      'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
+    );
+  }
+
+  write(puts: Puts): void {
+    for (const put of puts.tasks) this.#task(put);
+    for (const spec of puts.specs) this.#spec(spec);
+    for (const row of puts.history) this.#history(row);
+    for (const row of puts.agents) this.#agent(row);
+    for (const row of puts.sessions) this.#session(row);
+    if (puts.counters !== null) this.#counters(puts.counters);
+  }
+
+  #task({ row, lane, dueAt }: TaskPut): void {
+    const { taskId, version } = row;
+    const isOpen = row.open === null ? null : 1;
+    const progress = encodeProgress(row);
+    if (version === 1) {
+      this.#insertTask.run(
+        ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.lastAgentId],
+        ...[taskId, row.queue, 0 - row.priority, row.idempotencyKey, encodeSubmitted(row)],
+      );
+      return;
+    }
+    const values = [version, row.state, lane, dueAt, isOpen, progress, row.result];
+    const before = version - 1;
+    // SQLite rewrites the index of every column it is told to set, changed or not. The agent of a task without an
+    // open permit is nearly always the one it had, so that index is left alone first.
+    const written =
+      (isOpen === null && this.#updateTaskOfAgent.run(...values, taskId, before, row.lastAgentId) === 1) ||
+      this.#updateTask.run(...values, row.lastAgentId, taskId, before) === 1;
+    if (!written) throw conflict(`task ${taskId}`, before);
+  }
+
+  #spec(row: TaskSpecRow): void {
+    this.#insertSpec.run(row.taskId, encodeSpec(row));
+  }
+
+  #history(row: HistoryRow): void {
+    this.#insertHistory.run(row.taskId, row.n, encodeHistory(row));
+  }
+
+  #agent(row: AgentRow): void {
+    const { agentId, version } = row;
+    if (version === 1) {
+      this.#insertAgent.run(version, encodeAgent(row), agentId);
+    } else if (this.#updateAgent.run(version, encodeAgent(row), agentId, version - 1) !== 1) {
+      throw conflict(`agent ${agentId}`, version - 1);
+    }
+  }
+
+  #session(row: SessionRow): void {
+    const { epoch, version } = row;
+    const values = [version, row.agentId, row.state === 'live' ? 1 : null, encodeSession(row), epoch];
+    if (version === 1) {
+      this.#insertSession.run(...values);
+    } else if (this.#updateSession.run(...values, version - 1) !== 1) {
+      throw conflict(`session ${epoch}`, version - 1);
+    }
+  }
+
+  #counters({ token, epoch, serviceMs }: Counters): void {
+    if (this.#updateCounters.run(token, epoch, serviceMs, token, epoch) === 1) return;
+    throw new StoreError(
+      'conflict',
+      'the counters are not written, because they would go back; read them again and decide again',
+    );
+  }
+}
+
+function conflict(what: string, version: number): StoreError {
+  return new StoreError(
+    'conflict',
+    `${what} is not written, because it is not stored with version ${version}; read it again and decide again`,
+  );
+}

@@ -1,0 +1,123 @@
+import type {
+  AgentRow,
+  Counters,
+  HistoryRow,
+  SessionRow,
+  TaskRow,
+  TaskSpecRow,
+  TaskState,
+} from '../core/rows.js';
+import type { AgentId, TaskId } from '../kit/ids.js';
+import type { ServiceMs } from '../kit/time.js';
+
+/**
+ * Rows in, rows out. One coordinator decides everything; the store makes it durable and finds it again. Reads see what
+ * was committed. Every store keeps the same contract, tested by test/store for all of them.
+ */
+export interface Store {
+  /** Everything a starting coordinator keeps in memory. */
+  load(): Promise<Loaded>;
+  /** The tasks of these ids that exist, in no order. */
+  readTasks(taskIds: readonly TaskId[]): Promise<TaskRow[]>;
+  readSpecs(taskIds: readonly TaskId[]): Promise<TaskSpecRow[]>;
+  /** Tasks by idempotency key, of those keys that are known. */
+  readByIdempotencyKey(keys: readonly string[]): Promise<TaskRow[]>;
+  /** History of one task, oldest first. */
+  readHistory(taskId: TaskId): Promise<HistoryRow[]>;
+  /** Lanes that have at least one ready task. */
+  readLanes(): Promise<string[]>;
+  /** Ready tasks of a lane in the order they are offered: priority descending, then task id. `after` is exclusive. */
+  readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]>;
+  /** Tasks whose deadline is at or before `now`, earliest first. */
+  readDue(now: ServiceMs, limit: number): Promise<TaskRow[]>;
+  /** The earliest deadline of any task; null when there is none. */
+  nextDue(): Promise<ServiceMs | null>;
+  /** Tasks newest first (task ids grow with time), without results. */
+  listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]>;
+  /** How many tasks there are of each state. */
+  countTasks(): Promise<Partial<Record<TaskState, number>>>;
+  /**
+   * Makes all puts durable in one transaction, or none of them. Throws StoreError: `conflict` when a row's stored
+   * version is not the put's version minus one, what is insert-only is there already, or an idempotency key is taken.
+   */
+  commit(puts: Puts): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Loaded {
+  readonly counters: Counters;
+  readonly agents: readonly AgentRow[];
+  /** Live sessions, and the newest session of each agent. */
+  readonly sessions: readonly SessionRow[];
+  /** Every task with an open token, whatever its state. */
+  readonly openTasks: readonly TaskRow[];
+}
+
+/** A place in a lane: the order is priority descending, then task id ascending. */
+export interface ReadyPosition {
+  readonly priority: number;
+  readonly taskId: TaskId;
+}
+
+export interface TaskFilter {
+  readonly states?: readonly TaskState[];
+  readonly queue?: string;
+  /** The agent of the newest token (`lastAgentId`). */
+  readonly agentId?: AgentId;
+}
+
+/** A task row with what is derived from it for finding it again. */
+export interface TaskPut {
+  readonly row: TaskRow;
+  /** The lane it is ready in (`readyLane`), else null. */
+  readonly lane: string | null;
+  /** Its next deadline (`dueAt`), else null. */
+  readonly dueAt: ServiceMs | null;
+}
+
+export interface Puts {
+  /**
+   * version 1 inserts, a higher one replaces. At most one put of a task. What was submitted (the fields of TaskRow from
+   * `queue` to `submittedAt`) is kept from version 1.
+   */
+  readonly tasks: readonly TaskPut[];
+  /** Insert only. */
+  readonly specs: readonly TaskSpecRow[];
+  /** Insert only. */
+  readonly history: readonly HistoryRow[];
+  readonly agents: readonly AgentRow[];
+  readonly sessions: readonly SessionRow[];
+  /** Null when no counter changed. Token and epoch never go back: that is a conflict. */
+  readonly counters: Counters | null;
+}
+
+/**
+ * - `conflict`: a row has another version; reload and decide again.
+ * - `busy`: somebody else holds a lock; try again.
+ * - `full`: no space; nothing was written, try again later.
+ * - `io`: a read or sync failed; the store must not be used any more.
+ * - `corrupt`: what was read makes no sense; the store must not be used any more.
+ * - `locked`: another coordinator has the store.
+ * - `newer`: written by a newer version of the program.
+ * - `unknown`: the commit's outcome is not known; re-read before deciding.
+ * - `other`: a fault of ours.
+ */
+export type StoreFault =
+  | 'conflict'
+  | 'busy'
+  | 'full'
+  | 'io'
+  | 'corrupt'
+  | 'locked'
+  | 'newer'
+  | 'unknown'
+  | 'other';
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly fault: StoreFault;
+  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}

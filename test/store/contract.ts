@@ -1,0 +1,317 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { TaskRow } from '../../src/core/rows.js';
+import type { AgentId, Epoch, TaskId, Token } from '../../src/kit/ids.js';
+import type { ServiceMs, WallMs } from '../../src/kit/time.js';
+import { type Puts, type Store, StoreError, type StoreFault } from '../../src/store/store.js';
+import { agent, HUGE, history, next, permit, put, puts, session, spec, task, taskId } from './rows.js';
+
+/** A store of one kind, as a test gets it. */
+export interface Bench {
+  readonly store: Store;
+  /** Closes the store and opens what it left. */
+  reopen(): Promise<Store>;
+  /** Closes and removes everything. */
+  end(): Promise<void>;
+}
+
+const ids = (rows: readonly { readonly taskId: TaskId }[]): string[] => rows.map((row) => row.taskId);
+const names = (...numbers: number[]): string[] => numbers.map(taskId);
+
+/** The fault of a promise that must fail. */
+export async function faultOf(failing: Promise<unknown>): Promise<StoreFault> {
+  const error = await failing.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(StoreError);
+  return (error as StoreError).fault;
+}
+
+/** What every store promises. */
+export function describeStore(kind: string, open: () => Promise<Bench>): void {
+  describe(`a ${kind} store`, () => {
+    let bench: Bench;
+    let store: Store;
+    const commit = (changes: Partial<Puts>) => store.commit(puts(changes));
+    const only = async (n: number): Promise<TaskRow | undefined> => (await store.readTasks([taskId(n)]))[0];
+
+    beforeEach(async () => {
+      bench = await open();
+      store = bench.store;
+    });
+    afterEach(() => bench.end());
+
+    test('is empty at first', async () => {
+      expect(await store.load()).toEqual({
+        counters: { token: 0n, epoch: 0n, serviceMs: 0 },
+        agents: [],
+        sessions: [],
+        openTasks: [],
+      });
+      expect(await store.readTasks([taskId(1)])).toEqual([]);
+      expect(await store.readLanes()).toEqual([]);
+      expect(await store.nextDue()).toBeNull();
+      expect(await store.countTasks()).toEqual({});
+    });
+
+    test('accepts a commit of nothing', async () => {
+      await commit({});
+      expect(await store.countTasks()).toEqual({});
+    });
+
+    test('gives back every field of every row, also after a restart', async () => {
+      const lost = { at: 5 as WallMs, heldUntil: 6.25 as ServiceMs, rule: 'hold', charged: true };
+      const row = task(1, {
+        queue: 'gpu',
+        priority: -5,
+        requiredLabels: { zone: 'a', 'ü/"\\': 'x\ny' },
+        partitionPolicy: 'hold',
+        retries: 3,
+        executionTimeoutMs: 60_000,
+        idempotencyKey: 'key ☃ 𝄞',
+        state: 'running',
+        reason: 'AGENT_LOST',
+        message: 'line one\nline two \u0000 “quoted” 𝄞',
+        tryNumber: 2,
+        retriesUsed: 1,
+        queuedSince: null,
+        queuedMs: 12.5,
+        notBefore: 99 as ServiceMs,
+        neverStarted: 4,
+        open: permit(HUGE, { epoch: (HUGE - 1n) as Epoch, lost }),
+        losses: [{ token: HUGE as Token, tryNumber: 1, agentId: 'agent-9' as AgentId }],
+        stopRequest: { kind: 'cancel', reason: 'asked', at: 7 as WallMs },
+        lastToken: HUGE as Token,
+        lastAgentId: 'agent-1' as AgentId,
+        exitCode: 137,
+        result: new Uint8Array([0, 255, 10, 0]),
+        resultType: 'application/octet-stream',
+        endedAt: 8 as WallMs,
+        historyCount: 1,
+      });
+      const plain = task(2);
+      const full = history(1, 0, { token: HUGE as Token, epoch: HUGE as Epoch, offeredAt: 3 as WallMs });
+      const live = session(HUGE);
+      const worker = agent('agent-1', { epoch: HUGE as Epoch, draining: true, drainUntil: 1.5 as ServiceMs });
+      const counters = { token: HUGE as Token, epoch: (HUGE - 1n) as Epoch, serviceMs: 1.25 as ServiceMs };
+      await commit({
+        tasks: [put(row), put(plain)],
+        specs: [spec(1)],
+        history: [full],
+        agents: [worker],
+        sessions: [live],
+        counters,
+      });
+      store = await bench.reopen();
+      expect(await only(1)).toEqual(row);
+      expect(await only(2)).toEqual(plain);
+      expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(1)]);
+      expect(await store.readHistory(taskId(1))).toEqual([full]);
+      expect(await store.load()).toEqual({ counters, agents: [worker], sessions: [live], openTasks: [row] });
+    });
+
+    test('tells an empty result from none', async () => {
+      await commit({ tasks: [put(task(1, { result: new Uint8Array(0) })), put(task(2))] });
+      expect((await only(1))?.result).toEqual(new Uint8Array(0));
+      expect((await only(2))?.result).toBeNull();
+    });
+
+    test('keeps a result of 256 KiB as it is', async () => {
+      const result = Uint8Array.from({ length: 256 * 1024 }, (_, i) => i % 251);
+      await commit({ tasks: [put(task(1, { result }))] });
+      expect(Buffer.compare((await only(1))?.result ?? new Uint8Array(), result)).toBe(0);
+    });
+
+    test('reads the tasks that exist, each once', async () => {
+      await commit({ tasks: [put(task(1)), put(task(2))] });
+      const found = await store.readTasks([taskId(2), taskId(9), taskId(2), taskId(1)]);
+      expect(ids(found).sort()).toEqual(names(1, 2));
+    });
+
+    test('replaces a task by its next version', async () => {
+      const row = task(1, { result: new Uint8Array([1]) });
+      await commit({ tasks: [put(row, 'default', 5)] });
+      const ended = next(row, { state: 'success', result: null, lastAgentId: 'agent-1' as AgentId });
+      await commit({ tasks: [put(ended)] });
+      const again = next(ended, { state: 'queued', lastAgentId: 'agent-2' as AgentId });
+      await commit({ tasks: [put(again)] });
+      expect(await only(1)).toEqual(again);
+      expect(await store.readLanes()).toEqual([]);
+      expect(await store.nextDue()).toBeNull();
+    });
+
+    test.each([
+      ['a version too far', put(next(next(task(1), {}), {}))],
+      ['a version already there', put(task(1))],
+      ['a later version of a task that is not there', put(next(task(5), {}))],
+    ])('refuses %s, and applies nothing of the commit', async (_, wrong) => {
+      await commit({ tasks: [put(task(1, { state: 'scheduled' }))] });
+      const attempt = commit({
+        tasks: [put(task(2), 'default', 1), wrong],
+        specs: [spec(2)],
+        history: [history(2, 0)],
+        agents: [agent('agent-1')],
+        sessions: [session(1n)],
+        counters: { token: 1n as Token, epoch: 1n as Epoch, serviceMs: 1 as ServiceMs },
+      });
+      expect(await faultOf(attempt)).toBe('conflict');
+      expect(await store.countTasks()).toEqual({ scheduled: 1 });
+      expect(await store.readSpecs([taskId(2)])).toEqual([]);
+      expect(await store.readHistory(taskId(2))).toEqual([]);
+      expect(await store.readLanes()).toEqual([]);
+      expect(await store.load()).toMatchObject({ agents: [], sessions: [], counters: { token: 0n } });
+      await commit({ tasks: [put(task(2))] });
+    });
+
+    test.each<[string, Partial<Puts>]>([
+      ['a second specification of a task', { specs: [spec(1)] }],
+      ['a history row that is there already', { history: [history(1, 0)] }],
+      ['an agent that is there already', { agents: [agent('agent-1')] }],
+      ['an agent of a wrong version', { agents: [agent('agent-1', { version: 3 })] }],
+      ['a session that is there already', { sessions: [session(1n)] }],
+      ['a session of a wrong version', { sessions: [session(1n, { version: 3 })] }],
+      [
+        'a token that goes back',
+        { counters: { token: 4n as Token, epoch: 9n as Epoch, serviceMs: 9 as ServiceMs } },
+      ],
+      [
+        'an epoch that goes back',
+        { counters: { token: 9n as Token, epoch: 4n as Epoch, serviceMs: 9 as ServiceMs } },
+      ],
+    ])('refuses %s, and the whole commit with it', async (_, changes) => {
+      const counters = { token: 5n as Token, epoch: 5n as Epoch, serviceMs: 5 as ServiceMs };
+      await commit({
+        tasks: [put(task(1))],
+        specs: [spec(1)],
+        history: [history(1, 0)],
+        agents: [agent('agent-1')],
+        sessions: [session(1n)],
+        counters,
+      });
+      expect(await faultOf(commit({ tasks: [put(task(2))], ...changes }))).toBe('conflict');
+      expect(await only(2)).toBeUndefined();
+      expect((await store.load()).counters).toEqual(counters);
+    });
+
+    test('finds tasks by idempotency key, and gives each key once only', async () => {
+      await commit({ tasks: [put(task(1, { idempotencyKey: 'a' })), put(task(2)), put(task(3))] });
+      expect(ids(await store.readByIdempotencyKey(['b', 'a', 'a', '']))).toEqual(names(1));
+      expect(await faultOf(commit({ tasks: [put(task(4, { idempotencyKey: 'a' }))] }))).toBe('conflict');
+      const twice = [put(task(5, { idempotencyKey: 'c' })), put(task(6, { idempotencyKey: 'c' }))];
+      expect(await faultOf(commit({ tasks: twice }))).toBe('conflict');
+      expect(await store.readByIdempotencyKey(['c'])).toEqual([]);
+    });
+
+    test('gives history oldest first, of one task only', async () => {
+      await commit({ tasks: [put(task(1))], history: [history(1, 0), history(2, 0), history(1, 1)] });
+      await commit({ history: Array.from({ length: 12 }, (_, i) => history(1, i + 2)) });
+      expect((await store.readHistory(taskId(1))).map((row) => row.n)).toEqual([...Array(14).keys()]);
+    });
+
+    test('offers a lane by priority, then by id, in pages', async () => {
+      const of = (n: number, priority: number) => put(task(n, { priority }), 'lane');
+      await commit({ tasks: [of(4, 0), of(1, 0), of(3, 7), of(5, -2), of(2, 7), put(task(6), 'other')] });
+      expect(ids(await store.readReady('lane', null, 10))).toEqual(names(2, 3, 1, 4, 5));
+      expect(ids(await store.readReady('lane', null, 2))).toEqual(names(2, 3));
+      expect(ids(await store.readReady('lane', { priority: 7, taskId: taskId(3) }, 2))).toEqual(names(1, 4));
+      expect(ids(await store.readReady('lane', { priority: 7, taskId: taskId(9) }, 1))).toEqual(names(1));
+      expect(ids(await store.readReady('lane', { priority: 0, taskId: taskId(4) }, 9))).toEqual(names(5));
+      expect(await store.readReady('lane', { priority: -2, taskId: taskId(5) }, 9)).toEqual([]);
+      expect(await store.readReady('nowhere', null, 9)).toEqual([]);
+    });
+
+    test('knows the lanes that have ready tasks', async () => {
+      const many = Array.from({ length: 300 }, (_, i) => put(task(i), `lane-${i % 3}`));
+      const only0 = task(900);
+      await commit({ tasks: [...many, put(only0, 'gpu?zone=ü'), put(task(901))] });
+      expect((await store.readLanes()).sort()).toEqual(['gpu?zone=ü', 'lane-0', 'lane-1', 'lane-2']);
+      await commit({ tasks: [put(next(only0, {}), 'lane-1')] });
+      expect((await store.readLanes()).sort()).toEqual(['lane-0', 'lane-1', 'lane-2']);
+    });
+
+    test('gives what is due, earliest first', async () => {
+      await commit({
+        tasks: [put(task(1), null, 30.5), put(task(2), 'l', 10), put(task(3), null, 20), put(task(4))],
+      });
+      expect(await store.nextDue()).toBe(10);
+      expect(ids(await store.readDue(30.5 as ServiceMs, 10))).toEqual(names(2, 3, 1));
+      expect(ids(await store.readDue(30.4 as ServiceMs, 10))).toEqual(names(2, 3));
+      expect(ids(await store.readDue(99 as ServiceMs, 1))).toEqual(names(2));
+      expect(await store.readDue(9.9 as ServiceMs, 10)).toEqual([]);
+      await commit({ tasks: [put(next(task(2), {}), 'l', 40)] });
+      expect(await store.nextDue()).toBe(20);
+    });
+
+    test('lists the newest first, without results, filtered and in pages', async () => {
+      const result = new Uint8Array([1]);
+      const by = (n: number, state: TaskRow['state'], queue: string, lastAgentId: string) =>
+        put(task(n, { state, queue, lastAgentId: lastAgentId as AgentId, result }));
+      await commit({
+        tasks: [
+          by(1, 'success', 'a', 'x'),
+          by(2, 'failed', 'a', 'y'),
+          by(3, 'queued', 'b', ''),
+          by(4, 'success', 'b', 'y'),
+          by(5, 'failed', 'b', 'x'),
+        ],
+      });
+      const list = async (...args: Parameters<Store['listTasks']>) => ids(await store.listTasks(...args));
+      expect(await list({}, null, 10)).toEqual(names(5, 4, 3, 2, 1));
+      expect(await list({}, taskId(4), 2)).toEqual(names(3, 2));
+      expect(await list({ states: ['success'] }, null, 10)).toEqual(names(4, 1));
+      expect(await list({ states: ['failed', 'queued'] }, null, 10)).toEqual(names(5, 3, 2));
+      expect(await list({ states: ['failed', 'queued'] }, taskId(5), 1)).toEqual(names(3));
+      expect(await list({ states: ['failed', 'success'] }, null, 3)).toEqual(names(5, 4, 2));
+      expect(await list({ states: [] }, null, 10)).toEqual([]);
+      expect(await list({ queue: 'a' }, null, 10)).toEqual(names(2, 1));
+      expect(await list({ agentId: 'y' as AgentId }, null, 10)).toEqual(names(4, 2));
+      const all = { states: ['failed'], queue: 'b', agentId: 'x' as AgentId } as const;
+      expect(await list(all, null, 10)).toEqual(names(5));
+      expect(await list({ ...all, states: ['success'] }, null, 10)).toEqual([]);
+      expect((await store.listTasks({}, null, 1))[0]?.result).toBeNull();
+    });
+
+    test('counts tasks by state', async () => {
+      const rows = [task(1), task(2), task(3, { state: 'success' }), task(4, { state: 'failed' })];
+      await commit({ tasks: rows.map((row) => put(row)) });
+      expect(await store.countTasks()).toEqual({ queued: 2, success: 1, failed: 1 });
+      await commit({
+        tasks: [put(next(task(1), { state: 'success' })), put(next(task(2), { state: 'success' }))],
+      });
+      expect(await store.countTasks()).toEqual({ success: 3, failed: 1 });
+    });
+
+    test('loads every task with an open token, whatever its state', async () => {
+      const lost = task(1, { state: 'running', open: permit(1n) });
+      const failed = task(2, { state: 'failed', open: permit(2n) });
+      await commit({ tasks: [put(failed), put(lost), put(task(3))] });
+      expect((await store.load()).openTasks).toEqual([lost, failed]);
+      await commit({ tasks: [put(next(lost, { open: null, state: 'success' }))] });
+      expect((await store.load()).openTasks).toEqual([failed]);
+    });
+
+    test('loads live sessions and the newest of each agent', async () => {
+      const of = (id: string) => ({ agentId: id as AgentId });
+      const old = session(1n);
+      const ended = { state: 'ended', endedAt: 1 as WallMs, version: 2 } as const;
+      const rows = [old, session(2n), session(3n, of('b')), session(4n, { ...of('b'), state: 'failed' })];
+      await commit({ sessions: [...rows, session(5n, { ...of('c'), state: 'ended' })] });
+      await commit({ sessions: [session(1n, ended), session(2n, ended)] });
+      expect((await store.load()).sessions.map((row) => row.epoch)).toEqual([2n, 3n, 4n, 5n]);
+      expect((await store.load()).sessions[0]).toEqual(session(2n, ended));
+    });
+
+    test('replaces agents by their next version', async () => {
+      await commit({ agents: [agent('b'), agent('a')] });
+      await commit({ agents: [agent('a', { version: 2, cordoned: true })] });
+      expect((await store.load()).agents).toEqual([agent('a', { version: 2, cordoned: true }), agent('b')]);
+    });
+
+    test('refuses everything once it is closed', async () => {
+      await store.close();
+      expect(await faultOf(store.load())).toBe('other');
+      expect(await faultOf(commit({ tasks: [put(task(1))] }))).toBe('other');
+      await store.close();
+    });
+  });
+}

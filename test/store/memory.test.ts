@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals';
+import { MemoryStore } from '../../src/store/memory/store.js';
+import type { Puts } from '../../src/store/store.js';
+import { describeStore, faultOf } from './contract.js';
+import { next, put, puts, task, taskId } from './rows.js';
+
+describeStore('memory', async () => {
+  let store = new MemoryStore();
+  return {
+    store,
+    reopen: async () => {
+      await store.close();
+      store = store.fork();
+      return store;
+    },
+    end: () => store.close(),
+  };
+});
+
+const one = (n: number): Puts => puts({ tasks: [put(task(n), 'lane', n)], history: [] });
+
+describe('the memory store for simulations', () => {
+  test('a crash loses the commits since the last sync, except those the disk kept', async () => {
+    const store = new MemoryStore({ sync: 'manual' });
+    await store.commit(one(1));
+    store.sync();
+    await store.commit(one(2));
+    await store.commit(one(3));
+    expect(store.unsynced).toBe(2);
+    expect(await store.fork().countTasks()).toEqual({ queued: 1 });
+    const kept = store.fork({}, 1);
+    expect((await kept.readReady('lane', null, 9)).map((row) => row.taskId)).toEqual([taskId(1), taskId(2)]);
+    await kept.commit(one(3));
+    expect(await store.countTasks()).toEqual({ queued: 3 });
+  });
+
+  test('a commit of unknown outcome is there or not, as the fault says', async () => {
+    let applied = true;
+    const made: Puts[] = [];
+    const store = new MemoryStore({
+      beforeCommit: () => ({ fault: 'unknown', applied }),
+      onCommit: (each) => void made.push(each),
+    });
+    expect(await faultOf(store.commit(one(1)))).toBe('unknown');
+    applied = false;
+    expect(await faultOf(store.commit(one(2)))).toBe('unknown');
+    expect(store.snapshot().tasks.map((each) => each.row.taskId)).toEqual([taskId(1)]);
+    expect(made).toHaveLength(1);
+  });
+
+  test('a full disk passes, a broken one does not', async () => {
+    let fault: 'full' | 'io' | null = 'full';
+    const store = new MemoryStore({
+      beforeCommit: () => (fault === null ? null : { fault, applied: false }),
+    });
+    expect(await faultOf(store.commit(one(1)))).toBe('full');
+    fault = null;
+    await store.commit(one(1));
+    fault = 'io';
+    expect(await faultOf(store.commit(one(2)))).toBe('io');
+    fault = null;
+    expect(await faultOf(store.commit(one(2)))).toBe('io');
+    expect(await faultOf(store.load())).toBe('io');
+    expect(await store.fork({}).countTasks()).toEqual({ queued: 1 });
+  });
+
+  test('a change of what was submitted is refused, because other stores would not see it', async () => {
+    const store = new MemoryStore();
+    await store.commit(one(1));
+    const changed = next(task(1), { priority: 1 });
+    expect(await faultOf(store.commit(puts({ tasks: [put(changed)] })))).toBe('other');
+  });
+});
