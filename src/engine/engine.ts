@@ -1,0 +1,354 @@
+import { decide, observe } from '../core/decide.js';
+import { Draft } from '../core/draft.js';
+import type { Frame, Note } from '../core/frames.js';
+import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
+import type { Policy } from '../core/policy.js';
+import { readyLane, type TaskRow, type TaskSpecRow } from '../core/rows.js';
+import { settle } from '../core/settle.js';
+import type { State } from '../core/state.js';
+import { dueAt } from '../core/task.js';
+import type { StreamId, TaskId } from '../kit/ids.js';
+import type { Random } from '../kit/random.js';
+import { earliest, type MonoMs, type ServiceMs } from '../kit/time.js';
+import { type Puts, type Store, StoreError } from '../store/store.js';
+import type { Clock } from './clock.js';
+import { Inbox } from './inbox.js';
+import { DUE_LIMIT, loadRows } from './load.js';
+import { ServiceClock } from './service-clock.js';
+import { startState } from './start.js';
+import type { Timers } from './timers.js';
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly policy: Policy;
+  readonly coordinatorId: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly listener: EngineListener;
+}
+
+/** Who hears of what the engine did; called only after the commit that it belongs to. */
+export interface EngineListener {
+  /** Frames to send, in order, and the specs of the permits among them. */
+  send(frames: readonly Frame[], specs: ReadonlyMap<TaskId, TaskSpecRow>): void;
+  /** Tasks that changed. */
+  changed(tasks: ReadonlyMap<TaskId, TaskRow>): void;
+  noted(notes: readonly Note[]): void;
+  /** The store can no longer be used, or a bug was found: nothing more is confirmed, the process has to end. */
+  broke(error: Error): void;
+}
+
+/** Rows of one commit, about: more than that gains nothing and delays what waits. */
+const BATCH_WEIGHT = 256;
+/** Between two looks at the leases and deadlines. */
+const PULSE_MS = 200;
+/** A pulse later than this was a stall of ours (P7). */
+const STALL_MS = 100;
+/** Calls that may wait; a further one is refused as overloaded. */
+const CALL_LIMIT = 10_000;
+/** Specs kept in memory, so that most permits need no read. */
+const SPEC_CACHE = 4_096;
+/** Wait before a store that is busy is asked again. */
+const BUSY_RETRY_MS = 20;
+
+export interface EngineCounters {
+  commits: number;
+  batches: number;
+  inputs: number;
+  tasksPut: number;
+  permits: number;
+  reports: number;
+  heartbeats: number;
+  stallMs: number;
+  unknownArms: number;
+}
+
+/** The answer when a call cannot be decided at all. */
+export type Unanswered =
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'store_full' }
+  | { readonly kind: 'stopped' };
+
+/**
+ * One loop: take what has arrived, read the rows it needs, let the core decide, make all of it durable in one
+ * transaction, and only then let the frames out. What arrives during a commit is the next batch.
+ */
+export class Engine {
+  readonly state: State;
+  readonly counters: EngineCounters = {
+    commits: 0,
+    batches: 0,
+    inputs: 0,
+    tasksPut: 0,
+    permits: 0,
+    reports: 0,
+    heartbeats: 0,
+    stallMs: 0,
+    unknownArms: 0,
+  };
+  /** Whether the last commit failed for want of space. */
+  storeFull = false;
+  readonly #options: EngineOptions;
+  readonly #inbox = new Inbox(CALL_LIMIT);
+  readonly #service: ServiceClock;
+  readonly #specs = new Map<TaskId, TaskSpecRow>();
+  readonly #calls = new Map<number, (reply: Reply | Unanswered) => void>();
+  readonly #pulse: { cancel(): void };
+  #nextCall = 1;
+  #nextDue: ServiceMs | null;
+  #lastPulse: MonoMs;
+  #running: Promise<void> | null = null;
+  #scheduled = false;
+  #stopping = false;
+
+  static async start(options: EngineOptions): Promise<Engine> {
+    const loaded = await startState(options.store, options.policy, options.clock.mono());
+    return new Engine(options, loaded.state, await options.store.nextDue());
+  }
+
+  private constructor(options: EngineOptions, state: State, nextDue: ServiceMs | null) {
+    this.#options = options;
+    this.state = state;
+    this.#nextDue = nextDue;
+    this.#lastPulse = options.clock.mono();
+    this.#service = new ServiceClock(state.counters.serviceMs, this.#lastPulse);
+    this.#pulse = options.timers.every(PULSE_MS, () => this.#beat());
+  }
+
+  /** Whether a batch is under way. */
+  get busy(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Where the service clock stands. */
+  get serviceNow(): ServiceMs {
+    return this.#service.at(this.#options.clock.mono());
+  }
+
+  /** Takes in what a stream says; streams bound themselves by waiting for their acknowledgements. */
+  put(input: Input): void {
+    if (this.#stopping) return;
+    this.#inbox.put(input);
+    this.#schedule();
+  }
+
+  /** Decides a call; settles once its effects are durable. */
+  call(make: (callId: number) => CallInput): Promise<Reply | Unanswered> {
+    if (this.#stopping) return Promise.resolve({ kind: 'stopped' });
+    if (!this.#inbox.acceptsCalls) return Promise.resolve({ kind: 'overloaded' });
+    const callId = this.#nextCall++;
+    return new Promise((resolve) => {
+      this.#calls.set(callId, resolve);
+      this.put(make(callId));
+    });
+  }
+
+  /** Finishes what has arrived, then decides nothing more. The store stays open. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#pulse.cancel();
+    await this.#running;
+    for (const resolve of this.#calls.values()) resolve({ kind: 'stopped' });
+    this.#calls.clear();
+  }
+
+  context(): Context {
+    const { clock, policy, random, coordinatorId } = this.#options;
+    const now = clock.mono();
+    const service = this.#service.at(now);
+    return {
+      now,
+      wall: clock.wall(),
+      service,
+      serviceStart: this.#service.start,
+      policy,
+      random,
+      coordinatorId,
+    };
+  }
+
+  /** A tick; a late one means that our own loop stood still, which no agent shall suffer for (P7). */
+  #beat(): void {
+    const now = this.#options.clock.mono();
+    const late = (now as number) - (this.#lastPulse as number) - PULSE_MS;
+    this.#lastPulse = now;
+    if (late > STALL_MS) {
+      this.counters.stallMs += late;
+      this.put({ kind: 'stall', ms: late });
+    }
+    // What arrived during a stall is read before leases are judged.
+    this.#options.timers.soon(() => this.put({ kind: 'tick' }));
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== null) return;
+    this.#scheduled = true;
+    this.#options.timers.soon(() => {
+      this.#scheduled = false;
+      this.#running = this.#drain().catch((error: unknown) => this.#break(error));
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#inbox.length > 0) {
+      const inputs = this.#inbox.take(BATCH_WEIGHT);
+      this.counters.batches++;
+      this.counters.inputs += inputs.length;
+      for (const input of inputs) observe(this.state, input);
+      await this.#decide(inputs);
+      await this.#refill();
+    }
+    this.#running = null;
+    if (this.#inbox.length > 0) this.#schedule();
+  }
+
+  async #decide(inputs: readonly Input[]): Promise<void> {
+    const { store } = this.#options;
+    for (;;) {
+      const ctx = this.context();
+      const ticks = inputs.some((input) => input.kind === 'tick');
+      const isDue = ticks && this.#nextDue !== null && this.#nextDue <= ctx.service;
+      const loaded = await loadRows(store, this.state, inputs, isDue ? { at: ctx.service } : null);
+      const draft = decide(this.state, ctx, inputs, loaded);
+      const specs = await this.#specsFor(draft);
+      try {
+        await this.#commit(draft, ticks);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        if (error.fault === 'busy') {
+          await new Promise<void>((resolve) => void this.#options.timers.after(BUSY_RETRY_MS, resolve));
+          continue;
+        }
+        if (error.fault === 'full') return this.#goOnWithoutStore(inputs, ctx);
+        throw error;
+      }
+      this.storeFull = draft.writes ? false : this.storeFull;
+      this.#letOut(draft, specs);
+      if (isDue) {
+        this.#nextDue = await store.nextDue();
+        if (loaded.due.length === DUE_LIMIT) this.put({ kind: 'tick' });
+      }
+      return;
+    }
+  }
+
+  async #commit(draft: Draft, ticks: boolean): Promise<void> {
+    const { now, service } = draft.ctx;
+    const clockOnly = ticks && this.#nextDue !== null && this.#service.wantsWrite(now);
+    if (!draft.writes && !clockOnly) return;
+    draft.counters = { ...draft.counters, serviceMs: service };
+    const { leaseMs } = draft;
+    const tasks = [...draft.tasks.values()].map((row) => ({
+      row,
+      lane: readyLane(row),
+      dueAt: dueAt(row, leaseMs),
+    }));
+    const puts: Puts = {
+      tasks,
+      specs: draft.specs,
+      history: draft.history,
+      agents: [...draft.agents.values()],
+      sessions: [...draft.sessions.values()],
+      counters: draft.counters,
+    };
+    await this.#options.store.commit(puts);
+    this.counters.commits++;
+    this.counters.tasksPut += tasks.length;
+    this.#service.wrote(service);
+    for (const put of tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
+    for (const spec of draft.specs) this.#keepSpec(spec);
+  }
+
+  /** Committed: settle, and tell everybody. */
+  #letOut(draft: Draft, specs: ReadonlyMap<TaskId, TaskSpecRow>): void {
+    const { listener } = this.#options;
+    const frames = settle(draft);
+    listener.send(frames, specs);
+    for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
+    if (draft.tasks.size > 0) listener.changed(draft.tasks);
+    if (draft.notes.length > 0) listener.noted(draft.notes);
+    for (const { callId, reply } of draft.replies) this.#answer(callId, reply);
+  }
+
+  /** No space: heartbeats go on being acknowledged, everything that would have to be durable is refused or comes again. */
+  #goOnWithoutStore(inputs: readonly Input[], ctx: Context): void {
+    this.storeFull = true;
+    const draft = new Draft(this.state, ctx, {
+      tasks: new Map(),
+      histories: new Map(),
+      byKey: new Map(),
+      due: [],
+    });
+    const message = 'the store has no space; free some, nothing is lost meanwhile';
+    for (const input of inputs) {
+      if (input.kind === 'heartbeat' && this.state.presenceOfStream(input.streamId))
+        draft.say(input.streamId);
+      if (input.kind === 'hello') {
+        const refused = { reason: 'unavailable', message, delayMs: 1_000, acknowledgements: [] } as const;
+        draft.refusals.push({ streamId: input.streamId, refused });
+      }
+      if ('callId' in input) this.#answer(input.callId, { kind: 'store_full' });
+    }
+    this.#letOut(draft, new Map());
+  }
+
+  #answer(callId: number, reply: Reply | Unanswered): void {
+    this.#calls.get(callId)?.(reply);
+    this.#calls.delete(callId);
+  }
+
+  /** Fills the windows of lanes that run low; what they bring is offered by the next batch, which follows at once. */
+  async #refill(): Promise<void> {
+    const { store, policy } = this.#options;
+    let filled = false;
+    for (const lane of this.state.lanesToRefill()) {
+      const limit = policy.limits.laneWindow;
+      const rows = await store.readReady(lane.key, null, limit + this.state.offered.size);
+      const waiting = rows.filter((row) => !this.state.offered.has(row.taskId)).slice(0, limit);
+      this.state.lanes.refill(lane, waiting, rows.length < limit + this.state.offered.size);
+      filled ||= waiting.length > 0;
+    }
+    if (filled) this.put({ kind: 'tick' });
+  }
+
+  async #specsFor(draft: Draft): Promise<Map<TaskId, TaskSpecRow>> {
+    const specs = new Map<TaskId, TaskSpecRow>();
+    const missing: TaskId[] = [];
+    const wanted = (taskId: TaskId) => {
+      const spec = this.#specs.get(taskId);
+      if (spec === undefined) missing.push(taskId);
+      else specs.set(taskId, spec);
+    };
+    for (const parts of draft.acks.values()) for (const permit of parts.permits) wanted(permit.taskId);
+    for (const { hello } of draft.attachments) {
+      for (const entry of hello.inventory) if (entry.phase === 'asked') wanted(entry.taskId);
+    }
+    if (missing.length === 0) return specs;
+    for (const spec of await this.#options.store.readSpecs(missing)) specs.set(spec.taskId, spec);
+    return specs;
+  }
+
+  #keepSpec(spec: TaskSpecRow): void {
+    if (this.#specs.size >= SPEC_CACHE) {
+      const oldest = this.#specs.keys().next().value;
+      if (oldest !== undefined) this.#specs.delete(oldest);
+    }
+    this.#specs.set(spec.taskId, spec);
+  }
+
+  #break(error: unknown): void {
+    this.#stopping = true;
+    this.#pulse.cancel();
+    this.#running = null;
+    for (const resolve of this.#calls.values()) resolve({ kind: 'stopped' });
+    this.#calls.clear();
+    this.#options.listener.broke(error as Error);
+  }
+}
+
+/** A stream's number within this process. */
+export function streamIds(): () => StreamId {
+  let last = 0;
+  return () => ++last as StreamId;
+}

@@ -1,0 +1,71 @@
+import type { Input } from '../core/inputs.js';
+
+/**
+ * Everything that waits to be decided, in order of arrival. Bounded: streams keep at most a window of heartbeats in it
+ * and are paused beyond (so its size is bounded by the number of agents); calls are refused when it is full.
+ */
+export class Inbox {
+  #inputs: Input[] = [];
+  #tick = false;
+  readonly #callLimit: number;
+
+  constructor(callLimit: number) {
+    this.#callLimit = callLimit;
+  }
+
+  get length(): number {
+    return this.#inputs.length;
+  }
+
+  /** Whether another call may join. */
+  get acceptsCalls(): boolean {
+    return this.#inputs.length < this.#callLimit;
+  }
+
+  /** Adds an input; of ticks one is enough. */
+  put(input: Input): void {
+    if (input.kind === 'tick') {
+      if (this.#tick) return;
+      this.#tick = true;
+    }
+    this.#inputs.push(input);
+  }
+
+  /** The next batch: as many inputs as together weigh at most `weight`, at least one. */
+  take(weight: number): Input[] {
+    let taken = 0;
+    let sum = 0;
+    while (taken < this.#inputs.length) {
+      sum += weightOf(this.#inputs[taken] as Input);
+      if (taken > 0 && sum > weight) break;
+      taken++;
+    }
+    const batch = this.#inputs.slice(0, taken);
+    this.#inputs = this.#inputs.slice(taken);
+    if (batch.some((input) => input.kind === 'tick')) this.#tick = false;
+    return batch;
+  }
+}
+
+/** About how many rows an input writes. */
+function weightOf(input: Input): number {
+  switch (input.kind) {
+    case 'heartbeat':
+      return 1 + input.beat.reports.length + input.beat.startRequests.length;
+    case 'submit':
+      return 1 + input.tasks.length;
+    case 'hello':
+      return 4 + input.hello.inventory.length;
+    case 'tick':
+      return 16;
+    case 'goodbye':
+    case 'stream_closed':
+    case 'stall':
+    case 'cancel':
+    case 'resolve':
+    case 'cordon':
+    case 'uncordon':
+    case 'drain':
+      return 1;
+  }
+}

@@ -1,0 +1,91 @@
+import type { LoadedRows } from '../core/draft.js';
+import type { Input, Report } from '../core/inputs.js';
+import type { HistoryRow, TaskRow } from '../core/rows.js';
+import type { State } from '../core/state.js';
+import type { AgentId, TaskId } from '../kit/ids.js';
+import type { ServiceMs } from '../kit/time.js';
+import type { Store } from '../store/store.js';
+
+/** Tasks whose deadline one tick deals with; more wait for the next one, which follows at once. */
+export const DUE_LIMIT = 256;
+
+/** Names of the rows that a batch of inputs decides on and memory does not have. */
+interface Wanted {
+  readonly tasks: Set<TaskId>;
+  readonly histories: Set<TaskId>;
+  readonly keys: Set<string>;
+}
+
+/** Reads the rows that a batch needs: tasks it names, histories of tokens that are closed, known idempotency keys. */
+export async function loadRows(
+  store: Store,
+  state: State,
+  inputs: readonly Input[],
+  due: { readonly at: ServiceMs } | null,
+): Promise<LoadedRows> {
+  const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
+  for (const input of inputs) want(state, input, wanted);
+  const tasks = new Map<TaskId, TaskRow>();
+  if (wanted.tasks.size > 0) {
+    for (const row of await store.readTasks([...wanted.tasks])) tasks.set(row.taskId, row);
+  }
+  const histories = new Map<TaskId, HistoryRow[]>();
+  for (const taskId of wanted.histories) histories.set(taskId, await store.readHistory(taskId));
+  const byKey = new Map<string, TaskRow>();
+  if (wanted.keys.size > 0) {
+    for (const row of await store.readByIdempotencyKey([...wanted.keys])) byKey.set(row.idempotencyKey, row);
+  }
+  const dueRows = due === null ? [] : await store.readDue(due.at, DUE_LIMIT);
+  for (const row of dueRows) tasks.set(row.taskId, row);
+  return { tasks, histories, byKey, due: dueRows };
+}
+
+function want(state: State, input: Input, wanted: Wanted): void {
+  switch (input.kind) {
+    case 'heartbeat': {
+      const presence = state.presenceOfStream(input.streamId);
+      if (presence === undefined) return;
+      for (const report of input.beat.reports) wantReport(state, presence.agentId, report, wanted);
+      for (const { taskId } of input.beat.startRequests) wantTask(state, taskId, wanted);
+      return;
+    }
+    case 'hello':
+      for (const report of input.hello.reports) wantReport(state, input.hello.agentId, report, wanted);
+      for (const entry of input.hello.inventory) {
+        if (entry.phase === 'asked') wantTask(state, entry.taskId, wanted);
+      }
+      return;
+    case 'submit':
+      for (const task of input.tasks) if (task.idempotencyKey !== '') wanted.keys.add(task.idempotencyKey);
+      return;
+    case 'cancel':
+    case 'resolve':
+      wantTask(state, input.taskId, wanted);
+      return;
+    case 'tick':
+      for (const presence of state.presences.values()) {
+        for (const taskId of presence.lapsed) wantTask(state, taskId, wanted);
+      }
+      return;
+    case 'goodbye':
+    case 'stream_closed':
+    case 'stall':
+    case 'cordon':
+    case 'uncordon':
+    case 'drain':
+      return;
+  }
+}
+
+function wantTask(state: State, taskId: TaskId, wanted: Wanted): void {
+  if (state.knownTask(taskId) === undefined) wanted.tasks.add(taskId);
+}
+
+/** A report that will not simply be recorded needs the history: whether its token was recorded, and whose it was. */
+function wantReport(state: State, agentId: AgentId, report: Report, wanted: Wanted): void {
+  const open = state.open.get(report.token)?.open;
+  if (open?.agentId === agentId) return;
+  const taskId = state.open.get(report.token)?.taskId ?? report.taskId;
+  wantTask(state, taskId, wanted);
+  wanted.histories.add(taskId);
+}

@@ -1,0 +1,208 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Frame, Note } from '../core/frames.js';
+import { REAL_CLOCK, REAL_RANDOM } from '../engine/clock.js';
+import { Engine, type EngineListener, streamIds } from '../engine/engine.js';
+import { REAL_TIMERS } from '../engine/timers.js';
+import type { StreamId, TaskId, Token } from '../kit/ids.js';
+import type { Log } from '../kit/log.js';
+import { VERSION } from '../kit/version.js';
+import type { Store } from '../store/store.js';
+import { AgentServiceService } from '../wire/gen/holdfast/v1/agent_service.js';
+import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
+import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
+import { KEEPALIVE, LIMITS } from '../wire/limits.js';
+import { fleetService } from './fleet-service.js';
+import { drawCoordinatorId, taskIds } from './ids.js';
+import { type LogOwner, TaskLogs } from './logs.js';
+import { logNotes } from './notes.js';
+import type { Coordinator, CoordinatorOptions } from './options.js';
+import type { AgentCall } from './outbox.js';
+import { AgentStream } from './stream.js';
+import { taskService } from './task-service.js';
+import type { Specs } from './translate-down.js';
+import { Watchers } from './watchers.js';
+
+/** How long agents wait at least before they dial again after a stop of ours. */
+const RECONNECT_DELAY_MS = 500;
+/** How long a stop waits for streams to end by themselves. */
+const STOP_GRACE_MS = 1_000;
+
+/** Starts a coordinator: the engine over the store, and the gRPC server in front of it. Throws when the port is taken. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const coordinator = new RunningCoordinator(options);
+  await coordinator.start();
+  return coordinator;
+}
+
+class RunningCoordinator implements Coordinator, EngineListener {
+  readonly coordinatorId = drawCoordinatorId();
+  readonly ended: Promise<Error | null>;
+  address = '';
+  readonly #options: CoordinatorOptions;
+  readonly #log: Log;
+  readonly #server: Server;
+  readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
+  readonly #streams = new Map<StreamId, AgentStream>();
+  readonly #watchers = new Watchers();
+  readonly #nextStream = streamIds();
+  readonly #alarms = new Set<string>();
+  #engine: Engine | null = null;
+  #logs: TaskLogs | null = null;
+  #stopped: Promise<void> | null = null;
+  #end: (error: Error | null) => void = () => {};
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#server = new Server({
+      ...KEEPALIVE,
+      'grpc.max_receive_message_length': LIMITS.messageBytes,
+      'grpc.max_concurrent_streams': 100,
+      'grpc.enable_channelz': 0,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { store, policy, host, port, logDirectory } = this.#options;
+    const { coordinatorId } = this;
+    const engine = await Engine.start({
+      store,
+      policy,
+      coordinatorId,
+      clock: REAL_CLOCK,
+      timers: REAL_TIMERS,
+      random: REAL_RANDOM,
+      listener: this,
+    });
+    this.#engine = engine;
+    const directory = logDirectory ?? join(tmpdir(), `holdfast-${coordinatorId}`);
+    this.#logs = new TaskLogs(directory, (token, taskId) => findOwner(engine, store, token, taskId));
+    this.#addServices(engine, this.#logs);
+    try {
+      this.address = await this.#listen(host, port);
+    } catch (error) {
+      await engine.stop();
+      throw error;
+    }
+    this.#health.setStatus('', 'SERVING');
+  }
+
+  #addServices(engine: Engine, logs: TaskLogs): void {
+    const { store, policy } = this.#options;
+    const { coordinatorId } = this;
+    const coordinates = {
+      coordinatorId,
+      software: `holdfast/${VERSION}`,
+      maxInventory: policy.limits.inventory,
+    };
+    const log = this.#log;
+    const gone = (streamId: StreamId) => void this.#streams.delete(streamId);
+    const maxSlots = policy.limits.slots;
+    const streamHost = {
+      engine,
+      clock: REAL_CLOCK,
+      timers: REAL_TIMERS,
+      logs,
+      log,
+      coordinates,
+      maxSlots,
+      gone,
+    };
+    this.#server.addService(AgentServiceService, {
+      connect: (call: AgentCall) => {
+        const streamId = this.#nextStream();
+        this.#streams.set(streamId, new AgentStream(streamId, call, streamHost));
+      },
+    });
+    const newTaskId = taskIds(REAL_CLOCK.wall);
+    const after = REAL_TIMERS.after;
+    this.#server.addService(
+      TaskServiceService,
+      taskService({ engine, store, logs, watchers: this.#watchers, log, newTaskId, after }),
+    );
+    const startedAt = REAL_CLOCK.wall();
+    const alarms = () => [...this.#alarms, ...(engine.storeFull ? ['store_full'] : [])];
+    this.#server.addService(
+      FleetServiceService,
+      fleetService({ engine, log, coordinatorId, version: VERSION, startedAt, alarms }),
+    );
+    this.#health.addToServer(this.#server);
+  }
+
+  #listen(host: string, port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(`${host}:${bound}`);
+        else reject(error);
+      });
+    });
+  }
+
+  send(frames: readonly Frame[], specs: Specs): void {
+    for (const frame of frames) this.#streams.get(frame.streamId)?.send(frame, specs);
+  }
+
+  changed(tasks: Parameters<EngineListener['changed']>[0]): void {
+    this.#watchers.changed(tasks);
+  }
+
+  noted(notes: readonly Note[]): void {
+    logNotes(this.#log, notes);
+    if (notes.some((note) => note.kind === 'storm_brake')) this.#alarms.add('storm_brake');
+    if (notes.some((note) => note.kind === 'commits_lost')) this.#alarms.add('commits_lost');
+  }
+
+  broke(error: Error): void {
+    this.#log.error(
+      { error: error.message, stack: error.stack },
+      'the coordinator stops: nothing more is confirmed',
+    );
+    this.#server.forceShutdown();
+    this.#options.store.close().catch(() => {});
+    this.#end(error);
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#health.setStatus('', 'NOT_SERVING');
+    // What has arrived is decided and answered before the streams end; the sessions live on (P7).
+    await this.#engine?.stop();
+    for (const stream of this.#streams.values())
+      stream.reconnect('the coordinator is stopping', RECONNECT_DELAY_MS);
+    await new Promise<void>((resolve) => {
+      const timer = REAL_TIMERS.after(STOP_GRACE_MS, () => this.#server.forceShutdown());
+      this.#server.tryShutdown(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    await this.#logs?.close();
+    await this.#options.store.close();
+    this.#end(null);
+  }
+}
+
+/** Whose output a token is: memory knows the open ones, the history the others. */
+async function findOwner(
+  engine: Engine,
+  store: Store,
+  token: Token,
+  taskId: TaskId,
+): Promise<LogOwner | null> {
+  const open = engine.state.open.get(token);
+  if (open?.open) return { agentId: open.open.agentId, taskId: open.taskId, tryNumber: open.open.tryNumber };
+  const history = await store.readHistory(taskId);
+  const permitted = history.find((row) => row.event === 'permitted' && row.token === token);
+  if (permitted === undefined || permitted.agentId === '') return null;
+  return { agentId: permitted.agentId, taskId, tryNumber: permitted.tryNumber };
+}

@@ -1,0 +1,126 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { isFinal } from '../core/rows.js';
+import type { TaskId } from '../kit/ids.js';
+import type { ReadTaskLogsRequest, ReadTaskLogsResponse } from '../wire/gen/holdfast/v1/task_service.js';
+import { faultOf, serviceError } from './fault.js';
+import { idOf, readTask, type TaskServiceHost } from './task-host.js';
+import { dateOf } from './views.js';
+
+type LogCall = ServerWritableStream<ReadTaskLogsRequest, ReadTaskLogsResponse>;
+
+/** Sends a task's output, and with `follow` what is still to come, until the task has ended and all of it was sent. */
+export function followLogs(host: TaskServiceHost, call: LogCall): void {
+  const reader = new Reader(host, call);
+  reader.run().then(
+    () => call.end(),
+    (error: unknown) => {
+      if (!reader.gone) call.emit('error', serviceError(faultOf(error, host.log)));
+    },
+  );
+}
+
+/** After the end of a task its last output may still be on its way: so long it is waited for, in milliseconds. */
+const TRAILING_MS = 1_000;
+
+class Reader {
+  gone = false;
+  readonly #host: TaskServiceHost;
+  readonly #call: LogCall;
+  /** Bytes sent of each token's output. */
+  readonly #sent = new Map<bigint, number>();
+  #skip = 0;
+  #wake: () => void = () => {};
+  #news = false;
+
+  constructor(host: TaskServiceHost, call: LogCall) {
+    this.#host = host;
+    this.#call = call;
+    const over = () => {
+      this.gone = true;
+      this.#rouse();
+    };
+    call.on('close', over);
+    call.on('cancelled', over);
+    call.on('error', over);
+    call.on('drain', () => this.#rouse());
+  }
+
+  async run(): Promise<void> {
+    const taskId = idOf(this.#call.request.taskId);
+    let ended = isFinal((await readTask(this.#host, taskId)).state);
+    if (this.#call.request.tailBytes > 0n) this.#skip = await this.#measure(taskId);
+    const unfollow = this.#host.logs.follow(taskId, () => this.#rouse());
+    const unwatch = this.#host.watchers.watch(taskId, (task) => {
+      ended = isFinal(task.state);
+      this.#rouse();
+    });
+    try {
+      for (;;) {
+        const isLast = ended || !this.#call.request.follow;
+        await this.#sendNew(taskId);
+        if (this.gone || (isLast && !(this.#call.request.follow && (await this.#moreWithin(TRAILING_MS)))))
+          return;
+        if (!isLast) await this.#waitForNews();
+      }
+    } finally {
+      unfollow();
+      unwatch();
+    }
+  }
+
+  async #sendNew(taskId: TaskId): Promise<void> {
+    const seen = new Map<bigint, number>();
+    for await (const record of this.#host.logs.read(taskId, this.#call.request.tryNumber)) {
+      const start = seen.get(record.token) ?? 0;
+      const end = start + record.data.length;
+      seen.set(record.token, end);
+      const sent = this.#sent.get(record.token) ?? 0;
+      if (end <= sent) continue;
+      this.#sent.set(record.token, end);
+      let data = record.data.subarray(Math.max(0, sent - start));
+      const skipped = Math.min(this.#skip, data.length);
+      this.#skip -= skipped;
+      data = data.subarray(skipped);
+      if (data.length === 0) continue;
+      const { tryNumber, token: fencingToken, stream, atMs } = record;
+      const ready = this.#call.write({
+        tryNumber,
+        fencingToken,
+        stream,
+        data: Buffer.from(data),
+        at: dateOf(atMs),
+      });
+      while (!ready && !this.gone && this.#call.writableNeedDrain) await this.#waitForNews();
+      if (this.gone) return;
+    }
+  }
+
+  /** How much of what is there comes before the wanted tail. */
+  async #measure(taskId: TaskId): Promise<number> {
+    let total = 0;
+    for await (const { data } of this.#host.logs.read(taskId, this.#call.request.tryNumber))
+      total += data.length;
+    return Math.max(0, total - Number(this.#call.request.tailBytes));
+  }
+
+  #rouse(): void {
+    this.#news = true;
+    this.#wake();
+  }
+
+  async #waitForNews(): Promise<void> {
+    if (!this.#news) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#news = false;
+  }
+
+  async #moreWithin(ms: number): Promise<boolean> {
+    this.#news = false;
+    let timer: { cancel(): void } | null = null;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = this.#host.after(ms, resolve);
+    });
+    (timer as { cancel(): void } | null)?.cancel();
+    return this.#news;
+  }
+}

@@ -1,0 +1,186 @@
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AgentId, TaskId, Token } from '../kit/ids.js';
+import type { LogChunk } from '../wire/gen/holdfast/v1/agent_service.js';
+import { LIMITS } from '../wire/limits.js';
+import { encodeRecord, type LogRecord, readRecords } from './log-record.js';
+
+/** Whose output a token is: the agent that it was permitted to, and the try that it belongs to. */
+export interface LogOwner {
+  readonly agentId: AgentId;
+  readonly taskId: TaskId;
+  readonly tryNumber: number;
+}
+
+/** Finds the owner of a token; null when it was never permitted. */
+export type FindOwner = (token: Token, taskId: TaskId) => Promise<LogOwner | null>;
+
+/** One token's output on disk. */
+interface TokenLog {
+  readonly owner: LogOwner;
+  readonly file: FileHandle;
+  /** Bytes of output written: the next offset. */
+  next: number;
+  /** Where the next record goes in the file. */
+  end: number;
+}
+
+export interface AppendResult {
+  readonly nextOffset: number;
+  /** No more output of this token is taken: it is foreign, or the task has reached its limit. */
+  readonly closed: boolean;
+}
+
+/** Files of tokens kept open; the least recently written is closed first. */
+const OPEN_FILES = 256;
+
+/**
+ * Output of tasks, in files beside the database: one file a token, named by try and token, so that tries never mix. A
+ * chunk is written before it is acknowledged (it survives the process, not the machine), and written once: what an
+ * agent repeats after a reconnect is recognised by its offset.
+ */
+export class TaskLogs {
+  readonly #directory: string;
+  readonly #findOwner: FindOwner;
+  readonly #logs = new Map<Token, TokenLog>();
+  /** Writes of one token go one after the other. */
+  readonly #writing = new Map<Token, { readonly taskId: string; readonly write: Promise<AppendResult> }>();
+  readonly #followers = new Map<TaskId, Set<() => void>>();
+
+  constructor(directory: string, findOwner: FindOwner) {
+    this.#directory = directory;
+    this.#findOwner = findOwner;
+  }
+
+  append(agentId: AgentId, chunk: LogChunk): Promise<AppendResult> {
+    const token = chunk.token as Token;
+    const before: Promise<unknown> = this.#writing.get(token)?.write ?? Promise.resolve();
+    const write = before.catch(() => null).then(() => this.#append(agentId, token, chunk));
+    this.#writing.set(token, { taskId: chunk.taskId, write });
+    const done = () => {
+      if (this.#writing.get(token)?.write === write) this.#writing.delete(token);
+    };
+    write.then(done, done);
+    return write;
+  }
+
+  async #append(agentId: AgentId, token: Token, chunk: LogChunk): Promise<AppendResult> {
+    const log = await this.#open(token, chunk.taskId as TaskId);
+    if (log === null || log.owner.agentId !== agentId) return { nextOffset: 0, closed: true };
+    if (chunk.data.length > LIMITS.logChunkBytes) return { nextOffset: log.next, closed: true };
+    const offset = Number(chunk.offset);
+    // A gap can only come from a coordinator that lost what it had acknowledged; what is there is still worth keeping.
+    const known = Math.max(0, log.next - offset);
+    const data = chunk.data.subarray(known);
+    if (log.next >= LIMITS.taskLogBytes)
+      return { nextOffset: Math.max(log.next, offset + chunk.data.length), closed: true };
+    if (data.length > 0) {
+      const record = encodeRecord({ stream: chunk.stream, atMs: chunk.at?.getTime() ?? 0, data });
+      await log.file.write(record, 0, record.length, log.end);
+      log.end += record.length;
+      log.next = Math.max(log.next, offset) + data.length;
+      for (const wake of this.#followers.get(log.owner.taskId) ?? []) wake();
+    }
+    return { nextOffset: log.next, closed: false };
+  }
+
+  async #open(token: Token, taskId: TaskId): Promise<TokenLog | null> {
+    const known = this.#logs.get(token);
+    if (known !== undefined) {
+      this.#logs.delete(token);
+      this.#logs.set(token, known);
+      return known;
+    }
+    const owner = await this.#findOwner(token, taskId);
+    if (owner === null) return null;
+    const directory = this.#taskDirectory(owner.taskId);
+    await mkdir(directory, { recursive: true });
+    const file = await open(join(directory, fileName(owner.tryNumber, token)), 'a+').then(
+      reopen(directory, owner, token),
+    );
+    const { records, end } = await readRecords(file);
+    await file.truncate(end);
+    const log: TokenLog = { owner, file, next: records.reduce((sum, { data }) => sum + data.length, 0), end };
+    this.#logs.set(token, log);
+    await this.#closeOldest();
+    return log;
+  }
+
+  async #closeOldest(): Promise<void> {
+    if (this.#logs.size <= OPEN_FILES) return;
+    for (const [token, log] of this.#logs) {
+      if (this.#writing.has(token) && this.#logs.size <= 2 * OPEN_FILES) continue;
+      this.#logs.delete(token);
+      await log.file.close();
+      return;
+    }
+  }
+
+  /** What has arrived of a task's output, oldest try first; writes under way are waited for. */
+  async *read(
+    taskId: TaskId,
+    tryNumber: number,
+  ): AsyncGenerator<LogRecord & { tryNumber: number; token: Token }> {
+    const under = [...this.#writing.values()].filter((writing) => writing.taskId === taskId);
+    await Promise.allSettled(under.map(({ write }) => write));
+    for (const name of await this.files(taskId)) {
+      const parsed = parseName(name);
+      if (parsed === null || (tryNumber > 0 && parsed.tryNumber !== tryNumber)) continue;
+      const file = await open(join(this.#taskDirectory(taskId), name), 'r');
+      try {
+        const { records } = await readRecords(file);
+        for (const record of records) yield { ...record, ...parsed };
+      } finally {
+        await file.close();
+      }
+    }
+  }
+
+  async files(taskId: TaskId): Promise<string[]> {
+    try {
+      return (await readdir(this.#taskDirectory(taskId))).sort();
+    } catch {
+      return [];
+    }
+  }
+
+  /** Calls `wake` whenever output of the task is written, until the returned function is called. */
+  follow(taskId: TaskId, wake: () => void): () => void {
+    const followers = this.#followers.get(taskId) ?? new Set();
+    followers.add(wake);
+    this.#followers.set(taskId, followers);
+    return () => {
+      followers.delete(wake);
+      if (followers.size === 0) this.#followers.delete(taskId);
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#writing.values()].map(({ write }) => write));
+    for (const log of this.#logs.values()) await log.file.close();
+    this.#logs.clear();
+  }
+
+  /** Spread over directories by the end of the id, which is random: no directory grows with the number of tasks. */
+  #taskDirectory(taskId: TaskId): string {
+    return join(this.#directory, taskId.slice(-2), taskId);
+  }
+}
+
+/** Opened for appending to make it exist, then for writing at a place: a torn tail is cut off before going on. */
+function reopen(directory: string, owner: LogOwner, token: Token) {
+  return async (made: FileHandle): Promise<FileHandle> => {
+    await made.close();
+    return open(join(directory, fileName(owner.tryNumber, token)), 'r+');
+  };
+}
+
+/** Sorted by name, tries come in order. */
+function fileName(tryNumber: number, token: Token): string {
+  return `${String(tryNumber).padStart(6, '0')}-${String(token).padStart(20, '0')}.log`;
+}
+
+function parseName(name: string): { tryNumber: number; token: Token } | null {
+  const match = /^(\d{6,})-(\d{20})\.log$/.exec(name);
+  return match === null ? null : { tryNumber: Number(match[1]), token: BigInt(match[2] ?? 0) as Token };
+}

@@ -1,0 +1,46 @@
+import type { Note } from '../core/frames.js';
+import type { Log } from '../kit/log.js';
+
+/** Says in the log what operators should hear of, one line a note. */
+export function logNotes(log: Log, notes: readonly Note[]): void {
+  for (const { kind, ...rest } of notes) {
+    const { level, text } = WORDS[kind];
+    log[level](plain(rest), text);
+  }
+}
+
+const WORDS: Readonly<Record<Note['kind'], { level: 'info' | 'warn' | 'error'; text: string }>> = {
+  session_granted: { level: 'info', text: 'an agent has a new session' },
+  stream_attached: { level: 'info', text: 'an agent is back on a new stream; its session goes on' },
+  agent_suspect: {
+    level: 'warn',
+    text: 'an agent fell silent: no offers, no permits until it is heard again',
+  },
+  agent_failed: { level: 'warn', text: 'an agent has missed three heartbeat intervals: failed' },
+  session_ended: { level: 'info', text: 'an agent has said goodbye' },
+  storm_brake: {
+    level: 'error',
+    text: 'most workers failed at once: reassignment is held back for one lease',
+  },
+  late_report: { level: 'warn', text: 'a report with a closed or foreign token was refused' },
+  run_adopted: { level: 'info', text: 'a lost agent is back and has its run again' },
+  inventory_mismatch: {
+    level: 'warn',
+    text: 'what an agent holds differs from what was told: asking for all of it',
+  },
+  poison: { level: 'error', text: 'a task took down too many agents: failed as poison' },
+  commits_lost: {
+    level: 'error',
+    text: 'an agent has seen tokens that the store never drew: commits were lost',
+  },
+};
+
+/** Counters are bigint, which JSON has no form for. */
+function plain(fields: object): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? String(value) : (value as unknown),
+    ]),
+  );
+}

@@ -1,0 +1,28 @@
+import type { Policy } from '../core/policy.js';
+import type { Log } from '../kit/log.js';
+import type { Store } from '../store/store.js';
+
+/** What a coordinator is started with. */
+export interface CoordinatorOptions {
+  /** Address to listen on. Default 127.0.0.1; other interfaces need TLS or the word that plaintext is meant. */
+  readonly host: string;
+  /** Port for gRPC; 0 lets the system choose. */
+  readonly port: number;
+  /** The open store; the coordinator owns it from here on and closes it. */
+  readonly store: Store;
+  readonly policy: Policy;
+  /** Directory for task output; null keeps it in memory (tests). */
+  readonly logDirectory: string | null;
+  readonly log: Log;
+}
+
+/** A running coordinator. */
+export interface Coordinator {
+  /** HOST:PORT on which it accepts calls. */
+  readonly address: string;
+  readonly coordinatorId: string;
+  /** Tells agents to reconnect, finishes what was accepted, closes the store. Fails no work. Idempotent. */
+  stop(): Promise<void>;
+  /** Settles when the coordinator has ended: with null after stop(), with the error when it had to stop itself. */
+  readonly ended: Promise<Error | null>;
+}

@@ -1,0 +1,38 @@
+import type { TaskRow } from '../core/rows.js';
+import type { Engine } from '../engine/engine.js';
+import { NAME_PATTERN, type TaskId } from '../kit/ids.js';
+import type { Log } from '../kit/log.js';
+import type { Store } from '../store/store.js';
+import { Fault } from './fault.js';
+import type { TaskLogs } from './logs.js';
+import type { Watchers } from './watchers.js';
+
+/** What the service for tasks needs of its coordinator. */
+export interface TaskServiceHost {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly logs: TaskLogs;
+  readonly watchers: Watchers;
+  readonly log: Log;
+  readonly newTaskId: () => TaskId;
+  after(ms: number, task: () => void): { cancel(): void };
+}
+
+/** A task as it is now. Throws Fault TASK_NOT_FOUND. */
+export async function readTask({ store }: Pick<TaskServiceHost, 'store'>, taskId: TaskId): Promise<TaskRow> {
+  const [row] = await store.readTasks([taskId]);
+  if (row !== undefined) return row;
+  throw new Fault(
+    'TASK_NOT_FOUND',
+    `no task ${taskId}`,
+    'it was never submitted here',
+    'use `task list` to see the tasks',
+  );
+}
+
+/** A task id of a request. Throws Fault INVALID_REQUEST when it cannot be one. */
+export function idOf(taskId: string): TaskId {
+  if (NAME_PATTERN.test(taskId)) return taskId as TaskId;
+  const what = `${JSON.stringify(taskId.slice(0, 140))} is not a task id`;
+  throw new Fault('INVALID_REQUEST', what, 'ids are 1 to 128 letters and digits', 'copy it from `task list`');
+}

@@ -1,0 +1,145 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { explain } from '../core/explain.js';
+import type { AgentId, TaskId } from '../kit/ids.js';
+import type { TaskFilter } from '../store/store.js';
+import type {
+  ExplainTaskResponse,
+  ListTasksRequest,
+  ListTasksResponse,
+  ReadTaskLogsRequest,
+  ReadTaskLogsResponse,
+  SubmitTasksRequest,
+  SubmitTasksResponse,
+  Task,
+  TaskServiceServer,
+  WatchTasksRequest,
+  WatchTasksResponse,
+} from '../wire/gen/holdfast/v1/task_service.js';
+import { resolveVerdicts, taskStates } from '../wire/names.js';
+import { durationOf } from '../wire/time.js';
+import { expectReply, Fault, unary } from './fault.js';
+import { followLogs } from './log-reader.js';
+import { newTaskOf } from './submission.js';
+import { idOf, readTask, type TaskServiceHost } from './task-host.js';
+import { taskOf } from './views.js';
+import { watchTasks } from './watch.js';
+
+const PAGE = 100;
+const PAGE_LIMIT = 1_000;
+
+/** The public API for tasks: checks, asks the engine or the store, shows. */
+export function taskService(host: TaskServiceHost): TaskServiceServer {
+  const { log } = host;
+  return {
+    submitTasks: unary(log, (request) => submit(host, request)),
+    getTask: unary(log, async ({ taskId }) => ({ task: await shown(host, idOf(taskId), true) })),
+    listTasks: unary(log, (request) => list(host, request)),
+    cancelTask: unary(log, async ({ taskId, reason }) => {
+      const id = idOf(taskId);
+      const reply = await host.engine.call((callId) => ({
+        kind: 'cancel',
+        callId,
+        taskId: id,
+        reason: short(reason),
+      }));
+      return { task: taskOf(expectReply('task', reply).task, host.engine.serviceNow, BARE) };
+    }),
+    resolveTask: unary(log, async ({ taskId, verdict, reason }) => {
+      const id = idOf(taskId);
+      const ruling = resolveVerdicts.from(verdict);
+      if (ruling === undefined) {
+        throw new Fault(
+          'INVALID_REQUEST',
+          'no verdict',
+          'it is unspecified or unknown',
+          'say REASSIGN, FAIL or SUCCEED',
+        );
+      }
+      const reply = await host.engine.call((callId) => ({
+        kind: 'resolve',
+        callId,
+        taskId: id,
+        verdict: ruling,
+        reason: short(reason),
+      }));
+      return { task: taskOf(expectReply('task', reply).task, host.engine.serviceNow, BARE) };
+    }),
+    explainTask: unary(log, ({ taskId }) => explained(host, idOf(taskId))),
+    watchTasks: (call: ServerWritableStream<WatchTasksRequest, WatchTasksResponse>) => watchTasks(host, call),
+    readTaskLogs: (call: ServerWritableStream<ReadTaskLogsRequest, ReadTaskLogsResponse>) =>
+      followLogs(host, call),
+  };
+}
+
+const BARE = { spec: undefined, history: [], result: false } as const;
+
+async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Promise<SubmitTasksResponse> {
+  const { policy } = host.engine.context();
+  if (tasks.length === 0 || tasks.length > policy.limits.submitBatch) {
+    const because = `a batch has 1 to ${policy.limits.submitBatch}`;
+    throw new Fault('INVALID_REQUEST', `a batch of ${tasks.length} tasks`, because, 'split it');
+  }
+  const checked = tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), policy));
+  const reply = await host.engine.call((callId) => ({ kind: 'submit', callId, tasks: checked }));
+  return { tasks: expectReply('submitted', reply).tasks };
+}
+
+/** One task with its spec and history, as it is now. Throws Fault TASK_NOT_FOUND. */
+export async function shown(
+  host: Pick<TaskServiceHost, 'engine' | 'store'>,
+  taskId: TaskId,
+  history: boolean,
+): Promise<Task> {
+  const row = await readTask(host, taskId);
+  const [spec] = await host.store.readSpecs([taskId]);
+  const rows = history ? await host.store.readHistory(taskId) : [];
+  return taskOf(row, host.engine.serviceNow, { spec, history: rows, result: true });
+}
+
+async function list(
+  { engine, store }: TaskServiceHost,
+  request: ListTasksRequest,
+): Promise<ListTasksResponse> {
+  const states = request.states.map((state) => {
+    const name = taskStates.from(state);
+    if (name !== undefined) return name;
+    throw new Fault(
+      'INVALID_REQUEST',
+      `task state ${state} is unknown`,
+      'this coordinator does not know it',
+      'leave it out',
+    );
+  });
+  const filter: TaskFilter = {
+    ...(states.length > 0 ? { states } : {}),
+    ...(request.queue === '' ? {} : { queue: request.queue }),
+    ...(request.agentId === '' ? {} : { agentId: request.agentId as AgentId }),
+  };
+  const size = Math.min(request.pageSize === 0 ? PAGE : request.pageSize, PAGE_LIMIT);
+  const before = request.pageToken === '' ? null : idOf(request.pageToken);
+  const rows = await store.listTasks(filter, before, size + 1);
+  const page = rows.slice(0, size);
+  const specs = new Map(
+    (await store.readSpecs(page.map((row) => row.taskId))).map((spec) => [spec.taskId, spec]),
+  );
+  const tasks = page.map((row) =>
+    taskOf(row, engine.serviceNow, { spec: specs.get(row.taskId), history: [], result: false }),
+  );
+  return { tasks, nextPageToken: rows.length > size ? (page.at(-1)?.taskId ?? '') : '' };
+}
+
+async function explained(host: TaskServiceHost, taskId: TaskId): Promise<ExplainTaskResponse> {
+  const row = await readTask(host, taskId);
+  const { summary, findings, next, guarantee } = explain(host.engine.state, row, host.engine.context());
+  return {
+    task: await shown(host, taskId, false),
+    summary,
+    findings,
+    next: next.map(({ code, inMs, message }) => ({ code, in: durationOf(inMs), message })),
+    guarantee,
+  };
+}
+
+function short(text: string): string {
+  return text.slice(0, 1_024);
+}

@@ -1,0 +1,193 @@
+import type { Health, Heartbeat, Hello, Report } from '../core/inputs.js';
+import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
+import { NAME_PATTERN } from '../kit/ids.js';
+import type { Entry } from '../kit/inventory.js';
+import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
+import { LIMITS } from '../wire/limits.js';
+import { agentKinds, phases, reportKinds } from '../wire/names.js';
+import { millisOf } from '../wire/time.js';
+
+/** What is wrong with a message: which field, because of what. The stream ends with it. */
+export class Malformed extends Error {
+  override readonly name = 'Malformed';
+  /** Whether the field is fine in itself but not supported here. */
+  readonly unsupported: boolean;
+  constructor(message: string, unsupported = false) {
+    super(message);
+    this.unsupported = unsupported;
+  }
+}
+
+/** Checks a Hello with its chunks put together, field by field, and gives it in the core's words. Throws Malformed. */
+export function helloOf(
+  hello: proto.Hello,
+  entries: readonly proto.InventoryEntry[],
+  reports: readonly proto.Report[],
+  maxSlots: number,
+  maxInventory: number,
+): Hello {
+  const kind = agentKinds.from(hello.kind);
+  if (kind === undefined)
+    throw new Malformed('kind is unspecified or unknown: say WORKER, TRIGGERER or DAG_PROCESSOR');
+  if (kind !== 'worker')
+    throw new Malformed(`kind ${kind} is not served by this version of the coordinator`, true);
+  if (hello.protocolVersion < 1)
+    throw new Malformed('protocol_version is 0: this coordinator speaks version 1', true);
+  if (hello.streamNo < 1n) throw new Malformed('stream_no is 0: draw it increasing, from 1');
+  if (hello.queues.length < 1 || hello.queues.length > LIMITS.queues) {
+    throw new Malformed(`queues has ${hello.queues.length} entries: a worker serves 1 to ${LIMITS.queues}`);
+  }
+  if (hello.slots < 1 || hello.slots > maxSlots) {
+    throw new Malformed(`slots is ${hello.slots}: a worker has 1 to ${maxSlots}`);
+  }
+  if (entries.length > maxInventory) {
+    throw new Malformed(`the inventory has ${entries.length} entries, more than ${maxInventory}`);
+  }
+  if (hello.instanceId.length < 16)
+    throw new Malformed('instance_id is too short: draw at least 16 characters at random');
+  return {
+    agentId: nameOf('agent_id', hello.agentId) as AgentId,
+    instanceId: nameOf('instance_id', hello.instanceId) as InstanceId,
+    streamNo: hello.streamNo,
+    kind,
+    queues: [...new Set(hello.queues.map((queue) => nameOf('queues', queue)))],
+    slots: hello.slots,
+    labels: labelsOf(hello.labels),
+    software: textOf(hello.software, LIMITS.nameLength),
+    hostname: textOf(hello.hostname, LIMITS.nameLength),
+    highestToken: counterOf('highest_token', hello.highestToken) as Token,
+    highestEpoch: counterOf('highest_epoch', hello.highestEpoch) as Epoch,
+    inventory: entries.map(entryOf),
+    reports: reports.map(reportOf),
+    process: {
+      bootId: textOf(hello.process?.bootId ?? '', LIMITS.nameLength),
+      lockDevice: counterOf('lock_device', hello.process?.lockDevice ?? 0n),
+      lockInode: counterOf('lock_inode', hello.process?.lockInode ?? 0n),
+      pid: hello.process?.pid ?? 0,
+    },
+    proof: proofOf(hello.proof),
+  };
+}
+
+function proofOf(proof: proto.PredecessorProof | undefined): Hello['proof'] {
+  if (proof === undefined || proof.bootId === '') return null;
+  return {
+    instanceId: nameOf('proof.instance_id', proof.instanceId) as InstanceId,
+    bootId: textOf(proof.bootId, LIMITS.nameLength),
+    lockDevice: counterOf('proof.lock_device', proof.lockDevice),
+    lockInode: counterOf('proof.lock_inode', proof.lockInode),
+  };
+}
+
+/** Checks a heartbeat. `full` is its full inventory with its chunks, when it has one. Throws Malformed. */
+export function heartbeatOf(beat: proto.Heartbeat, full: readonly proto.InventoryEntry[] | null): Heartbeat {
+  return {
+    seq: safeNumber('seq', beat.seq),
+    applied: safeNumber('applied', beat.applied),
+    reports: beat.reports.map(reportOf),
+    inventoryChanges: beat.inventoryChanges.map(entryOf),
+    inventoryCount: beat.inventoryCount,
+    inventoryHash: beat.inventoryHash,
+    startRequests: beat.startRequests.map((request) => ({
+      nonce: nonceOf(request.nonce),
+      taskId: idOf('start_requests.task_id', request.taskId),
+    })),
+    freeSlots: beat.freeSlots,
+    health: healthOf(beat.health),
+    fullInventory: full === null ? null : full.map(entryOf),
+  };
+}
+
+function healthOf(health: proto.Health | undefined): Health | null {
+  if (health === undefined) return null;
+  return { loopLagMs: millisOf(health.loopLag) ?? 0, rttMs: millisOf(health.rtt) ?? 0 };
+}
+
+export function entryOf(entry: proto.InventoryEntry): Entry {
+  const phase = phases.from(entry.phase);
+  if (phase === undefined) throw new Malformed(`an inventory entry has the unknown phase ${entry.phase}`);
+  const taskId = entry.taskId === '' ? ('' as TaskId) : idOf('inventory.task_id', entry.taskId);
+  if (phase === 'asked') return { phase, nonce: nonceOf(entry.nonce), taskId };
+  return { phase, token: tokenOf('inventory.token', entry.token), taskId };
+}
+
+export function reportOf(report: proto.Report): Report {
+  const kind = reportKinds.from(report.kind);
+  if (kind === undefined) {
+    throw new Malformed(
+      `a report has the kind ${report.kind}, which this version of the coordinator does not know`,
+      true,
+    );
+  }
+  if (report.result.length > LIMITS.resultBytes) {
+    throw new Malformed(`a result has ${report.result.length} bytes, more than ${LIMITS.resultBytes}`);
+  }
+  const hasResult = report.result.length > 0 || report.resultType !== '';
+  return {
+    token: tokenOf('reports.token', report.token),
+    taskId: report.taskId === '' ? ('' as TaskId) : idOf('reports.task_id', report.taskId),
+    kind,
+    exitCode: kind === 'success' || report.reason === 'exit_code' ? report.exitCode : null,
+    reason: textOf(report.reason, LIMITS.nameLength),
+    message: textOf(report.message, LIMITS.messageLength),
+    // A copy: the decoded bytes are a view of the whole message, which must not be kept alive by it.
+    result: hasResult ? new Uint8Array(report.result) : null,
+    resultType: textOf(report.resultType, LIMITS.nameLength),
+  };
+}
+
+/** An id, a queue or another name. Throws Malformed when it has another form. */
+export function nameOf(field: string, name: string): string {
+  if (!NAME_PATTERN.test(name)) {
+    throw new Malformed(
+      `${field} ${JSON.stringify(name.slice(0, 140))} is not a name: 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter or digit`,
+    );
+  }
+  return name;
+}
+
+function idOf(field: string, id: string): TaskId {
+  return nameOf(field, id) as TaskId;
+}
+
+function tokenOf(field: string, token: bigint): Token {
+  if (token < 1n) throw new Malformed(`${field} is 0: a fencing token is greater than 0`);
+  return counterOf(field, token) as Token;
+}
+
+function nonceOf(nonce: bigint): Nonce {
+  if (nonce < 1n) throw new Malformed('nonce is 0: draw it greater than 0, and never twice');
+  return counterOf('nonce', nonce) as Nonce;
+}
+
+/** Counters stay below 2^63, so that every store can hold them. */
+function counterOf(field: string, value: bigint): bigint {
+  if (value >= 1n << 63n) throw new Malformed(`${field} is ${value}: it must be below 2^63`);
+  return value;
+}
+
+function safeNumber(field: string, value: bigint): number {
+  if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new Malformed(`${field} is ${value}: count from 1`);
+  return Number(value);
+}
+
+/** Labels, names and values checked. Throws Malformed. */
+export function labelsOf(labels: ReadonlyMap<string, string>): Record<string, string> {
+  if (labels.size > LIMITS.labels)
+    throw new Malformed(`there are ${labels.size} labels, more than ${LIMITS.labels}`);
+  const checked: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [name, value] of labels) {
+    if (name === '' || name.length > LIMITS.nameLength || value.length > LIMITS.nameLength) {
+      throw new Malformed(
+        `label ${JSON.stringify(name.slice(0, 140))} is empty or longer than ${LIMITS.nameLength}`,
+      );
+    }
+    checked[name] = value;
+  }
+  return { ...checked };
+}
+
+function textOf(text: string, limit: number): string {
+  return text.length > limit ? text.slice(0, limit) : text;
+}

@@ -1,0 +1,35 @@
+/** The limits of the stream, enforced by the coordinator and dictated in its Welcome. */
+export const LIMITS = {
+  /** Bytes of one message, up or down; a larger one ends its stream with RESOURCE_EXHAUSTED. */
+  messageBytes: 1024 * 1024,
+  /** Bytes of a result; a larger one is refused by the agent before it is sent. */
+  resultBytes: 256 * 1024,
+  /** Bytes of data in one LogChunk. */
+  logChunkBytes: 64 * 1024,
+  /** Bytes of task output that one stream may send without an acknowledgement. */
+  logWindowBytes: 1024 * 1024,
+  /** Heartbeats that may wait for their acknowledgement before the stream is no longer read. */
+  heartbeatWindow: 32,
+  /** Messages, and bytes, that may wait to be read by a slow agent; beyond them its stream is closed. */
+  outboxMessages: 4_096,
+  outboxBytes: 16 * 1024 * 1024,
+  /** Characters of an id, a queue, a label or a reason code. */
+  nameLength: 128,
+  /** Characters of a message for people. */
+  messageLength: 4_096,
+  queues: 64,
+  labels: 32,
+  /** Milliseconds until the Hello is complete. */
+  helloMs: 10_000,
+  /** Output kept of one task, in bytes; later output is dropped, and said to be. */
+  taskLogBytes: 64 * 1024 * 1024,
+} as const;
+
+/** gRPC options of both ends: keepalive frees dead sockets; who owns what is decided by the lease alone. */
+export const KEEPALIVE = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+} as const;
+
+/** The version of the agent protocol spoken here. */
+export const PROTOCOL_VERSION = 1;

@@ -1,0 +1,49 @@
+import { status } from '@grpc/grpc-js';
+
+/** How each reason ends a stream. Refusals are messages; the status is for clients that look no further. */
+export const HELLO_STATUS = {
+  invalid: status.INVALID_ARGUMENT,
+  unsupported: status.FAILED_PRECONDITION,
+  in_use: status.ALREADY_EXISTS,
+  old_stream: status.ABORTED,
+  full: status.RESOURCE_EXHAUSTED,
+  unavailable: status.UNAVAILABLE,
+  denied: status.PERMISSION_DENIED,
+} as const;
+
+export const CLOSE_STATUS = {
+  replaced: { code: status.ABORTED, details: 'a newer stream of this instance has taken over' },
+  session_ended: { code: status.ABORTED, details: 'the session is over; dial again for a new one' },
+  silent: { code: status.DEADLINE_EXCEEDED, details: 'no heartbeat for 1.5 intervals; dial again' },
+  permit_unanswered: {
+    code: status.ABORTED,
+    details: 'a void token was not answered; dial again with an inventory',
+  },
+  inventory_too_large: {
+    code: status.RESOURCE_EXHAUSTED,
+    details: 'the inventory has more entries than the limit',
+  },
+  slow: { code: status.RESOURCE_EXHAUSTED, details: 'SESSION_SLOW: the agent does not read what it is sent' },
+  no_hello: { code: status.DEADLINE_EXCEEDED, details: 'no complete Hello in time' },
+  malformed: { code: status.INVALID_ARGUMENT, details: 'a message makes no sense here' },
+  stopping: { code: status.UNAVAILABLE, details: 'the coordinator is stopping; dial again' },
+} as const;
+
+export type StreamEnd = keyof typeof CLOSE_STATUS;
+
+/** Stable codes of calls that are refused, and their gRPC status. */
+export const CALL_STATUS = {
+  TASK_NOT_FOUND: status.NOT_FOUND,
+  AGENT_NOT_FOUND: status.NOT_FOUND,
+  NO_LOST_TRY: status.FAILED_PRECONDITION,
+  IDEMPOTENCY_CONFLICT: status.ALREADY_EXISTS,
+  TOO_MANY_LANES: status.RESOURCE_EXHAUSTED,
+  INVALID_REQUEST: status.INVALID_ARGUMENT,
+  INVALID_TASK: status.INVALID_ARGUMENT,
+  OVERLOADED: status.RESOURCE_EXHAUSTED,
+  STORE_FULL: status.RESOURCE_EXHAUSTED,
+  STOPPING: status.UNAVAILABLE,
+  INTERNAL: status.INTERNAL,
+} as const;
+
+export type CallCode = keyof typeof CALL_STATUS;
