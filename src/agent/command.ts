@@ -1,0 +1,197 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { InstanceId, Token } from '../kit/ids.js';
+import type { Log } from '../kit/log.js';
+import type { MonoMs } from '../kit/time.js';
+import type { AgentClock } from './clock.js';
+import type { RunStopReason } from './core/events.js';
+import type { Permit, Report } from './core/messages.js';
+import type { OutputShipper } from './output.js';
+import { failedToStart, lostReport, neverStarted, type ReportedRun, reportOf } from './reports.js';
+import {
+  type RunEnd,
+  type RunnerHandle,
+  type RunnerLoss,
+  type RunStarted,
+  type StartFailure,
+  startRunner,
+} from './runner/index.js';
+import { type Journal, RUNNER_LOCK_FILE } from './state/index.js';
+
+/** What running commands needs of the agent. */
+export interface CommandHost {
+  readonly agentId: string;
+  readonly stateDirectory: string;
+  readonly clock: AgentClock;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly output: OutputShipper;
+  /** The last look at the gate, just before exec (P3). */
+  mayStart(token: Token): boolean;
+  /** A run is over: its whole process group is reaped. */
+  ended(report: Report): void;
+  /** No command can be run any more. */
+  broke(error: Error): void;
+}
+
+interface Running {
+  readonly permit: Permit;
+  readonly directory: string;
+  startedAtMs: number | null;
+}
+
+/** Permits to processes: a directory of its own for each run, the journal before exec, the report at the end. */
+export class CommandRunner {
+  readonly #host: CommandHost;
+  readonly #runs = new Map<string, Running>();
+  #runner: RunnerHandle | null = null;
+
+  constructor(host: CommandHost) {
+    this.#host = host;
+  }
+
+  async start(instanceId: InstanceId): Promise<void> {
+    const { stateDirectory, log } = this.#host;
+    rmSync(join(stateDirectory, 'runs'), { recursive: true, force: true });
+    this.#runner = await startRunner({
+      instanceId,
+      lockFile: join(stateDirectory, RUNNER_LOCK_FILE),
+      log,
+      listener: {
+        started: (run) => this.#started(run),
+        startFailed: (failure) => this.#startFailed(failure),
+        output: (runId, stream, data) =>
+          this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
+        ended: (end) => this.#ended(end),
+        lost: (loss) => this.#runnerLost(loss),
+      },
+    });
+    log.info({ protection: this.#runner.protection.namespace }, this.#runner.protection.text);
+  }
+
+  run(permit: Permit): void {
+    const runId = String(permit.token);
+    const directory = join(this.#host.stateDirectory, 'runs', runId);
+    const run: Running = { permit, directory, startedAtMs: null };
+    if (permit.work === null) {
+      const failure = { runId, code: 'EINVAL', text: 'this agent does not know the kind of work' } as const;
+      return this.#host.ended(failedToStart(this.#reported(run), failure));
+    }
+    this.#runs.set(runId, run);
+    mkdirSync(join(directory, 'work'), { recursive: true });
+    this.#host.output.begin(permit.token, permit.taskId);
+    const { argv, env, workingDirectory } = permit.work;
+    this.#runner?.start({
+      runId,
+      argv,
+      env: { ...env, ...this.#variables(permit) },
+      cwd: workingDirectory === '' ? join(directory, 'work') : workingDirectory,
+      ...(permit.executionTimeoutMs === null ? {} : { timeoutMs: permit.executionTimeoutMs }),
+      killGraceMs: permit.killGraceMs,
+      singleRun: permit.partitionPolicy === 'single_run',
+      resultFile: resultFile(directory),
+    });
+  }
+
+  #variables(permit: Permit): Record<string, string> {
+    return {
+      HOLDFAST_TASK_ID: permit.taskId,
+      HOLDFAST_TRY_NUMBER: String(permit.tryNumber),
+      HOLDFAST_FENCING_TOKEN: String(permit.token),
+      HOLDFAST_AGENT_ID: this.#host.agentId,
+      HOLDFAST_QUEUE: permit.queue,
+      ...(permit.traceparent === '' ? {} : { TRACEPARENT: permit.traceparent }),
+    };
+  }
+
+  stop(token: Token, reason: RunStopReason, graceMs: number): void {
+    this.#runner?.stop(String(token), reason, graceMs);
+  }
+
+  renewGuardian(deadline: MonoMs): void {
+    this.#runner?.renewGuardian(deadline);
+  }
+
+  pauseOutput(token: Token): void {
+    this.#runner?.pauseOutput(String(token));
+  }
+
+  resumeOutput(token: Token): void {
+    this.#runner?.resumeOutput(String(token));
+  }
+
+  async close(): Promise<void> {
+    await this.#runner?.close();
+  }
+
+  /** The process group is made and waits. The gate is looked at once more, the start journalled, and only then exec. */
+  #started({ runId, pgid }: RunStarted): 'exec' | 'abandon' {
+    const run = this.#runs.get(runId);
+    if (run === undefined || !this.#host.mayStart(run.permit.token)) return 'abandon';
+    const { token, taskId, tryNumber } = run.permit;
+    const atMs = this.#host.clock.wallMs() as number;
+    const written = this.#host.journal.startRun({ token, taskId, tryNumber, pgid, atMs });
+    if (written.kind === 'refused') {
+      this.#host.log.error({ taskId }, written.text);
+      return 'abandon';
+    }
+    run.startedAtMs = atMs;
+    return 'exec';
+  }
+
+  #startFailed(failure: StartFailure): void {
+    const run = this.#runs.get(failure.runId);
+    if (run === undefined) return;
+    this.#host.output.add(
+      run.permit.token,
+      'system',
+      new TextEncoder().encode(`${failure.text}\n`),
+      this.#host.clock.wallMs(),
+    );
+    this.#over(failure.runId, run, failedToStart(this.#reported(run), failure));
+  }
+
+  #ended(end: RunEnd): void {
+    const run = this.#runs.get(end.runId);
+    if (run === undefined) return;
+    this.#over(end.runId, run, reportOf(this.#reported(run), end, resultFile(run.directory)));
+  }
+
+  /** The runner is dead, and everything it ran with it: those runs are gone, their end unknown. */
+  #runnerLost(loss: RunnerLoss): void {
+    this.#host.log.error({ runs: loss.runIds.length, left: loss.left }, loss.text);
+    for (const runId of loss.runIds) {
+      const run = this.#runs.get(runId);
+      if (run === undefined) continue;
+      const reported = this.#reported(run);
+      const { token, taskId, tryNumber } = run.permit;
+      const started = { token, taskId, tryNumber, pgid: 0, atMs: run.startedAtMs ?? 0 };
+      const report =
+        run.startedAtMs === null
+          ? neverStarted(reported, 'runner_lost')
+          : lostReport(started, reported.endedAtMs);
+      this.#over(runId, run, report);
+    }
+    this.#host.broke(new Error(loss.text));
+  }
+
+  #over(runId: string, run: Running, report: Report): void {
+    this.#runs.delete(runId);
+    this.#host.output.end(run.permit.token);
+    this.#host.ended(report);
+    rmSync(run.directory, { recursive: true, force: true });
+  }
+
+  #reported({ permit, startedAtMs }: Running): ReportedRun {
+    return {
+      token: permit.token,
+      taskId: permit.taskId,
+      startedAtMs,
+      endedAtMs: this.#host.clock.wallMs() as number,
+    };
+  }
+}
+
+function resultFile(directory: string): string {
+  return join(directory, 'result');
+}

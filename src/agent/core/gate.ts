@@ -1,0 +1,43 @@
+import { later, type MonoMs, type WallMs } from '../../kit/time.js';
+
+/** One moment on both clocks of the agent. */
+export interface Instant {
+  readonly mono: MonoMs;
+  readonly wall: WallMs;
+}
+
+/**
+ * The gate: may work be started now? It is open for La counted from the SENDING of the newest acknowledged heartbeat
+ * (P2): counting from the receipt of the acknowledgement would be wrong by the acknowledgement's delay.
+ */
+export class Gate {
+  #sentAt: Instant | null = null;
+  #gateMs = 0;
+
+  /** A heartbeat sent at `sentAt` was acknowledged. */
+  acknowledge(sentAt: Instant, gateMs: number): void {
+    this.#gateMs = gateMs;
+    if (this.#sentAt === null || sentAt.mono > this.#sentAt.mono) this.#sentAt = sentAt;
+  }
+
+  /** The session is over: closed until the next one. */
+  shut(): void {
+    this.#sentAt = null;
+  }
+
+  /**
+   * By whichever clock has gone further: a monotonic clock stands still while a machine is suspended (P2), and a wall
+   * clock that jumps ahead only closes the gate early.
+   */
+  isOpen(now: Instant): boolean {
+    if (this.#sentAt === null) return false;
+    return (
+      now.mono < later(this.#sentAt.mono, this.#gateMs) && now.wall < later(this.#sentAt.wall, this.#gateMs)
+    );
+  }
+
+  /** When it closes unless another heartbeat is acknowledged, on the monotonic clock; null when it is shut. */
+  closesAt(): MonoMs | null {
+    return this.#sentAt === null ? null : later(this.#sentAt.mono, this.#gateMs);
+  }
+}

@@ -1,0 +1,149 @@
+import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../../kit/ids.js';
+import type { Entry } from '../../kit/inventory.js';
+
+/** What travels on the stream, as the agent's pure half knows it; agent/translate turns it into the proto's messages. */
+
+export type AgentKind = 'worker' | 'triggerer' | 'dag_processor';
+export type PartitionPolicy = 'reassign' | 'single_run' | 'hold';
+export type ReportKind = 'success' | 'failed' | 'killed' | 'never_started' | 'lost';
+export type StopReason = 'superseded' | 'cancelled' | 'timeout' | 'unknown';
+
+/** Who the agent is; drawn once per process. */
+export interface Identity {
+  readonly agentId: AgentId;
+  readonly instanceId: InstanceId;
+  readonly kind: AgentKind;
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly software: string;
+  readonly hostname: string;
+  readonly process: ProcessIdentity;
+  /** P5: set when the predecessor is proven dead. */
+  readonly proof: (Omit<ProcessIdentity, 'pid'> & { readonly instanceId: InstanceId }) | null;
+}
+
+export interface ProcessIdentity {
+  readonly bootId: string;
+  readonly lockDevice: bigint;
+  readonly lockInode: bigint;
+  readonly pid: number;
+}
+
+export interface Report {
+  readonly token: Token;
+  readonly taskId: TaskId;
+  readonly kind: ReportKind;
+  readonly exitCode: number | null;
+  readonly reason: string;
+  readonly message: string;
+  readonly result: Uint8Array | null;
+  readonly resultType: string;
+  /** By the agent's wall clock, for people; null when it never started. */
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number;
+}
+
+export interface StartRequest {
+  readonly nonce: Nonce;
+  readonly taskId: TaskId;
+}
+
+export type Up =
+  | { readonly kind: 'hello'; readonly hello: Hello }
+  | { readonly kind: 'heartbeat'; readonly beat: Beat }
+  | { readonly kind: 'goodbye'; readonly endsSession: boolean; readonly reason: string };
+
+export interface Hello {
+  readonly identity: Identity;
+  readonly streamNo: bigint;
+  readonly highestToken: Token;
+  readonly highestEpoch: Epoch;
+  readonly inventory: readonly Entry[];
+  readonly reports: readonly Report[];
+}
+
+export interface Beat {
+  readonly seq: number;
+  readonly applied: number;
+  readonly reports: readonly Report[];
+  readonly inventoryChanges: readonly Entry[];
+  readonly inventoryCount: number;
+  readonly inventoryHash: number;
+  readonly startRequests: readonly StartRequest[];
+  readonly freeSlots: number;
+  /** Round trip of the newest acknowledged heartbeat, in milliseconds; null when unknown. */
+  readonly rttMs: number | null;
+  readonly fullInventory: readonly Entry[] | null;
+}
+
+export interface Welcome {
+  readonly epoch: Epoch;
+  readonly heartbeatMs: number;
+  readonly leaseMs: number;
+  readonly gateMs: number;
+  readonly verdicts: readonly Verdict[];
+  readonly acknowledgements: readonly Acknowledgement[];
+  readonly directive: Directive;
+}
+
+export type Verdict =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'stop'; readonly token: Token; readonly reason: StopReason }
+  | { readonly kind: 'recorded'; readonly token: Token }
+  | { readonly kind: 'never_start'; readonly token: Token; readonly nonce: Nonce };
+
+export interface Acknowledgement {
+  readonly token: Token;
+  readonly disposition: 'recorded' | 'already_recorded' | 'stale' | 'foreign' | 'unknown';
+}
+
+export interface Permit {
+  readonly nonce: Nonce;
+  readonly token: Token;
+  readonly epoch: Epoch;
+  readonly taskId: TaskId;
+  readonly tryNumber: number;
+  readonly queue: string;
+  readonly partitionPolicy: PartitionPolicy;
+  readonly executionTimeoutMs: number | null;
+  readonly killGraceMs: number;
+  /** What to run; opaque to the agent's core. */
+  readonly work: Work | null;
+  readonly traceparent: string;
+}
+
+export interface Work {
+  readonly kind: 'command';
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory: string;
+}
+
+export interface Ack {
+  readonly number: number;
+  readonly received: number;
+  readonly stops: readonly { readonly token: Token; readonly reason: StopReason }[];
+  readonly cancellations: readonly { readonly token: Token; readonly reason: StopReason }[];
+  readonly acknowledgements: readonly Acknowledgement[];
+  readonly permits: readonly Permit[];
+  readonly refusals: readonly { readonly nonce: Nonce; readonly reason: string }[];
+  readonly voidTokens: readonly Token[];
+  readonly offers: readonly { readonly taskId: TaskId; readonly queue: string }[];
+  readonly withdrawals: readonly TaskId[];
+  readonly directive: Directive | null;
+  readonly sendFullInventory: boolean;
+}
+
+export interface Directive {
+  readonly cordoned: boolean;
+  readonly draining: boolean;
+  readonly drainTimeoutMs: number | null;
+}
+
+export interface Refused {
+  readonly reason: string;
+  readonly message: string;
+  readonly delayMs: number;
+  readonly acknowledgements: readonly Acknowledgement[];
+}

@@ -1,0 +1,3 @@
+/** The agent SDK. */
+export type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
+export { startWorker } from './worker.js';

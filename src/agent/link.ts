@@ -1,0 +1,153 @@
+import { type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import type { Token } from '../kit/ids.js';
+import {
+  AgentServiceClient,
+  type ConnectRequest,
+  type ConnectResponse,
+  type HeartbeatAck,
+} from '../wire/gen/holdfast/v1/agent_service.js';
+import { KEEPALIVE, LIMITS } from '../wire/limits.js';
+import { millisOf } from '../wire/time.js';
+import type { AgentClock, Timer } from './clock.js';
+import type { AgentEvent } from './core/events.js';
+import { ackOf, refusedOf, welcomeOf } from './translate.js';
+
+/** What a link tells: the events of the newest stream, and acknowledgements of task output. */
+export interface LinkListener {
+  happened(event: AgentEvent): void;
+  logAcknowledged(token: Token, nextOffset: number, closed: boolean): void;
+}
+
+/** A connection that does not come up in this time is given up. */
+const CONNECT_LIMIT_MS = 10_000;
+
+/**
+ * The agent's one stream. Each dial makes a connection of its own, so that a dead one is never used again; every way in
+ * which a stream can end is told once, as `stream_lost`.
+ */
+export class Link {
+  readonly #address: string;
+  readonly #clock: AgentClock;
+  readonly #listener: LinkListener;
+  #stream: Stream | null = null;
+  #timer: Timer | null = null;
+
+  constructor(address: string, clock: AgentClock, listener: LinkListener) {
+    this.#address = address;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  dial(streamNo: bigint, afterMs: number): void {
+    this.hangUp();
+    this.#timer?.cancel();
+    this.#timer = this.#clock.setTimer(afterMs, () => {
+      this.#stream = new Stream(this.#address, streamNo, this.#clock, this.#listener);
+    });
+  }
+
+  send(streamNo: bigint, requests: readonly ConnectRequest[]): void {
+    if (this.#stream?.streamNo === streamNo) for (const request of requests) this.#stream.write(request);
+  }
+
+  /** On whatever stream is the newest; dropped when there is none. */
+  sendNewest(request: ConnectRequest): void {
+    this.#stream?.write(request);
+  }
+
+  /** Ends the newest stream without waiting for the other side. */
+  hangUp(): void {
+    this.#timer?.cancel();
+    this.#stream?.close();
+    this.#stream = null;
+  }
+}
+
+class Stream {
+  readonly streamNo: bigint;
+  readonly #client: AgentServiceClient;
+  readonly #listener: LinkListener;
+  #call: ClientDuplexStream<ConnectRequest, ConnectResponse> | null = null;
+  #over = false;
+  /** Parts of an acknowledgement that is not complete yet. */
+  #parts: HeartbeatAck[] = [];
+
+  constructor(address: string, streamNo: bigint, clock: AgentClock, listener: LinkListener) {
+    this.streamNo = streamNo;
+    this.#listener = listener;
+    this.#client = new AgentServiceClient(address, credentials.createInsecure(), {
+      ...KEEPALIVE,
+      'grpc.keepalive_permit_without_calls': 1,
+      'grpc.enable_retries': 0,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_http_proxy': 0,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1_000,
+      'grpc.max_receive_message_length': 2 * LIMITS.messageBytes,
+    });
+    this.#client.waitForReady(clock.wallMs() + CONNECT_LIMIT_MS, (error) => {
+      if (this.#over) return;
+      if (error) this.#lost('no connection', false);
+      else this.#open();
+    });
+  }
+
+  write(request: ConnectRequest): void {
+    if (!this.#over) this.#call?.write(request);
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#call?.cancel();
+    this.#client.close();
+  }
+
+  #open(): void {
+    const call = this.#client.connect();
+    this.#call = call;
+    call.on('data', (response: ConnectResponse) => this.#receive(response));
+    call.on('error', (error: ServiceError) => {
+      const denied = error.code === status.UNAUTHENTICATED || error.code === status.PERMISSION_DENIED;
+      this.#lost(`${status[error.code] ?? error.code}: ${error.details}`, denied);
+    });
+    call.on('end', () => this.#lost('ended by the coordinator', false));
+    call.on('close', () => this.#lost('closed', false));
+    this.#listener.happened({ kind: 'stream_opened', streamNo: this.streamNo });
+  }
+
+  #lost(why: string, denied: boolean): void {
+    if (this.#over) return;
+    this.close();
+    this.#listener.happened({ kind: 'stream_lost', streamNo: this.streamNo, denied, why });
+  }
+
+  #receive({ message }: ConnectResponse): void {
+    // An arm that we do not know: a newer coordinator may say more than we understand.
+    if (this.#over || message === undefined) return;
+    const { streamNo } = this;
+    switch (message.$case) {
+      case 'welcome':
+        return this.#listener.happened({ kind: 'welcome', streamNo, welcome: welcomeOf(message.value) });
+      case 'ack': {
+        this.#parts.push(message.value);
+        if (message.value.more) return;
+        const ack = ackOf(this.#parts);
+        this.#parts = [];
+        return this.#listener.happened({ kind: 'ack', streamNo, ack });
+      }
+      case 'logAck': {
+        const { token, nextOffset, closed } = message.value;
+        return this.#listener.logAcknowledged(token as Token, Number(nextOffset), closed);
+      }
+      case 'reconnect': {
+        const delayMs = millisOf(message.value.delay) ?? 0;
+        return this.#listener.happened({ kind: 'reconnect', streamNo, delayMs });
+      }
+      case 'refused':
+        return this.#listener.happened({ kind: 'refused', streamNo, refused: refusedOf(message.value) });
+      case 'farewell':
+        return this.#listener.happened({ kind: 'farewell', streamNo });
+    }
+  }
+}

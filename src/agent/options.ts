@@ -1,0 +1,32 @@
+import type { Log } from '../kit/log.js';
+
+/** What a worker agent is started with. */
+export interface WorkerOptions {
+  /** HOST:PORT of the coordinator. */
+  readonly coordinator: string;
+  readonly agentId: string;
+  /** At least one. */
+  readonly queues: readonly string[];
+  /** Runs held at once. */
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Journal, lock and working directories; one agent each. */
+  readonly stateDirectory: string;
+  readonly log: Log;
+}
+
+/** A running agent. */
+export interface RunningAgent {
+  /** Closes the gate for good, lets runs finish (stopping them after `timeoutMs`, if given), says goodbye, ends. */
+  drain(timeoutMs: number | null): void;
+  /** Stops every run now, reports what it can, ends. */
+  stop(): void;
+  /** Settles once it has ended. */
+  readonly ended: Promise<AgentEnd>;
+}
+
+/** How an agent ended: drained in good order, stopped at once, or by a fault of its own. */
+export type AgentEnd =
+  | { readonly kind: 'drained' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'fault'; readonly error: Error };

@@ -1,0 +1,181 @@
+import type { TaskId, Token } from '../kit/ids.js';
+import type { LogChunk } from '../wire/gen/holdfast/v1/agent_service.js';
+import { LogStream } from '../wire/gen/holdfast/v1/types.js';
+import { LIMITS } from '../wire/limits.js';
+
+/** Output of one run, waiting to be acknowledged. */
+interface RunOutput {
+  readonly taskId: TaskId;
+  readonly pieces: Piece[];
+  /** Bytes that wait, sent or not. */
+  bytes: number;
+  /** Offset of the first waiting byte, and of the next one to send. */
+  start: number;
+  next: number;
+  /** Where the next output goes. */
+  end: number;
+  ended: boolean;
+  paused: boolean;
+  /** Bytes given up since the last that were kept. */
+  dropped: number;
+}
+
+interface Piece {
+  readonly offset: number;
+  readonly data: Uint8Array;
+  readonly stream: LogStream;
+  readonly atMs: number;
+}
+
+export interface OutputPort {
+  send(chunk: LogChunk): void;
+  pause(token: Token): void;
+  resume(token: Token): void;
+}
+
+/** Waiting bytes of one run at which it is paused while connected, and below which it goes on. */
+const PAUSE_BYTES = 256 * 1024;
+const RESUME_BYTES = 128 * 1024;
+/** Waiting bytes of one run kept while disconnected: beyond, output is dropped, so that the run itself goes on. */
+const KEEP_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Ships task output over the stream: in chunks, within the coordinator's window, runs taking turns, acknowledged by
+ * offset. While connected a flood waits for itself; while cut off the run goes on and its oldest output is kept.
+ */
+export class OutputShipper {
+  readonly #port: OutputPort;
+  readonly #runs = new Map<Token, RunOutput>();
+  #connected = false;
+  #inFlight = 0;
+
+  constructor(port: OutputPort) {
+    this.#port = port;
+  }
+
+  /** Whether output still waits. */
+  get pending(): boolean {
+    return this.#runs.size > 0 && [...this.#runs.values()].some((run) => run.bytes > 0);
+  }
+
+  begin(token: Token, taskId: TaskId): void {
+    const empty = {
+      pieces: [],
+      bytes: 0,
+      start: 0,
+      next: 0,
+      end: 0,
+      ended: false,
+      paused: false,
+      dropped: 0,
+    };
+    this.#runs.set(token, { taskId, ...empty });
+  }
+
+  add(token: Token, stream: 'stdout' | 'stderr' | 'system', data: Uint8Array, atMs: number): void {
+    const run = this.#runs.get(token);
+    if (run === undefined || data.length === 0) return;
+    if (run.bytes >= KEEP_BYTES) {
+      run.dropped += data.length;
+      return;
+    }
+    if (run.dropped > 0) this.#noteDropped(run, atMs);
+    this.#keep(run, STREAMS[stream], data, atMs);
+    if (this.#connected && run.bytes >= PAUSE_BYTES && !run.paused) {
+      run.paused = true;
+      this.#port.pause(token);
+    }
+    this.#ship();
+  }
+
+  #keep(run: RunOutput, stream: LogStream, data: Uint8Array, atMs: number): void {
+    for (let at = 0; at < data.length; at += LIMITS.logChunkBytes) {
+      const part = data.subarray(at, at + LIMITS.logChunkBytes);
+      run.pieces.push({ offset: run.end, data: part, stream, atMs });
+      run.end += part.length;
+      run.bytes += part.length;
+    }
+  }
+
+  #noteDropped(run: RunOutput, atMs: number): void {
+    const text = `[holdfast: ${run.dropped} bytes of output were dropped while the agent was cut off]\n`;
+    run.dropped = 0;
+    this.#keep(run, LogStream.SYSTEM, new TextEncoder().encode(text), atMs);
+  }
+
+  /** The run is over; its last output is still shipped. */
+  end(token: Token): void {
+    const run = this.#runs.get(token);
+    if (run === undefined) return;
+    run.ended = true;
+    if (run.bytes === 0) this.#runs.delete(token);
+  }
+
+  /** A new stream: everything that was not acknowledged is sent again. */
+  connected(): void {
+    this.#connected = true;
+    this.#inFlight = 0;
+    for (const run of this.#runs.values()) run.next = run.start;
+    this.#ship();
+  }
+
+  /** The stream is gone: runs must not wait for it. */
+  disconnected(): void {
+    this.#connected = false;
+    this.#inFlight = 0;
+    for (const [token, run] of this.#runs) this.#resume(token, run);
+  }
+
+  acknowledged(token: Token, nextOffset: number, closed: boolean): void {
+    const run = this.#runs.get(token);
+    if (run === undefined) return;
+    const before = run.start;
+    while (
+      run.pieces[0] !== undefined &&
+      (closed || run.pieces[0].offset + run.pieces[0].data.length <= nextOffset)
+    ) {
+      const piece = run.pieces.shift() as Piece;
+      run.bytes -= piece.data.length;
+      run.start = piece.offset + piece.data.length;
+    }
+    run.next = Math.max(run.next, run.start);
+    this.#inFlight = Math.max(0, this.#inFlight - (run.start - before));
+    if (run.bytes <= RESUME_BYTES) this.#resume(token, run);
+    if (run.ended && run.bytes === 0) this.#runs.delete(token);
+    this.#ship();
+  }
+
+  #resume(token: Token, run: RunOutput): void {
+    if (!run.paused) return;
+    run.paused = false;
+    this.#port.resume(token);
+  }
+
+  /** Sends what the window allows, one chunk a run in turn. */
+  #ship(): void {
+    let sent = this.#connected;
+    while (sent && this.#inFlight < LIMITS.logWindowBytes) {
+      sent = false;
+      for (const [token, run] of this.#runs) {
+        if (this.#inFlight >= LIMITS.logWindowBytes) return;
+        const piece = run.pieces.find(({ offset }) => offset >= run.next);
+        if (piece === undefined) continue;
+        run.next = piece.offset + piece.data.length;
+        this.#inFlight += piece.data.length;
+        sent = true;
+        const { taskId } = run;
+        const { offset, data, stream, atMs } = piece;
+        this.#port.send({
+          token,
+          taskId,
+          offset: BigInt(offset),
+          data: Buffer.from(data),
+          stream,
+          at: new Date(atMs),
+        });
+      }
+    }
+  }
+}
+
+const STREAMS = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR, system: LogStream.SYSTEM } as const;

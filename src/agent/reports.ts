@@ -1,0 +1,125 @@
+import type { TaskId, Token } from '../kit/ids.js';
+import type { Report, ReportKind } from './core/messages.js';
+import { readResult } from './result.js';
+import type { RunEnd, StartFailure } from './runner/index.js';
+import type { Json, StartedRun } from './state/index.js';
+
+/** A run as its reports need it. */
+export interface ReportedRun {
+  readonly token: Token;
+  readonly taskId: TaskId;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number;
+}
+
+const NOTHING = { exitCode: null, message: '', result: null, resultType: '' } as const;
+
+/** How a run ended, in the protocol's words. `resultFile` is read when the command says that it succeeded. */
+export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string): Report {
+  if (!end.executed) return neverStarted(run, end.stopReason === null ? 'gate_closed' : end.stopReason);
+  const { exitCode } = end;
+  if (end.timedOut) return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'execution_timeout' };
+  if (end.stopReason !== null)
+    return { ...run, ...NOTHING, kind: 'killed', exitCode, reason: end.stopReason };
+  if (end.signal !== null) {
+    return {
+      ...run,
+      ...NOTHING,
+      kind: 'failed',
+      exitCode,
+      reason: 'signal',
+      message: `ended by ${end.signal}`,
+    };
+  }
+  if (exitCode !== 0) {
+    return {
+      ...run,
+      ...NOTHING,
+      kind: 'failed',
+      exitCode,
+      reason: 'exit_code',
+      message: `exit code ${exitCode}`,
+    };
+  }
+  return succeeded(run, resultFile);
+}
+
+function succeeded(run: ReportedRun, resultFile: string): Report {
+  const result = readResult(resultFile);
+  switch (result.kind) {
+    case 'none':
+      return { ...run, ...NOTHING, kind: 'success', exitCode: 0, reason: '' };
+    case 'result':
+      return {
+        ...run,
+        ...NOTHING,
+        kind: 'success',
+        exitCode: 0,
+        reason: '',
+        result: result.data,
+        resultType: result.type,
+      };
+    case 'too_large': {
+      const message = `the result file has ${result.bytes} bytes; at most 262144 travel: store it elsewhere and return its address`;
+      return { ...run, ...NOTHING, kind: 'failed', exitCode: 0, reason: 'result_too_large', message };
+    }
+  }
+}
+
+export function neverStarted(run: ReportedRun, reason: string): Report {
+  return { ...run, ...NOTHING, startedAtMs: null, kind: 'never_started', reason };
+}
+
+/** The system did not start it: a failed try, unless it was the gate (P3) or our own limits. */
+export function failedToStart(run: ReportedRun, failure: StartFailure): Report {
+  const { code, text } = failure;
+  if (code === 'GATE_CLOSED' || code === 'DUPLICATE' || code === 'LIMIT')
+    return neverStarted(run, code.toLowerCase());
+  return { ...run, ...NOTHING, startedAtMs: null, kind: 'failed', reason: 'start_failed', message: text };
+}
+
+/** A run whose end nobody saw: its process group is gone. */
+export function lostReport(run: StartedRun, nowMs: number): Report {
+  const { token, taskId, atMs } = run;
+  return {
+    ...NOTHING,
+    token: token as Token,
+    taskId: taskId as TaskId,
+    kind: 'lost',
+    reason: 'agent_lost',
+    startedAtMs: atMs,
+    endedAtMs: nowMs,
+  };
+}
+
+/** A report as the journal keeps it. */
+export function reportToJson(report: Report): Json {
+  const { result, token, taskId, ...rest } = report;
+  return {
+    ...rest,
+    token: String(token),
+    taskId,
+    result: result === null ? null : Buffer.from(result).toString('base64'),
+  };
+}
+
+/** A report as the journal kept it; null when it makes no sense (written by another version). */
+export function reportFromJson(json: Json): Report | null {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return null;
+  const fields = json as { readonly [key: string]: Json };
+  const { token, taskId, kind, reason, message, result, resultType, exitCode, startedAtMs, endedAtMs } =
+    fields;
+  if (typeof token !== 'string' || typeof taskId !== 'string' || typeof kind !== 'string') return null;
+  return {
+    token: BigInt(token) as Token,
+    taskId: taskId as TaskId,
+    kind: kind as ReportKind,
+    exitCode: typeof exitCode === 'number' ? exitCode : null,
+    reason: typeof reason === 'string' ? reason : '',
+    message: typeof message === 'string' ? message : '',
+    result: typeof result === 'string' ? Buffer.from(result, 'base64') : null,
+    resultType: typeof resultType === 'string' ? resultType : '',
+    startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : null,
+    endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : 0,
+  };
+}

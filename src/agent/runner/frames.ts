@@ -1,0 +1,45 @@
+import { deserialize, serialize } from 'node:v8';
+import { invariant } from '../../kit/invariant.js';
+import { type AgentMessage, MAX_FRAME_BYTES, type RunnerMessage } from './protocol.js';
+
+/*
+ * Frames on a socket of our own instead of Node's IPC channel: the end of the stream is the death of the other side and
+ * is seen at once, whoever died and however; and writes tell how much waits unsent.
+ */
+
+const HEADER_BYTES = 4;
+
+/** A message as sent: its length in four bytes, then its structured clone. */
+export function encodeFrame(message: AgentMessage | RunnerMessage): Buffer {
+  const body = serialize(message);
+  invariant(body.length <= MAX_FRAME_BYTES, `frame of ${body.length} bytes: ${message.kind}`);
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  header.writeUInt32LE(body.length);
+  return Buffer.concat([header, body]);
+}
+
+/** Takes the stream's chunks as they come and gives `take` one message after the other. */
+export function frameReader<Message extends AgentMessage | RunnerMessage>(
+  take: (message: Message) => void,
+): (chunk: Buffer) => void {
+  let pieces: Buffer[] = [];
+  let have = 0;
+  let need = HEADER_BYTES;
+  return (chunk) => {
+    pieces.push(chunk);
+    have += chunk.length;
+    // Joined only when a whole frame is there: a long frame in many chunks is copied once.
+    if (have < need) return;
+    let rest = Buffer.concat(pieces);
+    for (;;) {
+      need = HEADER_BYTES + (rest.length < HEADER_BYTES ? 0 : rest.readUInt32LE());
+      invariant(need <= HEADER_BYTES + MAX_FRAME_BYTES, `frame of ${need} bytes announced`);
+      if (rest.length < need) break;
+      const body = rest.subarray(HEADER_BYTES, need);
+      rest = rest.subarray(need);
+      take(deserialize(body) as Message);
+    }
+    pieces = [rest];
+    have = rest.length;
+  };
+}

@@ -1,0 +1,94 @@
+import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { realClock } from '../clock.js';
+import { tryLock } from '../state/lock.js';
+import { encodeFrame, frameReader } from './frames.js';
+import { probeLayers } from './layers.js';
+import { type AgentMessage, CHANNEL_FD, type RunnerArguments, type RunnerMessage } from './protocol.js';
+import { RunnerService } from './service.js';
+
+/*
+ * The runner: the child process that starts every command of an agent, and outlives the agent by as long as it takes to
+ * kill them. It has no work but this and no packages, so that there is little in it that could fail.
+ */
+
+/** O_CLOEXEC among the flags of /proc/self/fdinfo. */
+const CLOSE_ON_EXEC = 0o2000000;
+
+/** An agent that reads nothing for so long gets no more. */
+const FLUSH_MS = 5_000;
+
+/** Whatever the agent's own parent left open would be open in every command too. Node's own descriptors never are. */
+function closeInherited(): void {
+  for (const name of listDescriptors()) {
+    const fd = Number(name);
+    if (fd <= CHANNEL_FD) continue;
+    try {
+      const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${name}`, 'utf8'))?.[1];
+      if (flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0) closeSync(fd);
+    } catch {
+      // The descriptor of this very listing: closed by now.
+    }
+  }
+}
+
+function listDescriptors(): readonly string[] {
+  try {
+    return readdirSync('/proc/self/fd');
+  } catch {
+    return [];
+  }
+}
+
+/** Frames to the agent; nothing once it is gone. */
+function sender(socket: Socket): (message: RunnerMessage) => void {
+  return (message) => {
+    if (socket.writable) socket.write(encodeFrame(message));
+  };
+}
+
+async function main(): Promise<void> {
+  closeInherited();
+  // Only the agent ends the runner: by a message, or by its own end. A Ctrl-C at its terminal is the agent's to answer.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
+
+  const { instanceId, lockFile, namespace } = JSON.parse(process.argv[2] ?? '') as RunnerArguments;
+  const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+  const send = sender(socket);
+  const agentGone = new Promise<void>((resolve) => {
+    // Death with unread frames shows as an error, without them as the end.
+    socket.on('error', () => resolve());
+    socket.on('end', resolve);
+    socket.on('close', () => resolve());
+  });
+
+  const locked = tryLock(lockFile);
+  if (locked.kind !== 'held') {
+    send({ kind: 'refused', text: locked.text });
+    socket.end(() => process.exit(1));
+    return;
+  }
+  const layers = await probeLayers(realClock, namespace);
+  const pipesFolder = join(dirname(lockFile), 'pipes');
+  const service = new RunnerService({ instanceId, clock: realClock, layers, pipesFolder, send });
+  const told = new Promise<void>((resolve) => {
+    const read = frameReader<AgentMessage>((message) => {
+      if (message.kind === 'close') resolve();
+      else service.take(message);
+    });
+    socket.on('data', read);
+  });
+  send({ kind: 'ready', protection: layers.protection });
+
+  await Promise.race([agentGone, told]);
+  const { left } = await service.close();
+  locked.lock.release();
+  const exit = (): never => process.exit(left === 0 ? 0 : 1);
+  // The last ends are still under way to an agent that asked for them.
+  realClock.setTimer(FLUSH_MS, exit);
+  if (socket.writable) socket.end(exit);
+  else exit();
+}
+
+await main();

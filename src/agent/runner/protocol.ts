@@ -1,0 +1,153 @@
+/**
+ * What an agent and its runner say to each other. The runner is one child process per agent; it starts every command,
+ * kills every command, and is the guardian of `single_run` (P11). Both ends are always of the same version.
+ */
+
+/** Why a run was asked to stop. `timeout` and, at the guardian's deadline, `gate` are the runner's own. */
+export type StopReason = 'cancelled' | 'superseded' | 'timeout' | 'gate' | 'drain';
+
+/** A run as the agent asks for it. */
+export interface RunSpec {
+  /** The fencing token in decimal: never used twice in one runner. */
+  readonly runId: string;
+  /** Program and arguments; a program without a slash is looked up in the PATH of the command's environment. */
+  readonly argv: readonly string[];
+  /** Added to the allow-listed part of the agent's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Working directory; the agent's own by default. */
+  readonly cwd?: string;
+  /** Execution time limit in milliseconds, counted from exec by the runner; none by default. */
+  readonly timeoutMs?: number;
+  /** From SIGTERM to SIGKILL, in milliseconds, for stops of the runner's own (`timeout`, the guardian's `gate`). */
+  readonly killGraceMs: number;
+  /** P11 `single_run`: stopped at the guardian's deadline, and refused while none is told. */
+  readonly singleRun: boolean;
+  /** Told to the command as HOLDFAST_RESULT_FILE. The runner neither makes nor reads it. */
+  readonly resultFile?: string;
+}
+
+/** From agent to runner. */
+export type AgentMessage =
+  /** Makes the run's process group and holds it before exec; answered by `started` or `startFailed`. */
+  | { readonly kind: 'start'; readonly spec: RunSpec }
+  /** The start is journalled: exec now. */
+  | { readonly kind: 'go'; readonly runId: string }
+  /** The start could not be journalled: end without exec. */
+  | { readonly kind: 'abandon'; readonly runId: string }
+  /** SIGTERM to the group, `graceMs`, SIGKILL. Said again: the earlier SIGKILL holds, and the first reason. */
+  | { readonly kind: 'stop'; readonly runId: string; readonly reason: StopReason; readonly graceMs: number }
+  /** The gate stays open until then (monotonic, milliseconds); see `guardian.ts`. */
+  | { readonly kind: 'renewGuardian'; readonly deadlineMonoMs: number }
+  /** Output consumed: so much more may be sent. */
+  | { readonly kind: 'outputTaken'; readonly runId: string; readonly bytes: number }
+  /** Kill everything, then exit. */
+  | { readonly kind: 'close' };
+
+/** From runner to agent. For each `start`: one `startFailed`, or one `started` and, after all output, one `ended`. */
+export type RunnerMessage =
+  | { readonly kind: 'ready'; readonly protection: Protection }
+  /** The runner cannot serve and exits. */
+  | { readonly kind: 'refused'; readonly text: string }
+  | ({ readonly kind: 'started' } & RunStarted)
+  | ({ readonly kind: 'startFailed' } & StartFailure)
+  | {
+      readonly kind: 'output';
+      readonly runId: string;
+      readonly stream: OutputStream;
+      readonly data: Uint8Array;
+    }
+  | ({ readonly kind: 'ended' } & RunEnd)
+  /** For the agent's log. */
+  | { readonly kind: 'note'; readonly text: string };
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** The group exists and waits: nothing of the command has run yet. */
+export interface RunStarted {
+  readonly runId: string;
+  /** The group's leader. */
+  readonly pid: number;
+  readonly pgid: number;
+}
+
+/** The run was not and will not be started. */
+export interface StartFailure {
+  readonly runId: string;
+  readonly code: StartFailureCode;
+  /** What, because, try. */
+  readonly text: string;
+}
+
+/**
+ * ENOENT and EACCES speak of the program, BAD_CWD of the working directory, EINVAL of the specification itself;
+ * GATE_CLOSED is P3; DUPLICATE a token seen before; LIMIT too many runs; SPAWN whatever else the system refused.
+ */
+export type StartFailureCode =
+  | 'ENOENT'
+  | 'EACCES'
+  | 'BAD_CWD'
+  | 'EINVAL'
+  | 'GATE_CLOSED'
+  | 'DUPLICATE'
+  | 'LIMIT'
+  | 'SPAWN';
+
+/** Said only once no process of the run is alive and its output has been told. */
+export interface RunEnd {
+  readonly runId: string;
+  /** False: nothing of the command ever ran (abandoned, stopped before exec, or the gate closed): P13's `never started`. */
+  readonly executed: boolean;
+  /** As a shell tells it: 128 + n when signal n ended the command. */
+  readonly exitCode: number;
+  /** The signal's name. Inside a namespace a command that itself exits with 128 + n looks the same. */
+  readonly signal: string | null;
+  /** The first stop asked for while the command was alive. */
+  readonly stopReason: StopReason | null;
+  readonly timedOut: boolean;
+  /** Some output was given up: an escaped process held the pipe, or wrote without end. */
+  readonly outputTruncated: boolean;
+}
+
+/** What keeps commands from outliving their agent. Sweep and lifeline are in force beside the namespaces. */
+export interface Protection {
+  /** 1. Each run in a PID namespace: by root, by a user namespace, or not available. */
+  readonly namespace: 'root' | 'user' | 'none';
+  /** 2. At the agent's end, kill whatever carries its instance id in the environment. Needs /proc. */
+  readonly sweep: boolean;
+  /** 3. A watcher that kills the process groups when agent and runner die together. */
+  readonly lifeline: boolean;
+  /** The same as a sentence, for the log at start. */
+  readonly text: string;
+}
+
+/** `auto` takes the strongest that works; `off` is for hosts on which namespaces disturb the commands. */
+export type NamespaceChoice = 'auto' | 'root' | 'user' | 'off';
+
+/** How the agent starts its runner: one JSON argument. */
+export interface RunnerArguments {
+  readonly instanceId: string;
+  readonly lockFile: string;
+  readonly namespace: NamespaceChoice;
+}
+
+/** Set by the runner in every command's environment; what sweeps look for. */
+export const INSTANCE_VARIABLE = 'HOLDFAST_AGENT_INSTANCE';
+/** INSTANCE/RUN: what the sweep at one run's end looks for. */
+export const RUN_VARIABLE = 'HOLDFAST_RUN';
+export const RESULT_FILE_VARIABLE = 'HOLDFAST_RESULT_FILE';
+
+/** The descriptor on which the runner finds its agent. */
+export const CHANNEL_FD = 3;
+
+/** Runs held by one runner; the next start is refused with LIMIT. */
+export const MAX_RUNS = 4_096;
+/** Tokens remembered so as to start none twice; the oldest are forgotten first. */
+export const MAX_TOKENS_REMEMBERED = 65_536;
+/** Output of one run that the agent has not consumed, in bytes; beyond it the runner stops reading its pipes. */
+export const OUTPUT_WINDOW_BYTES = 256 * 1024;
+/** Output still read, window or not, once the run's processes are dead, in bytes; the rest is given up. */
+export const OUTPUT_TAIL_BYTES = 1024 * 1024;
+/** Wait for the end of output pipes once the run's processes are dead, in milliseconds. */
+export const OUTPUT_TAIL_MS = 1_000;
+/** A frame between agent and runner, in bytes; a longer one is a bug and ends the process that meets it. */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;

@@ -1,0 +1,291 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Log } from '../../kit/log.js';
+import { type AgentClock, realClock } from '../clock.js';
+import { allowedEnvironment } from './environment.js';
+import { encodeFrame, frameReader } from './frames.js';
+import { signal, sweepMarked } from './procfs.js';
+import {
+  type AgentMessage,
+  CHANNEL_FD,
+  INSTANCE_VARIABLE,
+  type NamespaceChoice,
+  OUTPUT_WINDOW_BYTES,
+  type OutputStream,
+  type Protection,
+  type RunEnd,
+  type RunnerArguments,
+  type RunnerMessage,
+  type RunSpec,
+  type RunStarted,
+  type StartFailure,
+  type StopReason,
+} from './protocol.js';
+
+/** What the agent hears of its runs. Calls come one at a time, in the order in which things happened. */
+export interface RunnerListener {
+  /** The group is made and nothing of the command has run: journal now; `exec` lets it run, `abandon` ends it. */
+  started(run: RunStarted): 'exec' | 'abandon';
+  startFailed(failure: StartFailure): void;
+  /** Consumed when it returns, unless the run's output is paused. `data` may be kept. */
+  output(runId: string, stream: OutputStream, data: Uint8Array): void;
+  ended(end: RunEnd): void;
+  /** The runner is dead without having been closed, and so is everything it ran. Nothing more is told. */
+  lost(loss: RunnerLoss): void;
+}
+
+export interface RunnerLoss {
+  /** Runs without an end. */
+  readonly runIds: readonly string[];
+  readonly text: string;
+  /** Processes that even SIGKILL has not ended yet. */
+  readonly left: number;
+}
+
+export interface RunnerOptions {
+  /** Drawn at this process's start; marks every process of its runs. */
+  readonly instanceId: string;
+  /** Held by the runner as long as anything it started may be alive. Named pipes are made beside it. */
+  readonly lockFile: string;
+  readonly log: Log;
+  readonly listener: RunnerListener;
+  /** Default `auto`. */
+  readonly namespace?: NamespaceChoice;
+  /** The runner's program; default the one beside this file. */
+  readonly entry?: URL;
+  readonly clock?: AgentClock;
+}
+
+/** The agent's hold on its runner. What concerns a run that has ended, or a dead runner, changes nothing. */
+export interface RunnerHandle {
+  readonly pid: number;
+  readonly protection: Protection;
+  /** Answered by `started` or `startFailed`; the latter at once if the runner is closed or dead, or has this run. */
+  start(spec: RunSpec): void;
+  /** SIGTERM to the run's group, SIGKILL after `graceMs` milliseconds. */
+  stop(runId: string, reason: StopReason, graceMs: number): void;
+  /** The gate's end (monotonic milliseconds, `AgentClock.monoMs`): `single_run` runs are killed then (P11). */
+  renewGuardian(deadlineMonoMs: number): void;
+  /** Up to OUTPUT_WINDOW_BYTES more may still come; then the command blocks in its writes until resumed. */
+  pauseOutput(runId: string): void;
+  resumeOutput(runId: string): void;
+  /** Kills every run at once and settles when nothing of them is alive. */
+  close(): Promise<void>;
+}
+
+/** Probing the namespaces takes two times three seconds at worst. */
+const READY_LIMIT_MS = 15_000;
+/** A runner told to close, or whose stream has ended, gets so long to kill everything; then it is killed. */
+const CLOSE_LIMIT_MS = 10_000;
+/** The sweep after a runner's death, in milliseconds. */
+const SWEEP_LIMIT_MS = 10_000;
+/** Consumed output is told in pieces of this size: well below the window, so that no run waits for it. */
+const CREDIT_BYTES = OUTPUT_WINDOW_BYTES / 4;
+/** Of a dying runner's last words, so many characters are kept. */
+const COMPLAINT_CHARS = 4_096;
+
+/** Starts the runner; rejects with what it says when it cannot serve (its lock is taken, …). */
+export async function startRunner(options: RunnerOptions): Promise<RunnerHandle> {
+  if (process.platform === 'win32') {
+    throw new Error('commands are run on Linux and macOS only: start the worker agent there, or in WSL');
+  }
+  const { instanceId, lockFile } = options;
+  const entry = fileURLToPath(options.entry ?? new URL('./main.js', import.meta.url));
+  const args: RunnerArguments = { instanceId, lockFile, namespace: options.namespace ?? 'auto' };
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', entry, JSON.stringify(args)],
+    // A session of its own: what a terminal sends to the agent's group is not meant for it.
+    { detached: true, env: runnerEnvironment(), stdio: ['ignore', 'ignore', 'pipe', 'pipe'] },
+  );
+  if (child.pid === undefined) {
+    // The system's reason follows as an event.
+    throw await new Promise((resolve) => child.once('error', resolve));
+  }
+  const runner = new Runner(child, child.pid, options);
+  await runner.ready;
+  return runner;
+}
+
+/** An agent that is itself the command of an outer agent stays within the reach of the outer one's sweep. */
+function runnerEnvironment(): Record<string, string> {
+  const outer = process.env[INSTANCE_VARIABLE];
+  return {
+    ...allowedEnvironment(process.env),
+    ...(outer === undefined ? {} : { [INSTANCE_VARIABLE]: outer }),
+  };
+}
+
+/** A run's output as the agent has it: what was consumed and is not yet told, and whether it may be. */
+interface Credit {
+  bytes: number;
+  paused: boolean;
+}
+
+class Runner implements RunnerHandle {
+  readonly pid: number;
+  readonly ready: Promise<void>;
+  private readonly child: ChildProcess;
+  private readonly socket: Duplex;
+  private readonly options: RunnerOptions;
+  private readonly clock: AgentClock;
+  private readonly runs = new Map<string, Credit>();
+  private readonly gone: Promise<void>;
+  private inForce: Protection | null = null;
+  private refusal: string | null = null;
+  private complaint = '';
+  private closing = false;
+  private dead = false;
+  private becomeReady: () => void = () => {};
+
+  constructor(child: ChildProcess, pid: number, options: RunnerOptions) {
+    this.child = child;
+    this.options = options;
+    this.clock = options.clock ?? realClock;
+    this.pid = pid;
+    this.socket = child.stdio[CHANNEL_FD] as Duplex;
+    child.stderr?.on('data', (data: Buffer) => {
+      this.complaint = (this.complaint + data).slice(-COMPLAINT_CHARS);
+    });
+    this.socket.on(
+      'data',
+      frameReader<RunnerMessage>((message) => this.take(message)),
+    );
+    // A write to a dead runner; its death is told by `gone`.
+    this.socket.on('error', () => {});
+    this.gone = this.awaitEnd();
+    this.ready = this.awaitReady();
+  }
+
+  get protection(): Protection {
+    return this.inForce as Protection;
+  }
+
+  start(spec: RunSpec): void {
+    const { runId } = spec;
+    if (this.closing || this.dead || this.runs.has(runId)) {
+      const code = this.runs.has(runId) ? 'DUPLICATE' : 'SPAWN';
+      const text =
+        code === 'DUPLICATE' ? `token ${runId} was started before` : 'the runner is closed or dead';
+      return this.options.listener.startFailed({ runId, code, text });
+    }
+    this.runs.set(spec.runId, { bytes: 0, paused: false });
+    this.send({ kind: 'start', spec });
+  }
+
+  stop(runId: string, reason: StopReason, graceMs: number): void {
+    this.send({ kind: 'stop', runId, reason, graceMs });
+  }
+
+  renewGuardian(deadlineMonoMs: number): void {
+    this.send({ kind: 'renewGuardian', deadlineMonoMs });
+  }
+
+  pauseOutput(runId: string): void {
+    const credit = this.runs.get(runId);
+    if (credit !== undefined) credit.paused = true;
+  }
+
+  resumeOutput(runId: string): void {
+    const credit = this.runs.get(runId);
+    if (credit === undefined) return;
+    credit.paused = false;
+    this.giveCredit(runId, credit);
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    this.send({ kind: 'close' });
+    this.endInTime();
+    await this.gone;
+  }
+
+  private send(message: AgentMessage): void {
+    if (this.socket.writable) this.socket.write(encodeFrame(message));
+  }
+
+  private take(message: RunnerMessage): void {
+    const { listener, log } = this.options;
+    switch (message.kind) {
+      case 'ready':
+        this.inForce = message.protection;
+        return this.becomeReady();
+      case 'refused':
+        this.refusal = message.text;
+        return;
+      case 'started': {
+        const answer = listener.started({ runId: message.runId, pid: message.pid, pgid: message.pgid });
+        return this.send({ kind: answer === 'exec' ? 'go' : 'abandon', runId: message.runId });
+      }
+      case 'startFailed': {
+        const { kind: _, ...failure } = message;
+        this.runs.delete(failure.runId);
+        return listener.startFailed(failure);
+      }
+      case 'output':
+        return this.pass(message.runId, message.stream, message.data);
+      case 'ended': {
+        const { kind: _, ...end } = message;
+        this.runs.delete(end.runId);
+        return listener.ended(end);
+      }
+      case 'note':
+        return log.warn({ runner: this.pid }, message.text);
+    }
+  }
+
+  private pass(runId: string, stream: OutputStream, data: Uint8Array): void {
+    this.options.listener.output(runId, stream, data);
+    const credit = this.runs.get(runId);
+    if (credit === undefined) return;
+    credit.bytes += data.byteLength;
+    if (credit.bytes >= CREDIT_BYTES) this.giveCredit(runId, credit);
+  }
+
+  private giveCredit(runId: string, credit: Credit): void {
+    if (credit.paused || credit.bytes === 0) return;
+    this.send({ kind: 'outputTaken', runId, bytes: credit.bytes });
+    credit.bytes = 0;
+  }
+
+  private async awaitReady(): Promise<void> {
+    const ready = new Promise<void>((resolve) => {
+      this.becomeReady = resolve;
+    });
+    const late = this.clock.setTimer(READY_LIMIT_MS, () => signal(this.pid, 'SIGKILL'));
+    await Promise.race([ready, this.gone]);
+    late.cancel();
+    if (this.inForce !== null) return;
+    throw new Error(
+      this.refusal ?? `the runner could not be started: ${this.complaint.trim() || 'no answer'}`,
+    );
+  }
+
+  /** Settles when the runner is dead, its last messages are taken, and nothing it started is alive. */
+  private async awaitEnd(): Promise<void> {
+    const exit = new Promise<string>((resolve) => {
+      this.child.on('exit', (code, name) => resolve(`it ended with ${name ?? `exit code ${code}`}`));
+    });
+    await new Promise<void>((resolve) => this.socket.on('close', () => resolve()));
+    this.endInTime();
+    const how = await exit;
+    this.dead = true;
+    if (this.inForce === null) return;
+    const mark = { variable: INSTANCE_VARIABLE, value: this.options.instanceId };
+    const { left } = await sweepMarked(this.clock, [mark], SWEEP_LIMIT_MS);
+    const runIds = [...this.runs.keys()];
+    this.runs.clear();
+    if (this.closing && runIds.length === 0) return;
+    const text = `the runner is dead, and its runs with it: ${how}. ${this.complaint}`.trim();
+    this.options.listener.lost({ runIds, text, left });
+  }
+
+  /** A runner that is stuck is killed: its lifeline and the sweep do the rest. */
+  private endInTime(): void {
+    const late = this.clock.setTimer(CLOSE_LIMIT_MS, () => {
+      if (this.child.exitCode === null && this.child.signalCode === null) signal(this.pid, 'SIGKILL');
+    });
+    void this.gone.then(() => late.cancel());
+  }
+}

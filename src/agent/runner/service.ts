@@ -1,0 +1,125 @@
+import type { AgentClock } from '../clock.js';
+import { Guardian } from './guardian.js';
+import type { Layers } from './layers.js';
+import { Lifeline } from './lifeline.js';
+import { OutputPipes } from './pipes.js';
+import { type Swept, sweepMarked } from './procfs.js';
+import {
+  type AgentMessage,
+  INSTANCE_VARIABLE,
+  MAX_RUNS,
+  MAX_TOKENS_REMEMBERED,
+  type RunnerMessage,
+  type RunSpec,
+  type StartFailureCode,
+} from './protocol.js';
+import { Run, type RunPorts } from './run.js';
+import { Sweeper } from './sweeper.js';
+
+/** The last sweep tries so long, in milliseconds; what is left then is counted by the next agent's (P5). */
+const LAST_SWEEP_MS = 30_000;
+
+export interface ServiceOptions {
+  readonly instanceId: string;
+  readonly clock: AgentClock;
+  readonly layers: Layers;
+  /** For named pipes; made anew. */
+  readonly pipesFolder: string;
+  readonly send: (message: RunnerMessage) => void;
+}
+
+/** The runs of one agent, and what the agent may ask of them. */
+export class RunnerService {
+  private readonly runs = new Map<string, Run>();
+  private readonly tokens = new Set<string>();
+  private readonly options: ServiceOptions;
+  private readonly ports: RunPorts;
+  private allOver: () => void = () => {};
+  private closing = false;
+
+  constructor(options: ServiceOptions) {
+    this.options = options;
+    const { instanceId, clock, layers, pipesFolder, send } = options;
+    const note = (text: string): void => send({ kind: 'note', text });
+    this.ports = {
+      instanceId,
+      clock,
+      layers,
+      send,
+      lifeline: new Lifeline(instanceId, note),
+      pipes: new OutputPipes(pipesFolder, note),
+      sweeper: new Sweeper(clock),
+      guardian: new Guardian(clock, () => this.closeGate()),
+      over: (runId) => this.forget(runId),
+    };
+  }
+
+  /** Everything but `close`, which is the caller's: it ends the process. */
+  take(message: Exclude<AgentMessage, { kind: 'close' }>): void {
+    if (message.kind === 'start') return this.start(message.spec);
+    if (message.kind === 'renewGuardian') return this.ports.guardian.renew(message.deadlineMonoMs);
+    // None: it ended while the message was under way.
+    const run = this.runs.get(message.runId);
+    switch (message.kind) {
+      case 'go':
+        return run?.go();
+      case 'abandon':
+        return run?.abandon();
+      case 'stop':
+        return run?.stop(message.reason, message.graceMs);
+      case 'outputTaken':
+        return run?.taken(message.bytes);
+    }
+  }
+
+  /** Kills every run at once, and whatever else carries the instance id. Nothing is started any more. */
+  async close(): Promise<Swept> {
+    this.closing = true;
+    const { clock, instanceId } = this.options;
+    const ended = new Promise<void>((resolve) => {
+      this.allOver = resolve;
+    });
+    for (const run of this.runs.values()) run.killNow();
+    const mark = { variable: INSTANCE_VARIABLE, value: instanceId };
+    const swept = await sweepMarked(clock, [mark], LAST_SWEEP_MS);
+    if (this.runs.size > 0) await ended;
+    this.ports.guardian.close();
+    this.ports.lifeline.close();
+    this.ports.pipes.close();
+    return swept;
+  }
+
+  private start(spec: RunSpec): void {
+    const refuse = (code: StartFailureCode, text: string): void =>
+      this.options.send({ kind: 'startFailed', runId: spec.runId, code, text });
+    if (this.tokens.has(spec.runId)) return refuse('DUPLICATE', `token ${spec.runId} was started before`);
+    if (this.closing || this.runs.size >= MAX_RUNS) return refuse('LIMIT', `more than ${MAX_RUNS} runs`);
+    const run = new Run(spec, this.ports);
+    if (!run.mayStart()) return refuse('GATE_CLOSED', "the agent's gate is closed (P3)");
+    this.remember(spec.runId);
+    this.runs.set(spec.runId, run);
+    run.start();
+  }
+
+  /** A permit told twice must not start twice, whatever the agent made of it. */
+  private remember(runId: string): void {
+    this.tokens.add(runId);
+    if (this.tokens.size <= MAX_TOKENS_REMEMBERED) return;
+    for (const oldest of this.tokens) {
+      this.tokens.delete(oldest);
+      break;
+    }
+  }
+
+  /** P11: at the gate's end every `single_run` is stopped, told by the agent or not. */
+  private closeGate(): void {
+    for (const run of this.runs.values()) {
+      if (run.spec.singleRun) run.stop('gate', run.spec.killGraceMs);
+    }
+  }
+
+  private forget(runId: string): void {
+    this.runs.delete(runId);
+    if (this.runs.size === 0) this.allOver();
+  }
+}

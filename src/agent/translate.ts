@@ -1,0 +1,249 @@
+import type { Epoch, Nonce, TaskId, Token } from '../kit/ids.js';
+import type { Entry } from '../kit/inventory.js';
+import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
+import { LIMITS, PROTOCOL_VERSION } from '../wire/limits.js';
+import {
+  agentKinds,
+  dispositions,
+  helloRefusals,
+  partitionPolicies,
+  phases,
+  refusalReasons,
+  reportKinds,
+  stopReasons,
+  verdictKinds,
+} from '../wire/names.js';
+import { durationOf, millisOf } from '../wire/time.js';
+import type {
+  Ack,
+  Beat,
+  Directive,
+  Hello,
+  Permit,
+  Refused,
+  Report,
+  Up,
+  Verdict,
+  Welcome,
+  Work,
+} from './core/messages.js';
+
+/** Inventory entries in one message; the rest follows in chunks. */
+const CHUNK_ENTRIES = 4_096;
+/** Bytes of reports in one message, about. */
+const CHUNK_BYTES = 512 * 1024;
+
+/** What the agent's core says, as the proto's messages: one, or several where it is too large for one. */
+export function requestsOf(up: Up, loopLagMs: number): proto.ConnectRequest[] {
+  switch (up.kind) {
+    case 'hello':
+      return helloOf(up.hello);
+    case 'heartbeat':
+      return beatOf(up.beat, loopLagMs);
+    case 'goodbye':
+      return [{ message: { $case: 'goodbye', value: { endsSession: up.endsSession, reason: up.reason } } }];
+  }
+}
+
+function helloOf(hello: Hello): proto.ConnectRequest[] {
+  const { identity, streamNo, highestToken, highestEpoch } = hello;
+  const chunks = chunksOf(hello.inventory.map(entryOf), hello.reports.map(reportOf));
+  const value: proto.Hello = {
+    agentId: identity.agentId,
+    instanceId: identity.instanceId,
+    streamNo,
+    kind: agentKinds.to(identity.kind),
+    queues: identity.queues,
+    slots: identity.slots,
+    labels: new Map(Object.entries(identity.labels)),
+    software: identity.software,
+    protocolVersion: PROTOCOL_VERSION,
+    capabilities: [],
+    maxMessageBytes: LIMITS.messageBytes,
+    highestToken,
+    highestEpoch,
+    inventory: chunks[0]?.entries ?? [],
+    reports: chunks[0]?.reports ?? [],
+    moreChunks: chunks.length > 1,
+    process: identity.process,
+    proof: identity.proof ?? undefined,
+    hostname: identity.hostname,
+  };
+  return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
+}
+
+function beatOf(beat: Beat, loopLagMs: number): proto.ConnectRequest[] {
+  const chunks = beat.fullInventory === null ? [] : chunksOf(beat.fullInventory.map(entryOf), []);
+  const value: proto.Heartbeat = {
+    seq: BigInt(beat.seq),
+    applied: BigInt(beat.applied),
+    reports: beat.reports.map(reportOf),
+    inventoryChanges: beat.inventoryChanges.map(entryOf),
+    inventoryCount: beat.inventoryCount,
+    inventoryHash: beat.inventoryHash,
+    startRequests: beat.startRequests,
+    freeSlots: beat.freeSlots,
+    health:
+      beat.rttMs === null
+        ? undefined
+        : {
+            loopLag: durationOf(loopLagMs),
+            rtt: durationOf(beat.rttMs),
+            logBytesWaiting: 0n,
+            unknownMessages: 0n,
+          },
+    fullInventory:
+      beat.fullInventory === null
+        ? undefined
+        : { entries: chunks[0]?.entries ?? [], moreChunks: chunks.length > 1 },
+  };
+  return [{ message: { $case: 'heartbeat', value } }, ...followUps(chunks)];
+}
+
+interface Chunk {
+  readonly entries: proto.InventoryEntry[];
+  readonly reports: proto.Report[];
+}
+
+function chunksOf(entries: readonly proto.InventoryEntry[], reports: readonly proto.Report[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let i = 0; i < entries.length; i += CHUNK_ENTRIES) {
+    chunks.push({ entries: entries.slice(i, i + CHUNK_ENTRIES), reports: [] });
+  }
+  let bytes = CHUNK_BYTES;
+  for (const report of reports) {
+    const size = report.result.length + report.message.length * 3 + 512;
+    bytes += size;
+    if (bytes > CHUNK_BYTES && (chunks.at(-1)?.reports.length ?? 1) > 0) {
+      chunks.push({ entries: [], reports: [] });
+      bytes = size;
+    }
+    chunks.at(-1)?.reports.push(report);
+  }
+  return chunks;
+}
+
+function followUps(chunks: readonly Chunk[]): proto.ConnectRequest[] {
+  return chunks.slice(1).map(({ entries, reports }, i) => ({
+    message: { $case: 'inventoryChunk', value: { entries, reports, last: i === chunks.length - 2 } },
+  }));
+}
+
+function entryOf(entry: Entry): proto.InventoryEntry {
+  const phase = phases.to(entry.phase);
+  if (entry.phase === 'asked') return { phase, token: 0n, nonce: entry.nonce, taskId: entry.taskId };
+  return { phase, token: entry.token, nonce: 0n, taskId: entry.taskId };
+}
+
+function reportOf(report: Report): proto.Report {
+  return {
+    token: report.token,
+    taskId: report.taskId,
+    kind: reportKinds.to(report.kind),
+    exitCode: report.exitCode ?? 0,
+    reason: report.reason,
+    message: report.message.slice(0, LIMITS.messageLength),
+    result: Buffer.from(report.result ?? []),
+    resultType: report.resultType,
+    startedAt: report.startedAtMs === null ? undefined : new Date(report.startedAtMs),
+    endedAt: new Date(report.endedAtMs),
+  };
+}
+
+export function welcomeOf(welcome: proto.Welcome): Welcome {
+  return {
+    epoch: welcome.epoch as Epoch,
+    heartbeatMs: millisOf(welcome.heartbeatInterval) ?? 0,
+    leaseMs: millisOf(welcome.lease) ?? 0,
+    gateMs: millisOf(welcome.gate) ?? 0,
+    verdicts: welcome.verdicts.map(verdictOf),
+    acknowledgements: welcome.acknowledgements.map(acknowledgementOf),
+    directive: directiveOf(welcome.directive) ?? { cordoned: false, draining: false, drainTimeoutMs: null },
+  };
+}
+
+/** An unknown verdict keeps a run and forbids a start: the safe reading, by the proto's comment. */
+function verdictOf(verdict: proto.Verdict): Verdict {
+  const token = verdict.token as Token;
+  const nonce = verdict.nonce as Nonce;
+  switch (verdictKinds.from(verdict.kind)) {
+    case 'keep':
+      return { kind: 'keep' };
+    case 'stop':
+      return { kind: 'stop', token, reason: stopReasons.from(verdict.reason) ?? 'superseded' };
+    case 'recorded':
+      return { kind: 'recorded', token };
+    case 'never_start':
+      return { kind: 'never_start', token, nonce };
+    case undefined:
+      return nonce === 0n ? { kind: 'keep' } : { kind: 'never_start', token, nonce };
+  }
+}
+
+function acknowledgementOf({ token, disposition }: proto.Acknowledgement): Ack['acknowledgements'][number] {
+  return { token: token as Token, disposition: dispositions.from(disposition) ?? 'recorded' };
+}
+
+function directiveOf(directive: proto.Directive | undefined): Directive | null {
+  if (directive === undefined) return null;
+  const { cordoned, draining, drainTimeout } = directive;
+  return { cordoned, draining, drainTimeoutMs: millisOf(drainTimeout) ?? null };
+}
+
+/** An acknowledgement from its parts: one, or several with the same number. */
+export function ackOf(parts: readonly proto.HeartbeatAck[]): Ack {
+  const first = parts[0] as proto.HeartbeatAck;
+  return {
+    number: Number(first.number),
+    received: Number(first.received),
+    stops: first.stops.map(stopOf),
+    cancellations: first.cancellations.map(stopOf),
+    acknowledgements: first.acknowledgements.map(acknowledgementOf),
+    permits: parts.flatMap((part) => part.permits.map(permitOf)),
+    refusals: first.refusals.map(({ nonce, reason }) => ({
+      nonce: nonce as Nonce,
+      reason: refusalReasons.from(reason) ?? 'not_offered',
+    })),
+    voidTokens: first.voidTokens as readonly Token[],
+    offers: first.offers as readonly { taskId: TaskId; queue: string }[],
+    withdrawals: first.withdrawals as readonly TaskId[],
+    directive: directiveOf(first.directive),
+    sendFullInventory: first.sendFullInventory,
+  };
+}
+
+function stopOf({ token, reason }: proto.Stop): Ack['stops'][number] {
+  return { token: token as Token, reason: stopReasons.from(reason) ?? 'superseded' };
+}
+
+function permitOf(permit: proto.Permit): Permit {
+  return {
+    nonce: permit.nonce as Nonce,
+    token: permit.token as Token,
+    epoch: permit.epoch as Epoch,
+    taskId: permit.taskId as TaskId,
+    tryNumber: permit.tryNumber,
+    queue: permit.queue,
+    // A policy that we do not know is treated as the strictest that we do: it ends with the gate.
+    partitionPolicy: partitionPolicies.from(permit.partitionPolicy) ?? 'single_run',
+    executionTimeoutMs: millisOf(permit.executionTimeout) ?? null,
+    killGraceMs: millisOf(permit.killGrace) ?? 10_000,
+    work: workOf(permit.work),
+    traceparent: permit.traceparent,
+  };
+}
+
+function workOf(work: proto.Permit['work']): Work | null {
+  if (work?.work?.$case !== 'command') return null;
+  const { argv, env, workingDirectory } = work.work.value;
+  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+}
+
+export function refusedOf(refused: proto.Refused): Refused {
+  return {
+    reason: helloRefusals.from(refused.reason) ?? 'unavailable',
+    message: refused.message,
+    delayMs: millisOf(refused.delay) ?? 0,
+    acknowledgements: refused.acknowledgements.map(acknowledgementOf),
+  };
+}

@@ -1,0 +1,237 @@
+import { mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+import type { AgentId, Epoch, InstanceId, Token } from '../kit/ids.js';
+import { NAME_PATTERN } from '../kit/ids.js';
+import type { Log } from '../kit/log.js';
+import { VERSION } from '../kit/version.js';
+import { type AgentClock, drawId, realClock, realRandom, type Timer } from './clock.js';
+import { CommandRunner } from './command.js';
+import type { AgentEvent, Effect } from './core/events.js';
+import type { Instant } from './core/gate.js';
+import type { Identity, Report } from './core/messages.js';
+import { AgentSession } from './core/session.js';
+import { Link } from './link.js';
+import { logNote } from './notes.js';
+import type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
+import { OutputShipper } from './output.js';
+import { lostReport, reportFromJson, reportToJson } from './reports.js';
+import { type Journal, type TakeOver, takeOver } from './state/index.js';
+import { requestsOf } from './translate.js';
+
+/** Starts a worker agent: takes its state directory over, starts its runner, dials. Throws when the directory is in use. */
+export async function startWorker(options: WorkerOptions): Promise<RunningAgent> {
+  for (const name of [options.agentId, ...options.queues]) {
+    if (!NAME_PATTERN.test(name))
+      throw new Error(`${JSON.stringify(name)} is not a name: use A-Z a-z 0-9 . _ -`);
+  }
+  mkdirSync(options.stateDirectory, { recursive: true });
+  const instanceId = drawId();
+  const { log } = options;
+  const taken = await takeOver({ stateDir: options.stateDirectory, instanceId, clock: realClock, log });
+  const worker = new WorkerAgent(options, instanceId as InstanceId, taken);
+  await worker.start();
+  return worker;
+}
+
+/**
+ * A worker agent's process: the pure session in the middle, the link, the runner, the journal and the output around it.
+ * Events of one turn are taken together, and what they lead to is said in one heartbeat at its end.
+ */
+class WorkerAgent implements RunningAgent {
+  readonly ended: Promise<AgentEnd>;
+  readonly #log: Log;
+  readonly #clock: AgentClock = realClock;
+  readonly #session: AgentSession;
+  readonly #journal: Journal;
+  readonly #lock: TakeOver['lock'];
+  readonly #link: Link;
+  readonly #output: OutputShipper;
+  readonly #commands: CommandRunner;
+  #timer: Timer | null = null;
+  #flushing = false;
+  #loopLagMs = 0;
+  #over = false;
+  #end: (end: AgentEnd) => void = () => {};
+
+  constructor(options: WorkerOptions, instanceId: InstanceId, taken: TakeOver) {
+    this.#log = options.log;
+    this.#journal = taken.journal;
+    this.#lock = taken.lock;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#session = new AgentSession(
+      identityOf(options, instanceId, taken),
+      recoveredFrom(taken),
+      realRandom,
+    );
+    this.#link = new Link(options.coordinator, this.#clock, {
+      happened: (event) => this.#happened(event),
+      logAcknowledged: (token, next, closed) => this.#logAcknowledged(token, next, closed),
+    });
+    this.#output = new OutputShipper({
+      send: (value) => this.#link.sendNewest({ message: { $case: 'logChunk', value } }),
+      pause: (token) => this.#commands.pauseOutput(token),
+      resume: (token) => this.#commands.resumeOutput(token),
+    });
+    this.#commands = new CommandRunner({
+      agentId: options.agentId,
+      stateDirectory: options.stateDirectory,
+      clock: this.#clock,
+      log: this.#log,
+      journal: this.#journal,
+      output: this.#output,
+      mayStart: (token) => this.#session.mayStart(token, this.#now()),
+      ended: (report) => this.#runEnded(report),
+      broke: (error) => this.#finish({ kind: 'fault', error }),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#commands.start(this.#session.instanceId);
+    this.#perform(this.#session.begin());
+  }
+
+  drain(timeoutMs: number | null): void {
+    this.#happened({ kind: 'drain', timeoutMs });
+  }
+
+  stop(): void {
+    this.#finish({ kind: 'stopped' });
+  }
+
+  #now(): Instant {
+    return { mono: this.#clock.monoMs(), wall: this.#clock.wallMs() };
+  }
+
+  #happened(event: AgentEvent): void {
+    if (this.#over) return;
+    if (event.kind === 'stream_lost' || event.kind === 'reconnect') this.#output.disconnected();
+    this.#perform(this.#session.step(event, this.#now()));
+    if (event.kind === 'welcome') this.#output.connected();
+    this.#flushSoon();
+  }
+
+  /** At the end of the turn: one heartbeat for all that happened in it. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.soon(() => {
+      this.#flushing = false;
+      if (this.#over) return;
+      this.#perform(this.#session.step({ kind: 'output', pending: this.#output.pending }, this.#now()));
+      this.#perform(this.#session.flush(this.#now()));
+      this.#setTimer();
+    });
+  }
+
+  #setTimer(): void {
+    this.#timer?.cancel();
+    const at = this.#session.nextTick();
+    if (at === null || this.#over) return;
+    const wait = Math.max(0, (at as number) - (this.#clock.monoMs() as number));
+    this.#timer = this.#clock.setTimer(wait, () => {
+      this.#loopLagMs = Math.max(0, (this.#clock.monoMs() as number) - (at as number));
+      this.#happened({ kind: 'tick' });
+    });
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#performOne(effect);
+  }
+
+  #performOne(effect: Effect): void {
+    switch (effect.kind) {
+      case 'dial':
+        return this.#link.dial(effect.streamNo, effect.afterMs);
+      case 'hang_up':
+        this.#output.disconnected();
+        return this.#link.hangUp();
+      case 'send':
+        return this.#link.send(effect.streamNo, requestsOf(effect.message, this.#loopLagMs));
+      case 'start':
+        return this.#commands.run(effect.permit);
+      case 'stop_run':
+        return this.#commands.stop(effect.token, effect.reason, effect.graceMs);
+      case 'forget_report':
+        this.#journal.acknowledge(effect.token);
+        return;
+      case 'remember':
+        this.#journal.raiseHighest(effect.highestToken, effect.highestEpoch);
+        return;
+      case 'renew_guardian':
+        return this.#commands.renewGuardian(effect.deadline);
+      case 'note':
+        return logNote(this.#log, effect.note);
+      case 'exit':
+        return this.#finish({ kind: 'drained' });
+    }
+  }
+
+  /** The end of a run is journalled before it is first said: the next process says it again if this one dies. */
+  #runEnded(report: Report): void {
+    if (report.kind !== 'never_started') {
+      const written = this.#journal.endRun(report.token, reportToJson(report));
+      if (written.kind === 'refused') this.#log.error({ taskId: report.taskId }, written.text);
+    }
+    this.#happened({ kind: 'run_ended', report });
+  }
+
+  #logAcknowledged(token: Token, next: number, closed: boolean): void {
+    this.#output.acknowledged(token, next, closed);
+    if (!this.#output.pending) this.#flushSoon();
+  }
+
+  #finish(end: AgentEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#link.hangUp();
+    this.#commands.close().then(
+      () => this.#released(end),
+      (error: unknown) => this.#released({ kind: 'fault', error: error as Error }),
+    );
+  }
+
+  #released(end: AgentEnd): void {
+    this.#journal.close();
+    this.#lock.release();
+    this.#end(end);
+  }
+}
+
+function identityOf(options: WorkerOptions, instanceId: InstanceId, { lock, proof }: TakeOver): Identity {
+  const { predecessor } = proof;
+  return {
+    agentId: options.agentId as AgentId,
+    instanceId,
+    kind: 'worker',
+    queues: options.queues,
+    slots: options.slots,
+    labels: options.labels,
+    software: `holdfast-worker/${VERSION}`,
+    hostname: hostname(),
+    process: { bootId: lock.bootId, lockDevice: lock.device, lockInode: lock.inode, pid: process.pid },
+    proof:
+      proof.proven && predecessor !== null
+        ? {
+            instanceId: predecessor.instanceId as InstanceId,
+            bootId: predecessor.bootId,
+            lockDevice: predecessor.device,
+            lockInode: predecessor.inode,
+          }
+        : null,
+  };
+}
+
+/** Reports of earlier instances; runs without an end are lost, which may be said only once they are provably gone. */
+function recoveredFrom({ journal, proof }: TakeOver) {
+  const { highestToken, highestEpoch, runs, reports } = journal.recovered;
+  const lost = proof.proven ? runs.map((run) => lostReport(run, realClock.wallMs())) : [];
+  return {
+    highestToken: highestToken as Token,
+    highestEpoch: highestEpoch as Epoch,
+    reports: [...reports.flatMap(({ report }) => reportFromJson(report) ?? []), ...lost],
+  };
+}

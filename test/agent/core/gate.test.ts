@@ -1,0 +1,47 @@
+import { describe, expect, test } from '@jest/globals';
+import { Gate, type Instant } from '../../../src/agent/core/gate.js';
+import type { MonoMs, WallMs } from '../../../src/kit/time.js';
+
+const at = (mono: number, wall = mono): Instant => ({ mono: mono as MonoMs, wall: wall as WallMs });
+
+describe('the gate (P2)', () => {
+  test('is closed until a heartbeat is acknowledged', () => {
+    const gate = new Gate();
+    expect(gate.isOpen(at(0))).toBe(false);
+    expect(gate.closesAt()).toBeNull();
+  });
+
+  test('counts from the sending of the acknowledged heartbeat, however late the acknowledgement comes', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000), 2_500);
+    expect(gate.isOpen(at(3_499))).toBe(true);
+    expect(gate.isOpen(at(3_500))).toBe(false);
+    expect(gate.closesAt()).toBe(3_500);
+  });
+
+  test('an acknowledgement of an older heartbeat does not shorten it', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(2_000), 2_500);
+    gate.acknowledge(at(1_000), 2_500);
+    expect(gate.closesAt()).toBe(4_500);
+  });
+
+  test('time asleep counts: the larger of the monotonic and the wall time', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000), 2_500);
+    expect(gate.isOpen(at(1_100, 3_600))).toBe(false);
+  });
+
+  test('a wall clock that is set back does not keep it open', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000, 1_000_000), 2_500);
+    expect(gate.isOpen(at(3_500, 0))).toBe(false);
+  });
+
+  test('is shut with its session', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000), 2_500);
+    gate.shut();
+    expect(gate.isOpen(at(1_000))).toBe(false);
+  });
+});

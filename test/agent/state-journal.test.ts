@@ -1,0 +1,153 @@
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, test } from '@jest/globals';
+import { realClock } from '../../src/agent/clock.js';
+import { COMPACT_AFTER_BYTES, Journal, MAX_HELD, MAX_LINE_BYTES } from '../../src/agent/state/journal.js';
+import type { InstanceRecord, StartedRun } from '../../src/agent/state/records.js';
+import { newFolder, removeFolders } from './support.js';
+
+afterAll(removeFolders);
+
+const open = (stateDir: string): Journal => Journal.open(stateDir, realClock);
+const fileOf = (stateDir: string): string => join(stateDir, 'journal.jsonl');
+
+const instance = (instanceId: string): InstanceRecord => ({
+  instanceId,
+  pid: 7,
+  bootId: 'boot',
+  device: 2n ** 63n,
+  inode: 12n,
+  pidNamespace: 'pid:[1]',
+});
+const run = (token: bigint): StartedRun => ({
+  token,
+  taskId: `task-${token}`,
+  tryNumber: 2,
+  pgid: 4_711,
+  atMs: 1_700_000_000_000,
+});
+
+test('a new journal knows nothing', () => {
+  const { recovered } = open(newFolder());
+  expect(recovered).toEqual({
+    previousInstance: null,
+    instances: [],
+    highestToken: 0n,
+    highestEpoch: 0n,
+    runs: [],
+    reports: [],
+  });
+});
+
+test('what was journalled is recovered: runs without an end, reports without an acknowledgement, the highest numbers', () => {
+  const stateDir = newFolder();
+  const big = 2n ** 63n + 1n;
+  const journal = open(stateDir);
+  journal.startInstance(instance('first'));
+  journal.raiseHighest(5n, 3n);
+  for (const token of [10n, 11n, 12n, big]) journal.startRun(run(token));
+  journal.endRun(11n, { kind: 'success', result: 'aGk=' });
+  journal.endRun(12n, { kind: 'failure', exitCode: 1 });
+  journal.acknowledge(12n);
+  journal.endRun(99n, { kind: 'neverStarted' });
+
+  const { recovered } = open(stateDir);
+  expect(recovered.previousInstance).toEqual(instance('first'));
+  expect(recovered.runs).toEqual([run(10n), run(big)]);
+  expect(recovered.reports).toEqual([
+    { token: 11n, report: { kind: 'success', result: 'aGk=' } },
+    { token: 99n, report: { kind: 'neverStarted' } },
+  ]);
+  expect([recovered.highestToken, recovered.highestEpoch]).toEqual([big, 3n]);
+});
+
+test('every line is in the file when the call returns', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  journal.startRun(run(7n));
+  expect(readFileSync(fileOf(stateDir), 'utf8')).toContain('"token":"7"');
+});
+
+test('a last line torn by the death of its writer is left out, and what follows is whole', () => {
+  const stateDir = newFolder();
+  open(stateDir).startRun(run(1n));
+  appendFileSync(fileOf(stateDir), '{"kind":"started","token":"2","task');
+  const journal = open(stateDir);
+  expect(journal.recovered.runs).toEqual([run(1n)]);
+  journal.startRun(run(3n));
+  expect(open(stateDir).recovered.runs).toEqual([run(1n), run(3n)]);
+});
+
+test.each([
+  ['a line that is no JSON', 'nonsense\n', /line \d+: .*JSON/],
+  ['an unknown kind', '{"kind":"dream"}\n', /kind "dream" is unknown/],
+  ['a missing field', '{"kind":"acknowledged"}\n', /field token is missing/],
+  ['a number that lost digits', '{"kind":"acknowledged","token":18446744073709552000}\n', /field token/],
+  ['a later version', '{"kind":"journal","version":2}\n', /version 2 is not 1/],
+])('%s is an error, and the file is moved aside rather than lost', (_, line, message) => {
+  const stateDir = newFolder();
+  open(stateDir).startRun(run(1n));
+  appendFileSync(fileOf(stateDir), line);
+  const damaged = readFileSync(fileOf(stateDir), 'utf8');
+  expect(() => open(stateDir)).toThrow(message);
+  const [aside = ''] = readdirSync(stateDir).filter((name) => name.includes('damaged'));
+  expect(readFileSync(join(stateDir, aside), 'utf8')).toBe(damaged);
+  expect(existsSync(fileOf(stateDir))).toBe(false);
+  expect(open(stateDir).recovered.runs).toEqual([]);
+});
+
+test('opening leaves out what is settled', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  for (let token = 1n; token <= 100n; token++) {
+    journal.startRun(run(token));
+    journal.endRun(token, 'x'.repeat(1_000));
+    journal.acknowledge(token);
+  }
+  const before = statSync(fileOf(stateDir)).size;
+  expect(open(stateDir).recovered.highestToken).toBe(100n);
+  expect(statSync(fileOf(stateDir)).size).toBeLessThan(before / 100);
+});
+
+test('a journal that grows is written anew, without losing a line', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  const result = 'x'.repeat(300_000);
+  let largest = 0;
+  journal.startRun(run(1n));
+  for (let token = 2n; token <= 80n; token++) {
+    journal.startRun(run(token));
+    journal.endRun(token, result);
+    if (token % 2n === 0n) journal.acknowledge(token);
+    largest = Math.max(largest, statSync(fileOf(stateDir)).size);
+  }
+  expect(largest).toBeGreaterThan(COMPACT_AFTER_BYTES);
+  expect(largest).toBeLessThan(80 * result.length);
+  const { recovered } = open(stateDir);
+  expect(recovered.runs).toEqual([run(1n)]);
+  expect(recovered.reports.map(({ token }) => token)).toEqual(
+    Array.from({ length: 39 }, (_, i) => BigInt(2 * i + 3)),
+  );
+});
+
+test('limits refuse in words, and refuse only what may be refused', () => {
+  const journal = open(newFolder());
+  for (let token = 1n; token <= BigInt(MAX_HELD); token++) journal.startRun(run(token));
+  expect(journal.startRun(run(9_999n))).toMatchObject({ kind: 'refused', code: 'full' });
+  expect(journal.endRun(1n, 'done')).toEqual({ kind: 'written' });
+  journal.acknowledge(1n);
+  expect(journal.startRun(run(9_999n))).toEqual({ kind: 'written' });
+  expect(journal.endRun(2n, 'x'.repeat(MAX_LINE_BYTES))).toMatchObject({ kind: 'refused', code: 'tooLong' });
+});
+
+test('a write that fails changes nothing, and the next one finds a whole file', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  journal.startRun(run(1n));
+  const whole = readFileSync(fileOf(stateDir), 'utf8');
+  journal.close();
+  expect(journal.startRun(run(2n))).toMatchObject({ kind: 'refused', code: 'io' });
+  expect(readFileSync(fileOf(stateDir), 'utf8')).toBe(whole);
+  writeFileSync(`${fileOf(stateDir)}.new`, 'left by a writer that died while it wrote anew');
+  expect(open(stateDir).recovered.runs).toEqual([run(1n)]);
+});
