@@ -1,0 +1,220 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import {
+  type Client,
+  HoldfastError,
+  isTransient,
+  PARTITION_POLICIES,
+  type PartitionPolicy,
+  SUBMIT_BATCH,
+  type SubmittedTask,
+  type TaskSpec,
+} from '../client/index.js';
+import { EXIT, Failure, usage } from './failure.js';
+import { durationFlag, flag, listFlag, oneOf, pairs, wholeNumber } from './flags.js';
+import { clientAction, pause, type Session, verb } from './session.js';
+import { taskShape } from './shapes.js';
+import type { TaskLine } from './task-file.js';
+import { taskView } from './task-views.js';
+import { awaitTasks, requireSuccess } from './task-wait.js';
+import type { CliContext } from './terminal.js';
+
+interface SubmitFlags {
+  readonly file?: string;
+  readonly wait?: boolean;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly retries?: number;
+  readonly retryInitial?: number;
+  readonly retryMax?: number;
+  readonly executionTimeout?: number;
+  readonly queuedTimeout?: number;
+  readonly partitionPolicy?: PartitionPolicy;
+  readonly killGrace?: number;
+  readonly holdTimeout?: number;
+  readonly requireLabel?: Record<string, string>;
+  readonly env?: Record<string, string>;
+  readonly workingDirectory?: string;
+  readonly idempotencyKey?: string;
+}
+
+/** `task submit`: one task from flags, or many from a file. */
+export function addSubmit(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'submit', 'submit one task (flags -- COMMAND ARG …) or many (--file)')
+    .argument('[COMMAND...]', 'program and arguments, after --')
+    .usage('[options] -- COMMAND [ARG ...]\n       holdfast task submit [options] --file FILE|-');
+  flag(command, '--file <FILE>', 'JSON Lines, one task a line; - is standard input', {
+    variable: 'HOLDFAST_TASK_FILE',
+  });
+  flag(command, '--wait', 'wait until all have ended; exit code 3 unless all succeed');
+  flag(command, '--queue <QUEUE>', 'queue to wait in (default: default)');
+  flag(command, '--priority <N>', 'higher goes first within a queue', { parse: wholeNumber(-1000, 1000) });
+  flag(command, '--retries <N>', 'further tries after one that failed by itself', {
+    parse: wholeNumber(0, 100),
+  });
+  flag(command, '--retry-initial <DURATION>', 'wait before the first retry, then doubled', {
+    parse: durationFlag,
+  });
+  flag(command, '--retry-max <DURATION>', 'longest wait before a retry', { parse: durationFlag });
+  flag(command, '--execution-timeout <DURATION>', 'longest time of one try', { parse: durationFlag });
+  flag(command, '--partition-policy <POLICY>', 'when its agent is lost: reassign, single_run or hold', {
+    parse: oneOf(PARTITION_POLICIES),
+  });
+  // These three have settings of the coordinator as namesakes: their variables must not reach into every task.
+  const own = (name: string) => ({ parse: durationFlag, variable: `HOLDFAST_TASK_${name}` });
+  flag(command, '--queued-timeout <DURATION>', 'longest wait in the queue', own('QUEUED_TIMEOUT'));
+  flag(command, '--kill-grace <DURATION>', 'time between SIGTERM and SIGKILL', own('KILL_GRACE'));
+  flag(command, '--hold-timeout <DURATION>', 'policy hold gives up waiting after this', own('HOLD_TIMEOUT'));
+  listFlag(command, '--require-label <NAME=VALUE>', 'label that the agent must have; repeatable', {
+    parse: pairs,
+  });
+  listFlag(command, '--env <NAME=VALUE>', 'variable of the command; repeatable', { parse: pairs });
+  flag(command, '--working-directory <DIR>', 'where the command runs (default: a directory of its own)');
+  flag(command, '--idempotency-key <KEY>', 'a second submission with it returns the first task');
+  clientAction<SubmitFlags>(context, command, submit);
+}
+
+async function submit(session: Session, argv: readonly string[], flags: SubmitFlags): Promise<void> {
+  const many = flags.file !== undefined;
+  const lines =
+    flags.file === undefined
+      ? [{ line: 1, spec: fromFlags(argv, flags) }]
+      : await readFile(session, argv, flags);
+  // A key of our own makes each batch safe to send again when its answer was lost.
+  const drawn = session.terminal.randomId();
+  const specs = lines.map(({ line, spec }) => ({
+    ...spec,
+    idempotencyKey: spec.idempotencyKey || `cli-${drawn}-${line}`,
+  }));
+
+  const { output } = session.settings;
+  const ids: string[] = [];
+  const accepted: (SubmittedTask & { line: number })[] = [];
+  for (let at = 0; at < specs.length; at += SUBMIT_BATCH) {
+    const batch = specs.slice(at, at + SUBMIT_BATCH);
+    const answers = await submitSafely(session, batch).catch((error: unknown) => {
+      if (at > 0) session.terminal.err.print(`the first ${at} tasks were accepted, the rest was not\n`);
+      throw error;
+    });
+    accepted.push(...answers.map((answer, i) => ({ ...answer, line: lines[at + i]?.line ?? 0 })));
+    ids.push(...answers.map((answer) => answer.taskId));
+    // Ids go out at once: somebody may be waiting for them.
+    if (output === 'table' || output === 'name') {
+      session.terminal.out.print(answers.map((answer) => `${answer.taskId}\n`).join(''));
+    }
+  }
+  if (flags.wait) return finish(session, ids, many);
+  if (output === 'table' || output === 'name') return;
+  if (!many) return showTask(session, ids[0] ?? '');
+  const data = accepted.map(({ taskId, existing, line }) => ({ taskId, existing, line }));
+  await session.show({ data, names: ids, table: () => '' });
+}
+
+async function finish(session: Session, ids: readonly string[], many: boolean): Promise<void> {
+  const tasks = await awaitTasks(session, ids);
+  const { output } = session.settings;
+  if (output !== 'table' && output !== 'name') {
+    if (many)
+      await session.show({ data: tasks.map((task) => taskShape(task, true)), names: ids, table: () => '' });
+    else await showTask(session, ids[0] ?? '');
+  }
+  requireSuccess(tasks);
+}
+
+async function showTask(session: Session, taskId: string): Promise<void> {
+  const task = await session.client.tasks.get(taskId, session.call);
+  const { terminal, colours } = session;
+  await session.show(taskView(task, { out: terminal.out, colours, now: terminal.now() }));
+}
+
+const ATTEMPTS = 5;
+const RETRY_MS = 500;
+
+/** Sends a batch again when the answer was lost or the coordinator was busy; each task has its idempotency key. */
+async function submitSafely(session: Session, batch: readonly TaskSpec[]): Promise<readonly SubmittedTask[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await session.client.tasks.submit(batch, session.call);
+    } catch (error) {
+      const again = attempt < ATTEMPTS && isTransient(error) && !(await neverThere(session.client, error));
+      if (!again) throw error;
+      session.terminal.err.print(`${(error as Error).message}; trying again\n`);
+      await pause(RETRY_MS * attempt, session.terminal.interrupt);
+    }
+  }
+}
+
+/** A coordinator that refuses connections is not a lost answer: say so at once. */
+async function neverThere(client: Client, error: unknown): Promise<boolean> {
+  if (!(error instanceof HoldfastError) || error.code !== 'COORDINATOR_UNREACHABLE') return false;
+  return client.coordinator({ timeoutMs: 1_000 }).then(
+    () => false,
+    (second: unknown) => second instanceof HoldfastError && second.code === 'COORDINATOR_UNREACHABLE',
+  );
+}
+
+function fromFlags(argv: readonly string[], flags: SubmitFlags): TaskSpec {
+  if (argv.length === 0) {
+    throw usage('there is no command to run', 'a task needs a program', 'holdfast task submit -- echo hello');
+  }
+  return { ...defaultsOf(flags), command: argv, idempotencyKey: flags.idempotencyKey };
+}
+
+function defaultsOf(flags: SubmitFlags): Omit<TaskSpec, 'command'> {
+  const backoff = flags.retryInitial !== undefined || flags.retryMax !== undefined;
+  return {
+    queue: flags.queue,
+    env: flags.env,
+    workingDirectory: flags.workingDirectory,
+    priority: flags.priority,
+    retries: flags.retries,
+    retryBackoff: backoff ? { initialMs: flags.retryInitial, maxMs: flags.retryMax } : undefined,
+    executionTimeoutMs: flags.executionTimeout,
+    queuedTimeoutMs: flags.queuedTimeout,
+    partitionPolicy: flags.partitionPolicy,
+    killGraceMs: flags.killGrace,
+    holdTimeoutMs: flags.holdTimeout,
+    requiredLabels: flags.requireLabel,
+  };
+}
+
+const MOST_SHOWN = 20;
+
+/** Every line is judged before anything is submitted; flags are the defaults of lines that do not say. */
+async function readFile(session: Session, argv: readonly string[], flags: SubmitFlags): Promise<TaskLine[]> {
+  const path = flags.file ?? '-';
+  if (argv.length > 0)
+    throw usage('there is a command as well as --file', 'one of them names the tasks', 'leave one out');
+  if (flags.idempotencyKey !== undefined) {
+    throw usage(
+      '--idempotency-key names one task, --file many',
+      'each needs its own',
+      'write "idempotencyKey" in the lines',
+    );
+  }
+  const name = path === '-' ? 'stdin' : path;
+  const text = path === '-' ? await session.terminal.readInput() : readText(path);
+  const { parseTaskFile } = await import('./task-file.js');
+  const { tasks, problems } = parseTaskFile(name, text);
+  if (problems.length > 0) {
+    const shown = problems.slice(0, MOST_SHOWN);
+    const rest = problems.length - shown.length;
+    const last = { what: `${rest} more`, because: '', try: '' };
+    throw new Failure(EXIT.usage, 'BAD_TASK_FILE', rest > 0 ? [...shown, last] : shown);
+  }
+  if (tasks.length === 0)
+    throw usage(`${name} has no task in it`, 'every line is blank', 'write one JSON object a line');
+  const defaults = withoutGaps(defaultsOf(flags));
+  return tasks.map(({ line, spec }) => ({ line, spec: { ...defaults, ...withoutGaps(spec) } as TaskSpec }));
+}
+
+const withoutGaps = (spec: object): object =>
+  Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw usage(`cannot read ${path}`, (error as Error).message, 'check the path and its rights');
+  }
+}

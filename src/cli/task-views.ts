@@ -1,0 +1,165 @@
+import { type Explanation, hasEnded, type Task } from '../client/index.js';
+import { formatDuration } from '../kit/duration.js';
+import type { Presentation } from './present.js';
+import { explanationShape, resultShape, taskShape } from './shapes.js';
+import { type Cell, renderFacts, renderTable } from './table.js';
+import type { Sink } from './terminal.js';
+import { agoWords, type Colours, commandWords, spanWords, stateColour } from './words.js';
+
+/** What a view needs besides its data. */
+export interface View {
+  readonly out: Sink;
+  readonly colours: Colours;
+  /** Now, by the wall clock. */
+  readonly now: number;
+}
+
+/** A task's state for people: a lost agent and a waiting cancel matter as much as the state itself. */
+export function stateWords(task: Task): string {
+  const notes = [task.lost === undefined ? '' : 'lost', task.cancelRequested ? 'cancelling' : ''];
+  const said = notes.filter((note) => note !== '' && !hasEnded(task.state)).join(', ');
+  return said === '' ? task.state : `${task.state} (${said})`;
+}
+
+const stateCell = (task: Task, colours: Colours): Cell => {
+  const text = stateWords(task);
+  return { text, paint: stateColour(text, colours) };
+};
+
+export function taskListView(tasks: readonly Task[], view: View): Presentation {
+  return {
+    data: tasks.map((task) => taskShape(task, false)),
+    names: tasks.map((task) => task.taskId),
+    table: () =>
+      renderTable(
+        ['TASK', 'STATE', 'QUEUE', 'TRY', 'AGENT', 'SUBMITTED', 'COMMAND'],
+        tasks.map((task) => [
+          task.taskId,
+          stateCell(task, view.colours),
+          task.queue,
+          String(task.tryNumber),
+          task.agentId || '-',
+          agoWords(task.submittedAt, view.now),
+          commandWords(task.spec.command),
+        ]),
+        view.colours,
+        view.out.columns,
+      ),
+  };
+}
+
+export function taskView(task: Task, view: View): Presentation {
+  return {
+    data: taskShape(task, true),
+    names: [task.taskId],
+    table: () => taskFacts(task, view) + (task.history.length === 0 ? '' : `\n${historyTable(task, view)}`),
+  };
+}
+
+function taskFacts(task: Task, view: View): string {
+  const { spec } = task;
+  const { result } = resultShape(task);
+  const held =
+    task.lost && task.lost.heldForMs > 0 ? `, held for ${spanWords(task.lost.heldForMs)} more` : '';
+  const times = [
+    ['execution', spec.executionTimeoutMs],
+    ['queued', spec.queuedTimeoutMs],
+  ] as const;
+  return renderFacts(
+    [
+      ['task', task.taskId],
+      ['state', stateCell(task, view.colours)],
+      ['reason', [task.reason, task.message].filter((text) => text !== '').join(': ')],
+      ['queue', task.queue],
+      ['command', commandWords(spec.command)],
+      ['agent', task.agentId],
+      ['try', `${task.tryNumber} of ${(spec.retries ?? 0) + 1 + task.lostTries}`],
+      ['token', task.fencingToken === 0n ? '' : String(task.fencingToken)],
+      [
+        'lost',
+        task.lost === undefined ? '' : `${agoWords(task.lost.at, view.now)} with ${task.lost.agentId}${held}`,
+      ],
+      ['partition policy', spec.partitionPolicy ?? ''],
+      ['priority', spec.priority ? String(spec.priority) : ''],
+      [
+        'timeouts',
+        times.flatMap(([name, ms]) => (ms === undefined ? [] : [`${name} ${formatDuration(ms)}`])).join(', '),
+      ],
+      [
+        'labels',
+        Object.entries(spec.requiredLabels ?? {})
+          .map(([name, value]) => `${name}=${value}`)
+          .join(','),
+      ],
+      ['idempotency key', spec.idempotencyKey ?? ''],
+      ['submitted', agoWords(task.submittedAt, view.now)],
+      ['ended', task.endedAt === undefined ? '' : agoWords(task.endedAt, view.now)],
+      ['exit code', task.exitCode === undefined ? '' : String(task.exitCode)],
+      ['result', typeof result === 'string' ? result : result === null ? '' : JSON.stringify(result)],
+    ],
+    view.colours,
+  );
+}
+
+function historyTable(task: Task, view: View): string {
+  const first = task.history[0]?.at?.getTime();
+  return renderTable(
+    ['WHEN', 'EVENT', 'TRY', 'AGENT', 'TOKEN', 'REASON'],
+    task.history.map((event) => [
+      event.at === undefined || first === undefined ? '-' : `+${spanWords(event.at.getTime() - first)}`,
+      event.event,
+      event.tryNumber === 0 ? '-' : String(event.tryNumber),
+      event.agentId || '-',
+      event.fencingToken === 0n ? '-' : String(event.fencingToken),
+      [event.reason, event.message].filter((text) => text !== '').join(': '),
+    ]),
+    view.colours,
+    view.out.columns,
+  );
+}
+
+/** One line of `task watch`. */
+export function changeView(task: Task, view: View): Presentation {
+  const words = stateWords(task);
+  const about = [
+    task.tryNumber === 0 ? '' : `try ${task.tryNumber}`,
+    task.agentId === '' ? '' : `on ${task.agentId}`,
+    [task.reason, task.message].filter((text) => text !== '').join(': '),
+  ];
+  const rest = about.filter((text) => text !== '').join('  ');
+  return {
+    data: { ...taskShape(task, false), ...resultShape(task) },
+    names: [task.taskId],
+    table: () =>
+      `${task.taskId}  ${stateColour(words, view.colours)(words.padEnd(15))}  ${rest}`.trimEnd().concat('\n'),
+  };
+}
+
+export function explanationView(explanation: Explanation, view: View): Presentation {
+  const { colours } = view;
+  const { task } = explanation;
+  const findings = explanation.findings.flatMap((finding) => [
+    `  - ${finding.message} ${colours.dim(`[${finding.code}]`)}`,
+    ...(finding.try === '' ? [] : [`    try: ${finding.try}`]),
+  ]);
+  const next = explanation.next.map(
+    (step) => `  - in ${spanWords(step.inMs)}: ${step.message} ${colours.dim(`[${step.code}]`)}`,
+  );
+  const words = stateWords(task);
+  return {
+    data: explanationShape(explanation),
+    names: [task.taskId],
+    table: () =>
+      [
+        `${task.taskId}  ${stateColour(words, colours)(words)}`,
+        explanation.summary,
+        ...(findings.length === 0 ? [] : ['', colours.bold('What blocks it'), ...findings]),
+        ...(next.length === 0 ? [] : ['', colours.bold('What happens next'), ...next]),
+        ...(explanation.guarantee === ''
+          ? []
+          : ['', `${colours.bold('Guarantee')}: ${explanation.guarantee}`]),
+      ]
+        .join('\n')
+        .concat('\n'),
+  };
+}

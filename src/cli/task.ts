@@ -1,0 +1,144 @@
+import type { Command } from 'commander';
+import { TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
+import { usage } from './failure.js';
+import { flag, listFlag, someOf, wholeNumber } from './flags.js';
+import type { Presentation } from './present.js';
+import { clientAction, type Session, verb } from './session.js';
+import { addLogs } from './task-logs.js';
+import { addSubmit } from './task-submit.js';
+import { changeView, explanationView, taskListView, taskView, type View } from './task-views.js';
+import { awaitTasks, requireSuccess } from './task-wait.js';
+import type { CliContext } from './terminal.js';
+
+/** `holdfast task …` */
+export function addTask(program: Command, context: CliContext): void {
+  const noun = program.command('task').description('submit tasks, and see and steer what becomes of them');
+  addSubmit(noun, context);
+  addList(noun, context);
+  addDescribe(noun, context);
+  addExplain(noun, context);
+  addCancel(noun, context);
+  addResolve(noun, context);
+  addLogs(noun, context);
+  addWatch(noun, context);
+}
+
+const viewOf = (session: Session): View => ({
+  out: session.terminal.out,
+  colours: session.colours,
+  now: session.terminal.now(),
+});
+
+const showTask = (session: Session, task: Task): Promise<void> =>
+  session.show(shortView(task, viewOf(session)));
+
+/** The whole task for scripts, one line for people: they know what they have just done. */
+function shortView(task: Task, view: View): Presentation {
+  return { ...taskView(task, view), table: changeView(task, view).table };
+}
+
+function addList(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'list', 'tasks, newest first');
+  flag(command, '--limit <N>', 'at most so many (default: 50 in a table, else all)', {
+    parse: wholeNumber(1, 10_000_000),
+    variable: 'HOLDFAST_LIST_LIMIT',
+  });
+  listFlag(command, '--state <STATE>', `only these: ${TASK_STATES.join(', ')}; repeatable`, {
+    parse: someOf(TASK_STATES),
+    variable: 'HOLDFAST_LIST_STATE',
+  });
+  flag(command, '--queue <QUEUE>', 'only of this queue', { variable: 'HOLDFAST_LIST_QUEUE' });
+  flag(command, '--agent <ID>', 'only those that this agent holds or last held', {
+    variable: 'HOLDFAST_LIST_AGENT',
+  });
+  type Flags = { limit?: number; state?: TaskState[]; queue?: string; agent?: string };
+  clientAction<Flags>(context, command, async (session, _args, flags) => {
+    const { output } = session.settings;
+    const limit = flags.limit ?? (output === 'table' ? 50 : undefined);
+    const filter = { states: flags.state, queue: flags.queue, agentId: flags.agent };
+    const pages = session.client.tasks.list(filter, { ...session.call, limit });
+    // Forms without a frame go out as they come: a list may be longer than memory.
+    if (output === 'jsonl' || output === 'name') {
+      for await (const task of pages) await session.show(taskListView([task], viewOf(session)));
+      return;
+    }
+    const tasks: Task[] = [];
+    for await (const task of pages) tasks.push(task);
+    await session.show(taskListView(tasks, viewOf(session)));
+    if (output === 'table' && flags.limit === undefined && tasks.length === limit) {
+      session.terminal.err.print(`only the newest ${limit} are shown; ask for more with --limit\n`);
+    }
+  });
+}
+
+function addDescribe(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'describe', 'one task with its history and result').argument('<ID>', 'task id');
+  clientAction(context, command, async (session, [id = '']) => {
+    await session.show(taskView(await session.client.tasks.get(id, session.call), viewOf(session)));
+  });
+}
+
+function addExplain(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'explain', 'what a task waits for, and what happens next').argument(
+    '<ID>',
+    'task id',
+  );
+  clientAction(context, command, async (session, [id = '']) => {
+    await session.show(
+      explanationView(await session.client.tasks.explain(id, session.call), viewOf(session)),
+    );
+  });
+}
+
+function addCancel(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'cancel', 'end a task: at once, or by asking its agent').argument(
+    '<ID>',
+    'task id',
+  );
+  flag(command, '--reason <TEXT>', 'kept in the history');
+  clientAction<{ reason?: string }>(context, command, async (session, [id = ''], flags) => {
+    await showTask(session, await session.client.tasks.cancel(id, flags.reason, session.call));
+  });
+}
+
+const VERDICTS: readonly Verdict[] = ['reassign', 'fail', 'succeed'];
+
+function addResolve(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'resolve', "the operator's verdict on a task whose agent is lost");
+  command.argument('<ID>', 'task id');
+  flag(command, '--reassign', 'queue it again now', { variable: 'HOLDFAST_RESOLVE_REASSIGN' });
+  flag(command, '--fail', 'it has failed', { variable: 'HOLDFAST_RESOLVE_FAIL' });
+  flag(command, '--succeed', 'it has succeeded', { variable: 'HOLDFAST_RESOLVE_SUCCEED' });
+  flag(command, '--reason <TEXT>', 'kept in the history');
+  type Flags = { reason?: string } & { readonly [V in Verdict]?: boolean };
+  clientAction<Flags>(context, command, async (session, [id = ''], flags) => {
+    const [verdict, second] = VERDICTS.filter((word) => flags[word] === true);
+    if (verdict === undefined || second !== undefined) {
+      throw usage(
+        'a verdict is one of --reassign, --fail and --succeed',
+        verdict === undefined ? 'none of them was given' : 'several of them were given',
+        `holdfast task resolve ${id} --reassign`,
+      );
+    }
+    await showTask(session, await session.client.tasks.resolve(id, verdict, flags.reason, session.call));
+  });
+}
+
+function addWatch(noun: Command, context: CliContext): void {
+  const command = verb(
+    noun,
+    'watch',
+    'each change of tasks, until all have ended (exit code 3 unless all succeed)',
+  );
+  command.argument('<ID...>', 'task ids');
+  clientAction(context, command, async (session, ids) => {
+    // One plain call first: an id or an address that is wrong is told at once.
+    await session.client.tasks.get(ids[0] ?? '', session.call);
+    const quiet = {
+      ...session,
+      terminal: { ...session.terminal, err: { ...session.terminal.err, isTTY: false } },
+    };
+    const tasks = await awaitTasks(quiet, ids, (task) => session.showItem(changeView(task, viewOf(session))));
+    requireSuccess(tasks);
+  });
+}

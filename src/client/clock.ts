@@ -1,0 +1,26 @@
+/** What the client needs of time: deadlines of calls, and waits between attempts to reconnect. */
+export interface ClientClock {
+  /** Milliseconds since 1970: gRPC takes deadlines as instants of this machine's wall clock. */
+  readonly now: () => number;
+  /** Resolves after `durationMs`, or as soon as the signal aborts. */
+  readonly wait: (durationMs: number, signal: AbortSignal | undefined) => Promise<void>;
+  /** In [0, 1), for jitter. */
+  readonly random: () => number;
+}
+
+/** The machine's clock. */
+export const CLIENT_CLOCK: ClientClock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  wait: (durationMs, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, durationMs);
+      signal?.addEventListener('abort', done);
+    }),
+};

@@ -1,0 +1,215 @@
+import type * as fleet from '../wire/gen/holdfast/v1/fleet_service.js';
+import type * as wire from '../wire/gen/holdfast/v1/task_service.js';
+import {
+  AGENT_KINDS,
+  AGENT_STATES,
+  type Agent,
+  type AgentKind,
+  type AgentState,
+  type CoordinatorInfo,
+  type Explanation,
+  type HeldRun,
+  type HistoryEvent,
+  type LogPiece,
+  PARTITION_POLICIES,
+  type PartitionPolicy,
+  TASK_STATES,
+  type Task,
+  type TaskSpec,
+  type TaskState,
+  type Verdict,
+} from './types.js';
+
+// The lists name the values in the order of their numbers, which start at 1: 0 is "unspecified" in every enum.
+const numberIn = <T>(list: readonly T[], name: T): number => list.indexOf(name) + 1;
+// A newer coordinator may know more: its unknown values have a defined meaning here.
+const nameIn = <T>(list: readonly T[], value: number, unknown: T): T => list[value - 1] ?? unknown;
+
+export const taskStateToWire = (state: TaskState): wire.TaskState =>
+  numberIn(TASK_STATES, state) as wire.TaskState;
+export const agentStateToWire = (state: AgentState): fleet.AgentState =>
+  numberIn(AGENT_STATES, state) as fleet.AgentState;
+export const agentKindToWire = (kind: AgentKind): fleet.Agent['kind'] =>
+  numberIn(AGENT_KINDS, kind) as fleet.Agent['kind'];
+const policyToWire = (policy: PartitionPolicy): wire.TaskSpec['partitionPolicy'] =>
+  numberIn(PARTITION_POLICIES, policy) as wire.TaskSpec['partitionPolicy'];
+
+const VERDICTS: readonly Verdict[] = ['reassign', 'fail', 'succeed'];
+export const verdictToWire = (verdict: Verdict): wire.ResolveVerdict =>
+  numberIn(VERDICTS, verdict) as wire.ResolveVerdict;
+
+type WireDuration = NonNullable<wire.TaskSpec['killGrace']>;
+
+/** Milliseconds to the well-known type. */
+export function durationToWire(ms: number): WireDuration;
+export function durationToWire(ms: number | undefined): WireDuration | undefined;
+export function durationToWire(ms: number | undefined): WireDuration | undefined {
+  if (ms === undefined) return undefined;
+  const seconds = Math.trunc(ms / 1_000);
+  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1_000) * 1_000_000) };
+}
+
+/** Whole milliseconds of the well-known type. */
+function durationFromWire(duration: WireDuration): number;
+function durationFromWire(duration: WireDuration | undefined): number | undefined;
+function durationFromWire(duration: WireDuration | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  return Number(duration.seconds) * 1_000 + Math.round(duration.nanos / 1_000_000);
+}
+
+const mapFrom = (record: Readonly<Record<string, string>> | undefined): Map<string, string> =>
+  new Map(Object.entries(record ?? {}));
+
+export function specToWire(spec: TaskSpec): wire.TaskSpec {
+  const backoff = spec.retryBackoff;
+  return {
+    queue: spec.queue ?? '',
+    work: {
+      work: {
+        $case: 'command',
+        value: {
+          argv: spec.command,
+          env: mapFrom(spec.env),
+          workingDirectory: spec.workingDirectory ?? '',
+        },
+      },
+    },
+    priority: spec.priority ?? 0,
+    retries: spec.retries ?? 0,
+    retryBackoff:
+      backoff === undefined
+        ? undefined
+        : { initial: durationToWire(backoff.initialMs), max: durationToWire(backoff.maxMs) },
+    executionTimeout: durationToWire(spec.executionTimeoutMs),
+    queuedTimeout: durationToWire(spec.queuedTimeoutMs),
+    partitionPolicy: spec.partitionPolicy === undefined ? 0 : policyToWire(spec.partitionPolicy),
+    killGrace: durationToWire(spec.killGraceMs),
+    holdTimeout: durationToWire(spec.holdTimeoutMs),
+    requiredLabels: mapFrom(spec.requiredLabels),
+    idempotencyKey: spec.idempotencyKey ?? '',
+    traceparent: spec.traceparent ?? '',
+  };
+}
+
+function specFromWire(spec: wire.TaskSpec | undefined): TaskSpec {
+  const command = spec?.work?.work?.value;
+  const backoff = spec?.retryBackoff;
+  return {
+    command: command?.argv ?? [],
+    env: Object.fromEntries(command?.env ?? []),
+    workingDirectory: command?.workingDirectory || undefined,
+    queue: spec?.queue,
+    priority: spec?.priority,
+    retries: spec?.retries,
+    retryBackoff:
+      backoff === undefined
+        ? undefined
+        : { initialMs: durationFromWire(backoff.initial), maxMs: durationFromWire(backoff.max) },
+    executionTimeoutMs: durationFromWire(spec?.executionTimeout),
+    queuedTimeoutMs: durationFromWire(spec?.queuedTimeout),
+    partitionPolicy: nameIn(PARTITION_POLICIES, spec?.partitionPolicy ?? 0, 'reassign'),
+    killGraceMs: durationFromWire(spec?.killGrace),
+    holdTimeoutMs: durationFromWire(spec?.holdTimeout),
+    requiredLabels: Object.fromEntries(spec?.requiredLabels ?? []),
+    idempotencyKey: spec?.idempotencyKey || undefined,
+    traceparent: spec?.traceparent || undefined,
+  };
+}
+
+export function taskFromWire(task: wire.Task): Task {
+  return {
+    taskId: task.taskId,
+    spec: specFromWire(task.spec),
+    queue: task.spec?.queue ?? '',
+    // A state unknown to this client waits for something that it does not know either.
+    state: nameIn(TASK_STATES, task.state, 'scheduled'),
+    tryNumber: task.tryNumber,
+    fencingToken: task.fencingToken,
+    agentId: task.agentId,
+    reason: task.reason,
+    message: task.message,
+    result: task.result,
+    resultType: task.resultType,
+    exitCode: task.exitCode,
+    submittedAt: task.submittedAt,
+    endedAt: task.endedAt,
+    lost: task.lost && {
+      at: task.lost.at,
+      agentId: task.lost.agentId,
+      heldForMs: durationFromWire(task.lost.heldFor) ?? 0,
+    },
+    cancelRequested: task.cancelRequested,
+    lostTries: task.lostTries,
+    history: task.history.map(historyFromWire),
+  };
+}
+
+const historyFromWire = (event: wire.HistoryEvent): HistoryEvent => ({
+  at: event.at,
+  event: event.event,
+  agentId: event.agentId,
+  tryNumber: event.tryNumber,
+  fencingToken: event.fencingToken,
+  sessionEpoch: event.sessionEpoch,
+  reason: event.reason,
+  message: event.message,
+  offeredAt: event.offeredAt,
+});
+
+export const explanationFromWire = (answer: wire.ExplainTaskResponse, task: wire.Task): Explanation => ({
+  task: taskFromWire(task),
+  summary: answer.summary,
+  findings: answer.findings,
+  next: answer.next.map((step) => ({
+    code: step.code,
+    inMs: durationFromWire(step.in) ?? 0,
+    message: step.message,
+  })),
+  guarantee: answer.guarantee,
+});
+
+export const logPieceFromWire = (piece: wire.ReadTaskLogsResponse): LogPiece => ({
+  tryNumber: piece.tryNumber,
+  fencingToken: piece.fencingToken,
+  stream: nameIn(['stdout', 'stderr', 'system'] as const, piece.stream, 'stdout'),
+  data: piece.data,
+  at: piece.at,
+});
+
+export const agentFromWire = (agent: fleet.Agent): Agent => ({
+  agentId: agent.agentId,
+  kind: nameIn(AGENT_KINDS, agent.kind, 'worker'),
+  state: nameIn(AGENT_STATES, agent.state, 'suspect'),
+  instanceId: agent.instanceId,
+  sessionEpoch: agent.sessionEpoch,
+  leaseRemainingMs: durationFromWire(agent.leaseRemaining) ?? 0,
+  queues: agent.queues,
+  slots: agent.slots,
+  running: agent.running,
+  labels: Object.fromEntries(agent.labels),
+  cordoned: agent.cordoned,
+  draining: agent.draining,
+  hostname: agent.hostname,
+  software: agent.software,
+  connectedAt: agent.connectedAt,
+  rttMs: durationFromWire(agent.rtt),
+  loopLagMs: durationFromWire(agent.loopLag),
+  streamNo: agent.streamNo,
+});
+
+export const heldRunFromWire = (run: fleet.HeldRun): HeldRun => ({
+  taskId: run.taskId,
+  fencingToken: run.fencingToken,
+  tryNumber: run.tryNumber,
+  phase: run.phase,
+});
+
+export const coordinatorFromWire = (info: fleet.GetCoordinatorResponse): CoordinatorInfo => ({
+  coordinatorId: info.coordinatorId,
+  version: info.version,
+  startedAt: info.startedAt,
+  heartbeatIntervalMs: durationFromWire(info.heartbeatInterval) ?? 0,
+  queuedTimeoutMs: durationFromWire(info.queuedTimeout) ?? 0,
+  counters: Object.fromEntries(info.counters),
+  alarms: info.alarms,
+});

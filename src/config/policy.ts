@@ -1,0 +1,66 @@
+import { checkPolicy, DEFAULT_POLICY, type Policy } from '../core/policy.js';
+import { ConfigError, type Problem } from './problem.js';
+import type { Config, Origin } from './resolve.js';
+import type { SettingKey } from './settings.js';
+
+/** Which setting decides which part of the policy. */
+const POLICY_KEYS: Readonly<Record<string, SettingKey>> = {
+  heartbeatIntervalMs: 'server.heartbeatInterval',
+  queuedTimeoutMs: 'server.queuedTimeout',
+  prefetch: 'server.prefetch',
+  poisonLimit: 'server.poisonLimit',
+  recoveryPerSecond: 'server.recoveryPerSecond',
+  'task.killGraceMs': 'server.killGrace',
+  'task.holdTimeoutMs': 'server.holdTimeout',
+};
+
+/** The coordinator's policy. Throws ConfigError when settings contradict each other. */
+export function policyOf(config: Config): Policy {
+  const policy: Policy = {
+    ...DEFAULT_POLICY,
+    heartbeatIntervalMs: config.get('server.heartbeatInterval'),
+    queuedTimeoutMs: config.get('server.queuedTimeout'),
+    queuedTimeoutWaitsForAgent: config.get('server.queuedTimeoutWaitsForAgent'),
+    prefetch: config.get('server.prefetch'),
+    stormBrake: config.get('server.stormBrake'),
+    poisonLimit: config.get('server.poisonLimit'),
+    recoveryPerSecond: config.get('server.recoveryPerSecond'),
+    task: {
+      ...DEFAULT_POLICY.task,
+      killGraceMs: config.get('server.killGrace'),
+      holdTimeoutMs: config.get('server.holdTimeout'),
+    },
+  };
+  const problems = checkPolicy(policy).map((fault) => toProblem(fault, config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return policy;
+}
+
+function toProblem(fault: string, config: Config): Problem {
+  const [what = fault, because = ''] = fault.split(', because ');
+  const key = POLICY_KEYS[what.split(' ')[0] ?? ''];
+  if (key === undefined) return { what, because, try: 'change the settings that it names' };
+  return {
+    what: what.replace(/^\S+/, key),
+    because,
+    try: `change ${describeOrigin(config.origin(key), key)}`,
+  };
+}
+
+const describeOrigin = (origin: Origin, key: SettingKey): string =>
+  origin.kind === 'default' ? `${key}, which has its default` : `${key}, which comes from ${origin.name}`;
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
+
+/** Refuses to listen beyond this machine by accident. Throws ConfigError. */
+export function checkListening(config: Config): void {
+  const host = config.get('server.host');
+  if (LOOPBACK.test(host) || config.get('server.allowPlaintext')) return;
+  throw new ConfigError([
+    {
+      what: `the coordinator does not listen on ${host}`,
+      because: 'it speaks without TLS, and whoever reaches the port may run commands on every agent',
+      try: 'listen on 127.0.0.1, or say --allow-plaintext if the network is yours alone',
+    },
+  ]);
+}

@@ -1,0 +1,225 @@
+import { DEFAULT_POLICY } from '../core/policy.js';
+import { SECOND } from '../kit/time.js';
+import {
+  address,
+  boolean,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  labels,
+  name,
+  names,
+  type Parsed,
+  text,
+} from './kinds.js';
+
+/** One thing that a deployment may choose. */
+export interface Setting<T> {
+  /** Its flag without dashes. Several settings may share one flag: each command has the one that it needs. */
+  readonly flag: string;
+  readonly short?: string;
+  readonly kind: Kind<T>;
+  /** Null when it depends on the machine (paths, host name), or when there is none. */
+  readonly fallback: T | null;
+  readonly doc: string;
+  /** Other programs' variables that mean the same, asked after our own. */
+  readonly foreign?: readonly { readonly variable: string; readonly parse: (given: string) => Parsed<T> }[];
+  /** Its value must not be shown, and may be read from the file named by the variable with `_FILE`. */
+  readonly secret?: true;
+}
+
+const setting = <T>(of: Setting<T>): Setting<T> => of;
+
+const fromSeconds = (given: string): Parsed<number> => {
+  const seconds = Number(given);
+  return given.trim() !== '' && seconds > 0 && Number.isFinite(seconds)
+    ? { value: Math.round(seconds * SECOND) }
+    : { because: 'it must be a number of seconds above 0, as Airflow writes it' };
+};
+
+/** Every setting by its key, which is also its path in the configuration file. */
+export const SETTINGS = {
+  coordinator: setting({
+    flag: 'coordinator',
+    kind: address,
+    fallback: '127.0.0.1:7400',
+    doc: 'address of the coordinator',
+  }),
+  output: setting<'table' | 'json' | 'jsonl' | 'yaml' | 'name'>({
+    flag: 'output',
+    short: 'o',
+    kind: choice('table', 'json', 'jsonl', 'yaml', 'name'),
+    fallback: 'table',
+    doc: 'form of what is printed',
+  }),
+  timeout: setting<number>({
+    flag: 'timeout',
+    kind: duration,
+    fallback: null,
+    doc: 'longest wait: of one call (10s unless given), or of all waiting (no limit unless given)',
+  }),
+  'log.level': setting({
+    flag: 'log-level',
+    kind: choice('debug', 'info', 'warn', 'error', 'silent'),
+    fallback: 'info',
+    doc: 'least important log lines to write',
+  }),
+  'log.format': setting<'auto' | 'json' | 'pretty'>({
+    flag: 'log-format',
+    kind: choice('auto', 'json', 'pretty'),
+    fallback: 'auto',
+    doc: 'form of log lines; auto is pretty on a terminal, json elsewhere',
+  }),
+  'server.host': setting({
+    flag: 'host',
+    kind: text('HOST'),
+    fallback: '127.0.0.1',
+    doc: 'address to listen on',
+  }),
+  'server.port': setting({
+    flag: 'port',
+    kind: integer('PORT', 0, 65_535),
+    fallback: 7400,
+    doc: 'port to listen on; 0 lets the system choose',
+  }),
+  'server.allowPlaintext': setting({
+    flag: 'allow-plaintext',
+    kind: boolean,
+    fallback: false,
+    doc: 'listen beyond this machine without TLS: anybody who reaches the port may run commands',
+  }),
+  'server.dbFile': setting<string>({
+    flag: 'db-file',
+    kind: text('PATH'),
+    fallback: null,
+    doc: 'database file; task output is kept beside it in PATH.logs (default: in the XDG data folder)',
+  }),
+  'server.addressFile': setting<string>({
+    flag: 'address-file',
+    kind: text('FILE'),
+    fallback: null,
+    doc: 'file to write the addresses to, as JSON, once calls are accepted',
+  }),
+  'server.heartbeatInterval': setting({
+    flag: 'heartbeat-interval',
+    kind: duration,
+    fallback: DEFAULT_POLICY.heartbeatIntervalMs,
+    doc: 'pace of heartbeats; an agent is failed after three of them without one, 100ms to 5m',
+  }),
+  'server.queuedTimeout': setting({
+    flag: 'queued-timeout',
+    kind: duration,
+    fallback: DEFAULT_POLICY.queuedTimeoutMs,
+    doc: 'a task that was queued for longer fails',
+    foreign: [{ variable: 'AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT', parse: fromSeconds }],
+  }),
+  'server.queuedTimeoutWaitsForAgent': setting({
+    flag: 'queued-timeout-waits-for-agent',
+    kind: boolean,
+    fallback: DEFAULT_POLICY.queuedTimeoutWaitsForAgent,
+    doc: 'the queued timeout stands still while no live agent serves the queue and labels',
+  }),
+  'server.prefetch': setting({
+    flag: 'prefetch',
+    kind: integer('N', 0, 16),
+    fallback: DEFAULT_POLICY.prefetch,
+    doc: 'tasks offered to an agent beyond its free slots when no other agent has a free one',
+  }),
+  'server.stormBrake': setting({
+    flag: 'storm-brake',
+    kind: boolean,
+    fallback: DEFAULT_POLICY.stormBrake,
+    doc: 'hold reassignment for one lease when most workers fail at once',
+  }),
+  'server.poisonLimit': setting({
+    flag: 'poison-limit',
+    kind: integer('N', 1, 1_000),
+    fallback: DEFAULT_POLICY.poisonLimit,
+    doc: 'the lost try, seen running, that fails its task as poison',
+  }),
+  'server.recoveryPerSecond': setting({
+    flag: 'recovery-per-second',
+    kind: integer('N', 1, 100_000),
+    fallback: DEFAULT_POLICY.recoveryPerSecond,
+    doc: 'how fast agents may come back after a restart of the coordinator',
+  }),
+  'server.killGrace': setting({
+    flag: 'kill-grace',
+    kind: duration,
+    fallback: DEFAULT_POLICY.task.killGraceMs,
+    doc: 'time between SIGTERM and SIGKILL for tasks that do not say',
+  }),
+  'server.holdTimeout': setting({
+    flag: 'hold-timeout',
+    kind: duration,
+    fallback: DEFAULT_POLICY.task.holdTimeoutMs,
+    doc: 'partition policy hold gives up waiting after this, for tasks that do not say',
+  }),
+  'agent.kind': setting<'worker' | 'triggerer' | 'dag-processor'>({
+    flag: 'kind',
+    kind: choice('worker', 'triggerer', 'dag-processor'),
+    fallback: 'worker',
+    doc: 'what the agent does',
+  }),
+  'agent.id': setting<string>({
+    flag: 'agent-id',
+    kind: name('ID'),
+    fallback: null,
+    doc: 'stable name of the agent, one live agent each (default: the name of the host)',
+  }),
+  'agent.queues': setting<readonly string[]>({
+    flag: 'queue',
+    kind: names('QUEUE'),
+    fallback: ['default'],
+    doc: 'queue to serve; several with several flags, or with commas',
+  }),
+  'agent.slots': setting<number>({
+    flag: 'slots',
+    kind: integer('N', 1, 10_000),
+    fallback: null,
+    doc: 'tasks to run at once (default: as many as the machine has processors)',
+  }),
+  'agent.labels': setting<Readonly<Record<string, string>>>({
+    flag: 'label',
+    kind: labels,
+    fallback: {},
+    doc: 'label that tasks may require; several with several flags, or with commas',
+  }),
+  'agent.stateDir': setting<string>({
+    flag: 'state-dir',
+    kind: text('DIR'),
+    fallback: null,
+    doc: 'directory of journal, lock and working directories (default: in the XDG data folder)',
+  }),
+  'agent.drainTimeout': setting<number>({
+    flag: 'drain-timeout',
+    kind: duration,
+    fallback: null,
+    doc: 'on SIGTERM, stop what still runs after this (default: let it finish)',
+  }),
+} as const;
+
+export type SettingKey = keyof typeof SETTINGS;
+/** The type of a setting's value. */
+export type ValueOf<K extends SettingKey> = (typeof SETTINGS)[K] extends Setting<infer T> ? T : never;
+
+const LOG_KEYS: readonly SettingKey[] = ['log.level', 'log.format'];
+/** Settings of `server start`. */
+export const SERVER_KEYS: readonly SettingKey[] = [
+  ...(Object.keys(SETTINGS) as SettingKey[]).filter((key) => key.startsWith('server.')),
+  ...LOG_KEYS,
+];
+/** Settings of `agent start`. */
+export const AGENT_KEYS: readonly SettingKey[] = [
+  'coordinator',
+  ...(Object.keys(SETTINGS) as SettingKey[]).filter((key) => key.startsWith('agent.')),
+  ...LOG_KEYS,
+];
+/** Settings of `dev`. */
+export const DEV_KEYS: readonly SettingKey[] = [
+  ...SERVER_KEYS,
+  'agent.queues',
+  'agent.slots',
+  'agent.drainTimeout',
+];

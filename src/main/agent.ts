@@ -1,0 +1,93 @@
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { AgentEnd, RunningAgent } from '../agent/options.js';
+import { EXIT, Failure } from '../cli/index.js';
+import type { Config } from '../config/resolve.js';
+import { agentFailure } from './faults.js';
+import { openLog } from './log.js';
+import { startWorker } from './parts.js';
+import { dataFolder } from './paths.js';
+import { reloadLevel } from './server.js';
+import { catchStopSignals, onFault, type StopSignals } from './signals.js';
+
+/** `agent start`: runs until it is drained, stopped or broken; returns the exit code. */
+export async function runAgent(config: Config, reload: () => Promise<Config>): Promise<number> {
+  requireWorker(config);
+  const log = openLog(config, 'holdfast-agent');
+  onFault(log, EXIT.internal);
+  const signals = catchStopSignals();
+  const agentId = config.get('agent.id');
+  const stateDirectory = resolve(
+    config.find('agent.stateDir') ?? resolve(dataFolder(process.env, homedir()), 'agents', agentId),
+  );
+  const options = {
+    coordinator: config.get('coordinator'),
+    agentId,
+    queues: config.get('agent.queues'),
+    slots: config.get('agent.slots'),
+    labels: config.get('agent.labels'),
+    stateDirectory,
+    log,
+  };
+  log.info(
+    { ...options, log: undefined },
+    `worker ${agentId} serves ${options.queues.join(', ')} with ${options.slots} slots; its state is in ${stateDirectory}`,
+  );
+  const agent = await startWorker(options).catch((error: unknown) => {
+    throw agentFailure(error);
+  });
+  answerSignals(signals, agent, config.find('agent.drainTimeout'), () => reloadLevel(log, reload));
+  const end = await agent.ended;
+  signals.release();
+  if (process.connected) process.disconnect();
+  return exitCodeOf(end);
+}
+
+function answerSignals(
+  signals: StopSignals,
+  agent: RunningAgent,
+  drainTimeoutMs: number | null,
+  reload: () => void,
+): void {
+  signals.answerWith({
+    first: () => agent.drain(drainTimeoutMs),
+    second: () => agent.stop(),
+    reload,
+  });
+  if (process.send === undefined) return;
+  // Started by another program of ours (dev): without it there is nobody to work for, and nobody to stop us.
+  process.once('disconnect', () => agent.stop());
+  if (!process.connected) agent.stop();
+}
+
+function exitCodeOf(end: AgentEnd): number {
+  switch (end.kind) {
+    case 'drained':
+      return EXIT.ok;
+    case 'stopped':
+      return EXIT.interrupted;
+    case 'fault':
+      throw agentFailure(end.error);
+  }
+}
+
+function requireWorker(config: Config): void {
+  const kind = config.get('agent.kind');
+  if (kind === 'worker') {
+    if (config.get('agent.queues').length > 0) return;
+    throw new Failure(EXIT.badConfiguration, 'BAD_CONFIGURATION', [
+      {
+        what: 'the worker has no queue',
+        because: 'nothing could ever run on it',
+        try: 'name one with --queue',
+      },
+    ]);
+  }
+  throw new Failure(EXIT.badConfiguration, 'KIND_NOT_SUPPORTED', [
+    {
+      what: `an agent of kind ${kind} cannot be started`,
+      because: 'it is not in this version',
+      try: 'start a worker: --kind worker',
+    },
+  ]);
+}

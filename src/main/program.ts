@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import {
+  addCommonFlags,
+  addCompletion,
+  buildProgram,
+  type CliContext,
+  coloursFor,
+  commonFlags,
+  EXIT,
+  present,
+  renderTable,
+  runProgram,
+  type Terminal,
+} from '../cli/index.js';
+import { type Config, misspeltVariables, type Sources } from '../config/resolve.js';
+import { AGENT_KEYS, DEV_KEYS, SERVER_KEYS, type SettingKey } from '../config/settings.js';
+import { SECOND } from '../kit/time.js';
+import { dataFolder } from './paths.js';
+import { addSettingFlags, clientSettings, givenFlags, readSettings } from './settings.js';
+import { openTerminal } from './terminal.js';
+
+/** Runs the program with the arguments after its name, and sets the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const interrupt = new AbortController();
+  const context: CliContext = {
+    terminal: openTerminal(interrupt.signal),
+    version: readVersion(),
+    settings: (flags) => clientSettings(flags),
+  };
+  // Plain commands end at Ctrl-C; those that start something replace this by their own order of ending.
+  const onInterrupt = (): void => {
+    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+    interrupt.abort();
+  };
+  process.on('SIGINT', onInterrupt);
+  const start: Starter = async (run) => {
+    process.off('SIGINT', onInterrupt);
+    hideSqliteWarning();
+    process.exitCode = await run();
+  };
+  const program = buildProgram(context, (root, agent) => {
+    addServer(root, context.terminal, start);
+    addAgentStart(agent, context.terminal, start);
+    addDev(root, context.terminal, start);
+    addConfig(root, context.terminal);
+  });
+  await addCompletion(program, argv);
+  const code = await runProgram(program, context, argv);
+  if (code !== EXIT.ok) process.exitCode = code;
+  process.off('SIGINT', onInterrupt);
+  // Whatever still keeps the process alive now is a leak, and must not keep a script waiting.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+const LINGER_MS = 1_000;
+
+type Starter = (run: () => Promise<number>) => Promise<void>;
+
+const readVersion = (): string => {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+};
+
+/** A command that starts something: its flags are settings. */
+function starting(
+  command: Command,
+  keys: readonly SettingKey[],
+  terminal: Terminal,
+  run: (read: () => Promise<Config>) => Promise<void>,
+  defaults: () => Sources['defaults'] = () => ({}),
+  badConfiguration: number = EXIT.usage,
+): void {
+  addSettingFlags(command, keys);
+  command.allowExcessArguments(false).action(async () => {
+    const { config } = commonFlags(command);
+    for (const { variable, meant } of misspeltVariables(terminal.env)) {
+      terminal.err.print(`warning: ${variable} is not a setting (did you mean ${meant}?)\n`);
+    }
+    await run(() => readSettings(givenFlags(command, keys), config, defaults(), badConfiguration));
+  });
+}
+
+function addServer(program: Command, terminal: Terminal, start: Starter): void {
+  const noun = program.command('server').description('run a coordinator').helpCommand(false);
+  const command = noun.command('start').description('start a coordinator; its pid is that of this program');
+  starting(command, SERVER_KEYS, terminal, async (read) => {
+    const config = await read();
+    const { runServer } = await import('./server.js');
+    await start(() => runServer(config, read));
+  });
+}
+
+function addAgentStart(noun: Command, terminal: Terminal, start: Starter): void {
+  const command = noun.command('start').description('start an agent; its pid is that of this program');
+  const run = async (read: () => Promise<Config>): Promise<void> => {
+    const config = await read();
+    const { runAgent } = await import('./agent.js');
+    await start(() => runAgent(config, read));
+  };
+  starting(command, AGENT_KEYS, terminal, run, () => ({}), EXIT.badConfiguration);
+}
+
+// More than a small machine has: commands of a trial mostly wait.
+const DEV_SLOTS = 8;
+
+function addDev(program: Command, terminal: Terminal, start: Starter): void {
+  const command = program
+    .command('dev')
+    .description('a coordinator and a worker with one command, to try things');
+  const run = async (read: () => Promise<Config>): Promise<void> => {
+    const config = await read();
+    const { runDev } = await import('./dev.js');
+    await start(() => runDev(config));
+  };
+  starting(command, DEV_KEYS, terminal, run, () => ({
+    // A file of its own, so that a trial never meets the data, or the lock, of a real coordinator.
+    'server.dbFile': resolve(dataFolder(process.env, homedir()), 'dev.db'),
+    'agent.slots': DEV_SLOTS,
+    'agent.drainTimeout': 10 * SECOND,
+  }));
+}
+
+function addConfig(program: Command, terminal: Terminal): void {
+  const noun = program.command('config').description('see the configuration').helpCommand(false);
+  const command = noun.command('show').description('every setting with its value');
+  command.option('--origin', 'where each value comes from, as well').allowExcessArguments(false);
+  addCommonFlags(command).action(async () => {
+    const flags = commonFlags(command);
+    const given = Object.entries(flags).filter(([name, value]) => name !== 'config' && value !== undefined);
+    const config = await readSettings(Object.fromEntries(given), flags.config);
+    const origin = command.opts().origin === true;
+    const entries = config.entries();
+    const words = (of: (typeof entries)[number]['origin']): string =>
+      of.kind === 'default' ? 'default' : `${of.kind} ${of.name}`;
+    await present(terminal.out, config.get('output'), {
+      data: entries.map(({ key, text, origin: from }) => ({
+        key,
+        value: text,
+        ...(origin ? { origin: from.kind, from: from.name || null } : {}),
+      })),
+      names: entries.map(({ key }) => key),
+      table: () =>
+        renderTable(
+          origin ? ['KEY', 'VALUE', 'ORIGIN'] : ['KEY', 'VALUE'],
+          entries.map(({ key, text, origin: from }) => [key, text ?? '-', ...(origin ? [words(from)] : [])]),
+          coloursFor(terminal.out, terminal.env),
+          terminal.out.columns,
+        ),
+    });
+  });
+}
+
+/** The store's driver is built into Node and works; that its interface is called experimental helps nobody here. */
+function hideSqliteWarning(): void {
+  const warn = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]): void => {
+    if (!String(warning).includes('SQLite is an experimental feature')) warn(warning, ...rest);
+  }) as typeof process.emitWarning;
+}

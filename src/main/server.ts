@@ -1,0 +1,122 @@
+import { resolve } from 'node:path';
+import { EXIT, Failure } from '../cli/index.js';
+import { checkListening, policyOf } from '../config/policy.js';
+import type { Config } from '../config/resolve.js';
+import type { Coordinator } from '../server/options.js';
+import type { Store } from '../store/store.js';
+import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './address-file.js';
+import { listenFailure, storeFailure } from './faults.js';
+import { openLog, type ProcessLog } from './log.js';
+import { openStore, startCoordinator } from './parts.js';
+import { logFolderOf, makeFolderOf } from './paths.js';
+import { asFailure } from './settings.js';
+import { catchStopSignals, onFault } from './signals.js';
+
+/** A coordinator with everything around it. */
+export interface Server {
+  readonly coordinator: Coordinator;
+  readonly dbFile: string;
+  readonly logDirectory: string;
+  /** Takes back the address file; called once the coordinator has ended. */
+  close(): void;
+}
+
+/** Opens the store, starts the coordinator, then tells its address. Throws Failure. */
+export async function openServer(config: Config, log: ProcessLog): Promise<Server> {
+  const policy = await asFailure(EXIT.usage, () => policyOf(config));
+  await asFailure(EXIT.usage, () => checkListening(config));
+  const dbFile = resolve(config.get('server.dbFile'));
+  const logDirectory = logFolderOf(dbFile);
+  const host = config.get('server.host');
+  const port = config.get('server.port');
+  const addressFile = config.find('server.addressFile');
+  const store = await openStoreAt(dbFile, addressFile);
+  let coordinator: Coordinator;
+  try {
+    coordinator = await startCoordinator({ host, port, store, policy, logDirectory, log });
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw listenFailure(host, port, error);
+  }
+  const { address: grpc, coordinatorId } = coordinator;
+  if (addressFile !== null) writeAddressFile(addressFile, { grpc, pid: process.pid, coordinatorId, dbFile });
+  return {
+    coordinator,
+    dbFile,
+    logDirectory,
+    close: () => {
+      if (addressFile !== null) removeAddressFile(addressFile);
+    },
+  };
+}
+
+async function openStoreAt(dbFile: string, addressFile: string | null): Promise<Store> {
+  try {
+    makeFolderOf(dbFile);
+    const store = await openStore(dbFile);
+    if (addressFile !== null) removeStaleAddressFile(addressFile);
+    return store;
+  } catch (error) {
+    throw storeFailure(dbFile, error);
+  }
+}
+
+/** `server start`: runs until a signal or a fault; returns the exit code. */
+export async function runServer(config: Config, reload: () => Promise<Config>): Promise<number> {
+  const log = openLog(config, 'holdfast-server');
+  onFault(log, EXIT.unexpected);
+  const signals = catchStopSignals();
+  const server = await openServer(config, log);
+  const { coordinator } = server;
+  log.info(
+    {
+      address: coordinator.address,
+      coordinatorId: coordinator.coordinatorId,
+      dbFile: server.dbFile,
+      logDirectory: server.logDirectory,
+      heartbeatIntervalMs: config.get('server.heartbeatInterval'),
+      configFile: config.file,
+    },
+    `coordinator accepts calls on ${coordinator.address}; its data is in ${server.dbFile}`,
+  );
+  signals.answerWith({
+    first: (signal) => {
+      log.info({ signal }, 'stopping: agents will come back to the next coordinator, their work goes on');
+      coordinator
+        .stop()
+        .catch((error: unknown) => log.error({ error: String(error) }, 'stopping went wrong'));
+    },
+    second: () => process.exit(EXIT.interrupted),
+    reload: () => reloadLevel(log, reload),
+  });
+  const error = await coordinator.ended;
+  signals.release();
+  server.close();
+  if (error !== null) throw endedByFault(server.dbFile, error);
+  log.info({}, 'coordinator has stopped');
+  return EXIT.ok;
+}
+
+/** Why a coordinator that was running had to end itself. */
+export function endedByFault(dbFile: string, error: Error): Failure {
+  if ('fault' in error) return storeFailure(dbFile, error);
+  return new Failure(EXIT.unexpected, 'COORDINATOR_FAILED', [
+    {
+      what: 'the coordinator had to end itself',
+      because: error.message,
+      try: 'start it again: nothing acknowledged is lost; please report it with the log lines above',
+    },
+  ]);
+}
+
+/** SIGHUP: what can change while the process runs. */
+export function reloadLevel(log: ProcessLog, reload: () => Promise<Config>): void {
+  reload().then(
+    (config) => {
+      log.level = config.get('log.level');
+      log.info({ level: log.level }, 'configuration read again: the log level may change, nothing else does');
+    },
+    (error: unknown) =>
+      log.error({ error: String(error) }, 'the configuration cannot be used; all stays as it was'),
+  );
+}

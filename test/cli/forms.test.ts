@@ -1,0 +1,256 @@
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import picocolors from 'picocolors';
+import { present, presentItem } from '../../src/cli/present.js';
+import { resultShape, taskShape } from '../../src/cli/shapes.js';
+import { renderFacts, renderTable } from '../../src/cli/table.js';
+import { parseTaskFile } from '../../src/cli/task-file.js';
+import { stateWords, taskListView, taskView } from '../../src/cli/task-views.js';
+import type { OutputForm, Sink } from '../../src/cli/terminal.js';
+import { agoWords, commandWords, oneLine, spanWords } from '../../src/cli/words.js';
+import type { Task } from '../../src/client/index.js';
+
+const plain = picocolors.createColors(false);
+const at = (seconds: number): Date => new Date(Date.UTC(2026, 0, 1) + seconds * 1_000);
+
+const task = (more: Partial<Task> = {}): Task => ({
+  taskId: 't-1',
+  spec: { command: ['sh', '-c', 'exit 0'], retries: 1, partitionPolicy: 'hold' },
+  queue: 'q',
+  state: 'running',
+  tryNumber: 1,
+  fencingToken: 9_007_199_254_740_993n,
+  agentId: 'a-1',
+  reason: '',
+  message: '',
+  result: new Uint8Array(),
+  resultType: '',
+  exitCode: undefined,
+  submittedAt: at(0),
+  endedAt: undefined,
+  lost: undefined,
+  cancelRequested: false,
+  lostTries: 0,
+  history: [
+    {
+      at: at(1),
+      event: 'permitted',
+      agentId: 'a-1',
+      tryNumber: 1,
+      fencingToken: 7n,
+      sessionEpoch: 3n,
+      reason: '',
+      message: '',
+      offeredAt: at(0.5),
+    },
+  ],
+  ...more,
+});
+
+function sink(): Sink & { text: string } {
+  const written = {
+    isTTY: false,
+    columns: undefined,
+    text: '',
+    print: (text: string | Uint8Array): void => {
+      written.text += String(text);
+    },
+  };
+  return written;
+}
+const printed = async (form: OutputForm, stream = false): Promise<string> => {
+  const out = sink();
+  const view = taskListView([task(), task({ taskId: 't-2' })], {
+    out,
+    colours: plain,
+    now: at(12).getTime(),
+  });
+  await (stream ? presentItem : present)(out, form, view);
+  return out.text;
+};
+
+describe('every form shows the same data', () => {
+  test('json is one array, jsonl one object a line, name one id a line', async () => {
+    expect((JSON.parse(await printed('json')) as { taskId: string }[]).map((t) => t.taskId)).toEqual([
+      't-1',
+      't-2',
+    ]);
+    expect(
+      (await printed('jsonl'))
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as Task).taskId),
+    ).toEqual(['t-1', 't-2']);
+    expect(await printed('name')).toBe('t-1\nt-2\n');
+  });
+
+  test('yaml has the same keys', async () => {
+    expect(await printed('yaml')).toMatch(/^- taskId: t-1\n {2}state: running\n/);
+  });
+
+  test('a stream has no frame', async () => {
+    expect((await printed('json', true)).split('\n')).toHaveLength(3);
+    expect(await printed('yaml', true)).toMatch(/^---\n/);
+  });
+
+  test('a table is aligned', async () => {
+    const [head = '', row = ''] = (await printed('table')).split('\n');
+    expect(head).toBe('TASK  STATE    QUEUE  TRY  AGENT  SUBMITTED  COMMAND');
+    expect(row).toBe("t-1   running  q      1    a-1    12s ago    sh -c 'exit 0'");
+  });
+});
+
+describe('the JSON of a task', () => {
+  test('has 64-bit numbers as strings, RFC 3339 times, null for what is not there', () => {
+    expect(taskShape(task({ agentId: '' }), true)).toMatchObject({
+      taskId: 't-1',
+      agentId: null,
+      fencingToken: '9007199254740993',
+      submittedAt: '2026-01-01T00:00:00.000Z',
+      endedAt: null,
+      partitionPolicy: 'hold',
+      result: null,
+      history: [{ at: '2026-01-01T00:00:01.000Z', event: 'permitted', fencingToken: '7', reason: null }],
+    });
+    expect(taskShape(task(), false)).not.toHaveProperty('history');
+  });
+
+  test.each([
+    ['application/json', '{"a":[1]}', { result: { a: [1] } }],
+    ['application/problem+json; charset=utf-8', '1', { result: 1 }],
+    ['application/json', 'not json', { result: 'not json' }],
+    ['text/plain', 'héllo', { result: 'héllo' }],
+    ['text/plain', '', { result: '' }],
+    ['application/octet-stream', Buffer.from([0xff, 0]), { result: '/wA=', resultEncoding: 'base64' }],
+  ])('shows a result of type %s', (resultType, bytes, shape) => {
+    expect(resultShape({ result: Buffer.from(bytes as string), resultType })).toEqual({
+      ...shape,
+      resultType,
+    });
+  });
+});
+
+describe('words for people', () => {
+  test('a lost agent and a waiting cancel are part of the state', () => {
+    const lost = { at: at(5), agentId: 'a-1', heldForMs: 0 };
+    expect(stateWords(task({ lost, cancelRequested: true }))).toBe('running (lost, cancelling)');
+    expect(stateWords(task({ state: 'success', cancelRequested: true }))).toBe('success');
+  });
+
+  test('a description ends with the history', () => {
+    const text = taskView(task({ reason: 'exit_code', message: 'exit 3' }), {
+      out: sink(),
+      colours: plain,
+      now: at(60).getTime(),
+    }).table();
+    expect(text).toContain('try:              1 of 2\n');
+    expect(text).toContain('reason:           exit_code: exit 3\n');
+    expect(text).toMatch(
+      /WHEN {2}EVENT {6}TRY {2}AGENT {2}TOKEN {2}REASON\n\+0ms {2}permitted {2}1 {4}a-1 {4}7\n$/,
+    );
+  });
+
+  test.each([
+    [400, '400ms'],
+    [3_210, '3.2s'],
+    [42_000, '42s'],
+    [125_000, '2m 05s'],
+    [15_120_000, '4h 12m'],
+    [277_200_000, '3d 5h'],
+    [-5, '0ms'],
+  ])('%d ms are %s', (ms, words) => {
+    expect(spanWords(ms)).toBe(words);
+  });
+
+  test('a command is quoted as a shell would need it', () => {
+    expect(commandWords(['echo', 'a b', "it's", '', '--x=1'])).toBe("echo 'a b' 'it'\\''s' '' --x=1");
+    expect(agoWords(undefined, 0)).toBe('-');
+  });
+
+  test('what comes from outside cannot move the cursor', () => {
+    expect(oneLine('a\u001b[2Jb\nc')).toBe('a [2Jb c');
+  });
+
+  test('on a terminal the last column is cut to fit, elsewhere nothing is', () => {
+    const rows = [['x', 'long '.repeat(20)]];
+    expect(renderTable(['A', 'B'], rows, plain, 20).split('\n')[1]).toHaveLength(20);
+    expect(renderTable(['A', 'B'], rows, plain, undefined).split('\n')[1]).toHaveLength(102);
+    expect(
+      renderFacts(
+        [
+          ['a', '1'],
+          ['bb', ''],
+          ['ccc', '3'],
+        ],
+        plain,
+      ),
+    ).toBe('a:   1\nccc: 3\n');
+  });
+
+  test('colours do not shift columns', () => {
+    const colours = picocolors.createColors(true);
+    const text = renderTable(['A', 'B'], [[{ text: 'x', paint: colours.red }, 'y']], colours, undefined);
+    expect(stripVTControlCharacters(text)).toBe('A  B\nx  y\n');
+    expect(text).toContain('\u001b[31m');
+  });
+});
+
+describe('a task file', () => {
+  const faults = (text: string): string[] =>
+    parseTaskFile('t.jsonl', text).problems.map((problem) => problem.what);
+
+  test('has one task a line, blank lines aside', () => {
+    const line = {
+      queue: 'q',
+      command: ['a'],
+      env: { A: '1' },
+      retries: 2,
+      retryBackoff: { initial: '2s' },
+      partitionPolicy: 'single_run',
+      executionTimeout: '1m',
+      priority: -3,
+      idempotencyKey: 'k',
+    };
+    const { tasks, problems } = parseTaskFile('t.jsonl', `\n${JSON.stringify(line)}\r\n\n{"command":["b"]}`);
+    expect(problems).toEqual([]);
+    expect(tasks.map((t) => t.line)).toEqual([2, 4]);
+    expect(tasks[0]?.spec).toMatchObject({
+      queue: 'q',
+      executionTimeoutMs: 60_000,
+      retryBackoff: { initialMs: 2_000 },
+      partitionPolicy: 'single_run',
+      priority: -3,
+    });
+  });
+
+  test.each([
+    ['{', 't.jsonl:1: this line is not JSON'],
+    ['[]', 't.jsonl:1: expected object, received array'],
+    ['{"queue":"q"}', 't.jsonl:1: command is missing'],
+    ['{"command":[]}', 't.jsonl:1: command: expected a program and its arguments'],
+    ['{"command":["a"],"queu":"q"}', 't.jsonl:1: unknown field "queu" (did you mean queue?)'],
+    [
+      '{"command":["a"],"retryBackoff":{"initital":"1s"}}',
+      't.jsonl:1: unknown field "initital" (did you mean initial?)',
+    ],
+    ['{"command":["a"],"retries":-1}', 't.jsonl:1: retries: Too small: expected number to be >=0'],
+    [
+      '{"command":["a"],"executionTimeout":15}',
+      't.jsonl:1: executionTimeout: expected a duration with its unit, such as "15s"',
+    ],
+    [
+      '{"command":["a"],"killGrace":"15"}',
+      't.jsonl:1: killGrace: expected a duration with its unit, such as "15s"',
+    ],
+    [
+      '{"command":["a"],"partitionPolicy":"x"}',
+      't.jsonl:1: partitionPolicy: expected one of "reassign"|"single_run"|"hold"',
+    ],
+  ])('%s is refused', (line, what) => {
+    expect(faults(line)).toEqual([what]);
+  });
+
+  test('every fault of every line is told', () => {
+    expect(faults('{"a":1,"command":["x"]}\n{"command":["x"]}\nnope')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { BIN, cleanEnvironment, holdfast } from './support/program.js';
+
+// Real processes of the built program, each on a port of its own; the whole file takes a few seconds.
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-processes-'));
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  readonly stderr: () => string;
+}
+
+function start(args: readonly string[]): Started {
+  const child = spawn(process.execPath, [BIN, ...args], { env: cleanEnvironment(), cwd: folder });
+  children.push(child);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  return { child, ended: new Promise((resolve) => child.on('close', resolve)), stderr: () => stderr };
+}
+
+async function addressIn(file: string): Promise<{ grpc: string; pid: number }> {
+  for (let i = 0; i < 100 && !existsSync(file); i++) await wait(50);
+  return JSON.parse(readFileSync(file, 'utf8')) as { grpc: string; pid: number };
+}
+
+test('dev runs a task, and Ctrl-C ends it in good order', async () => {
+  const file = join(folder, 'dev.json');
+  // What an earlier process left behind must not be taken for an address.
+  writeFileSync(file, 'stale');
+  const dev = start(['dev', '--port', '0', '--db-file', join(folder, 'dev.db'), '--address-file', file]);
+  for (let i = 0; i < 100 && (!existsSync(file) || readFileSync(file, 'utf8') === 'stale'); i++)
+    await wait(50);
+  const { grpc, pid } = await addressIn(file);
+  expect(pid).toBe(dev.child.pid);
+
+  const env = { HOLDFAST_COORDINATOR: grpc, HOLDFAST_OUTPUT: 'json' };
+  const run = await holdfast(
+    ['task', 'submit', '--wait', '--', 'sh', '-c', 'echo 7 > "$HOLDFAST_RESULT_FILE"'],
+    { env },
+  );
+  expect(run.code).toBe(0);
+  expect(JSON.parse(run.stdout)).toMatchObject({
+    state: 'success',
+    tryNumber: 1,
+    agentId: 'dev-worker',
+    result: 7,
+  });
+
+  dev.child.kill('SIGINT');
+  expect(await dev.ended).toBe(0);
+  expect(existsSync(file)).toBe(false);
+});
+
+test('a server that cannot start says why, and leaves the running one alone', async () => {
+  const file = join(folder, 'server.json');
+  const dbFile = join(folder, 'server.db');
+  const server = start(['server', 'start', '--port', '0', '--db-file', dbFile, '--address-file', file]);
+  const { grpc } = await addressIn(file);
+
+  const second = await holdfast(['server', 'start', '--port', '0', '--db-file', dbFile]);
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain('[STORE_LOCKED]\n  because: process ');
+  const port = grpc.split(':')[1] ?? '';
+  const third = await holdfast(['server', 'start', '--port', port, '--db-file', join(folder, 'other.db')]);
+  expect(third.code).toBe(1);
+  expect(third.stderr).toMatch(/^error: cannot listen on 127\.0\.0\.1:\d+ \[PORT_IN_USE\]\n {2}because: /m);
+  const corrupt = join(folder, 'corrupt.db');
+  writeFileSync(corrupt, 'this is no database '.repeat(100));
+  const fourth = await holdfast(['server', 'start', '--port', '0', '--db-file', corrupt]);
+  expect([fourth.code, fourth.stderr.includes('[STORE_CORRUPT]')]).toEqual([1, true]);
+
+  expect((await holdfast(['health', '-o', 'name'], { env: { HOLDFAST_COORDINATOR: grpc } })).code).toBe(0);
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toBe(0);
+  const last = JSON.parse(server.stderr().trim().split('\n').at(-1) ?? '') as { msg: string };
+  expect(last.msg).toBe('coordinator has stopped');
+});
+
+test('an agent is drained by the first signal and stopped by the second', async () => {
+  const file = join(folder, 'stop.json');
+  const server = start([
+    'server',
+    'start',
+    '--port',
+    '0',
+    '--db-file',
+    join(folder, 'stop.db'),
+    '--address-file',
+    file,
+  ]);
+  const { grpc } = await addressIn(file);
+  const env = { HOLDFAST_COORDINATOR: grpc };
+  const args = [
+    'agent',
+    'start',
+    '--coordinator',
+    grpc,
+    '--agent-id',
+    'w',
+    '--slots',
+    '1',
+    '--state-dir',
+    join(folder, 'w'),
+  ];
+  const agent = start(args);
+  const { stdout } = await holdfast(['task', 'submit', '--', 'sleep', '60'], { env });
+  for (let i = 0; i < 100; i++) {
+    if ((await holdfast(['task', 'list', '--state', 'running', '-o', 'name'], { env })).stdout === stdout)
+      break;
+  }
+  agent.child.kill('SIGTERM');
+  await wait(300);
+  expect(agent.child.exitCode).toBeNull();
+  agent.child.kill('SIGTERM');
+  expect(await agent.ended).toBe(130);
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toBe(0);
+});
+
+test('an agent goes on trying while nobody answers, and ends at once when told to', async () => {
+  // A port that is taken but speaks no gRPC.
+  const sockets: Socket[] = [];
+  const mute = createServer((socket) => sockets.push(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const { port } = mute.address() as AddressInfo;
+  const agent = start([
+    'agent',
+    'start',
+    '--coordinator',
+    `127.0.0.1:${port}`,
+    '--state-dir',
+    join(folder, 'mute'),
+  ]);
+  await once(mute, 'connection');
+  expect(agent.child.exitCode).toBeNull();
+  agent.child.kill('SIGINT');
+  const code = await agent.ended;
+  for (const socket of sockets) socket.destroy();
+  mute.close();
+  expect(code).toBe(0);
+});

@@ -1,0 +1,61 @@
+import { stripVTControlCharacters } from 'node:util';
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { Progress } from '../../src/cli/progress.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import type { Task } from '../../src/client/index.js';
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+function terminal(isTTY: boolean): Terminal & { lines: string[] } {
+  const lines: string[] = [];
+  const print = (text: string | Uint8Array): void => void lines.push(String(text));
+  const silent = { isTTY: false, columns: undefined, print: () => {} };
+  let now = 0;
+  return {
+    lines,
+    out: silent,
+    err: { isTTY, columns: 80, print },
+    env: {},
+    interrupt: new AbortController().signal,
+    now: () => {
+      now += 1_000;
+      return now;
+    },
+    randomId: () => 'id',
+    readInput: () => Promise.resolve(''),
+  };
+}
+
+const seen = (taskId: string, state: Task['state'], lost = false): Task =>
+  ({ taskId, state, lost: lost ? { at: undefined, agentId: 'a', heldForMs: 0 } : undefined }) as Task;
+
+test('a terminal sees one line that is drawn again, and taken away at the end', () => {
+  jest.useFakeTimers();
+  const on = terminal(true);
+  const progress = new Progress(on, 4);
+  progress.see(seen('a', 'success'));
+  progress.see(seen('b', 'running'));
+  progress.see(seen('c', 'running', true));
+  jest.advanceTimersByTime(100);
+  progress.note('the coordinator is away, trying again');
+  jest.advanceTimersByTime(100);
+  progress.end();
+  jest.advanceTimersByTime(1_000);
+  expect(on.lines.map((line) => stripVTControlCharacters(line))).toEqual([
+    '\r1/4 ended · 1 success · 1 running · 1 lost · 1.0s',
+    '\r1/4 ended · 1 success · 1 running · 1 lost · 2.0s · the coordinator is away, trying again',
+    '\r',
+  ]);
+});
+
+test('anything else sees nothing', () => {
+  jest.useFakeTimers();
+  const on = terminal(false);
+  const progress = new Progress(on, 1);
+  progress.see(seen('a', 'success'));
+  jest.advanceTimersByTime(1_000);
+  progress.end();
+  expect(on.lines).toEqual([]);
+});

@@ -1,0 +1,79 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { BIN, holdfast } from './support/program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-start-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('bad configuration stops the start before anything is touched', () => {
+  test.each([
+    [['server', 'start', '--port', '70000'], 2, '--port cannot be "70000" [BAD_CONFIGURATION]'],
+    [['server', 'start', '--heartbeat-interval', '1'], 2, 'it must be a duration with its unit'],
+    [['server', 'start', '--heartbeat-interval', '10ms'], 2, 'it must lie between 100 and 300000'],
+    [['server', 'start', '--hold-timeout', '10s'], 2, 'it would end before a loss is noticed'],
+    [['server', 'start', '--host', '0.0.0.0'], 2, 'say --allow-plaintext'],
+    [['server', 'start', '--prot', '1'], 2, 'Did you mean --port?'],
+    [['dev', '--slots', '0'], 2, '--slots cannot be "0"'],
+    [['agent', 'start', '--slots', '0'], 78, '--slots cannot be "0"'],
+    [['agent', 'start', '--queue', 'no way'], 78, '"no way" is no name'],
+    [['agent', 'start', '--kind', 'triggerer'], 78, 'it is not in this version'],
+    [['agent', 'start', '--kind', 'dag-processor'], 78, 'it is not in this version'],
+  ])('%j', async (args, exit, words) => {
+    const { code, stdout, stderr } = await holdfast(args, { cwd: folder });
+    expect([code, stdout]).toEqual([exit, '']);
+    expect(stderr).toContain(words);
+  });
+
+  test('a variable that looks misspelt is told', async () => {
+    const env = { HOLDFAST_HEARTBET_INTERVAL: '1s' };
+    const { stderr } = await holdfast(['agent', 'start', '--kind', 'triggerer'], { env });
+    expect(stderr).toContain(
+      'HOLDFAST_HEARTBET_INTERVAL is not a setting (did you mean HOLDFAST_HEARTBEAT_INTERVAL?)',
+    );
+  });
+});
+
+test('config show --origin says where each value comes from', async () => {
+  writeFileSync(join(folder, 'holdfast.yaml'), 'server:\n  prefetch: 3\n');
+  const env = { HOLDFAST_SLOTS: '7', AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT: '90' };
+  const { code, stdout } = await holdfast(['config', 'show', '--origin', '-o', 'json'], { cwd: folder, env });
+  expect(code).toBe(0);
+  const shown = JSON.parse(stdout) as { key: string; value: string; origin: string; from: string | null }[];
+  const of = (key: string) => shown.find((entry) => entry.key === key);
+  expect(of('output')).toEqual({ key: 'output', value: 'json', origin: 'flag', from: '--output' });
+  expect(of('agent.slots')).toEqual({
+    key: 'agent.slots',
+    value: '7',
+    origin: 'environment',
+    from: 'HOLDFAST_SLOTS',
+  });
+  expect(of('server.queuedTimeout')).toMatchObject({
+    value: '1m30s',
+    from: 'AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT',
+  });
+  expect(of('server.prefetch')).toMatchObject({ value: '3', origin: 'file' });
+  expect(of('server.prefetch')?.from).toMatch(/holdfast\.yaml:2:3$/);
+  expect(of('server.port')).toEqual({ key: 'server.port', value: '7400', origin: 'default', from: null });
+});
+
+test('version and completion answer without a coordinator', async () => {
+  const version = await holdfast(['version', '-o', 'json']);
+  expect(JSON.parse(version.stdout)).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  const script = await holdfast(['completion', 'bash']);
+  expect([script.code, script.stderr]).toEqual([0, '']);
+  expect(script.stdout).toContain('holdfast');
+  expect((await holdfast(['complete', '--', 'task', 'sub'])).stdout).toContain('submit');
+});
+
+test('an old Node is told which one is needed', () => {
+  const pretend = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"22.13.1"})';
+  const { status, stderr } = spawnSync(process.execPath, ['--import', pretend, BIN, 'version'], {
+    encoding: 'utf8',
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain('Holdfast needs Node 22.14 or newer [NODE_TOO_OLD]');
+  expect(stderr).toContain('npx holdfast');
+});
