@@ -1,0 +1,65 @@
+// `npm run bench [-- --quick] [--json FILE]`: the figures of the README, measured here and now. A wrong result fails the
+// run; a slow one never does.
+import { closeSync, fsyncSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { detection } from './failover.mjs';
+import { idleAgents } from './idle.mjs';
+import { startLatency } from './latency.mjs';
+import { lifecycleRound } from './lifecycle.mjs';
+import { endAll, kernel, median } from './processes.mjs';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
+const quick = values.quick === true;
+process.on('exit', endAll);
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+
+const figures = {};
+printMachine();
+await lifecycles('lifecycle', '1 agent × 100 slots', quick ? 20_000 : 50_000, 1, 100);
+await lifecycles('lifecycle100x1', '100 agents × 1 slot', quick ? 5_000 : 20_000, 100, 1);
+await measure('start', 'submission to start, 100 a second', () => startLatency(quick ? 300 : 1_000, 100));
+await measure('agents', '1,000 idle agents, H = 5 s', () => idleAgents(1_000, quick ? 10 : 30));
+await measure('failover', 'kill -9 of an agent, L = 3 s', detection);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+
+async function lifecycles(key, title, n, agents, slots) {
+  await measure(key, `full durable lifecycles, ${title}, ${n} tasks`, async () => {
+    const rounds = [];
+    for (let i = 0; i < (quick ? 1 : 5); i++) rounds.push(await lifecycleRound(n, agents, slots));
+    const of = (name) => median(rounds.map((round) => round[name]));
+    return Object.fromEntries(Object.keys(rounds[0]).map((name) => [name, of(name)]));
+  });
+}
+
+async function measure(key, title, run) {
+  console.log(`\n${title}`);
+  figures[key] = await run();
+  for (const [name, value] of Object.entries(figures[key])) {
+    console.log(`  ${name.padEnd(24)} ${value.toLocaleString('en-US', { maximumFractionDigits: 1 })}`);
+  }
+}
+
+function printMachine() {
+  console.log(
+    `${kernel()}, Node ${process.version}, ${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  );
+  console.log(`one fsync of 4 KiB takes ${fsyncMicros()} µs (median of 50)`);
+}
+
+/** What a durable commit costs at least, on the disk where the databases of this bench live. */
+function fsyncMicros() {
+  const file = join(tmpdir(), `holdfast-bench-fsync-${process.pid}`);
+  const fd = openSync(file, 'w');
+  const page = Buffer.alloc(4096);
+  const micros = Array.from({ length: 50 }, () => {
+    writeSync(fd, page);
+    const begin = performance.now();
+    fsyncSync(fd);
+    return (performance.now() - begin) * 1000;
+  });
+  closeSync(fd);
+  rmSync(file);
+  return Math.round(median(micros));
+}

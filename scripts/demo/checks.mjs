@@ -1,0 +1,99 @@
+// The end: what is counted, and what must be true. From the tasks' final histories, the commands' own footprints, and
+// the answers computed directly; nothing here asks the story.
+import { isDeepStrictEqual } from 'node:util';
+import { overlapsOf } from './footprints.mjs';
+import { resultOf } from './tasks.mjs';
+
+/** Events that end a task: one of them, once. */
+const ENDS = new Set(['success', 'failed', 'cancelled', 'queued_timeout', 'poison', 'resolved']);
+
+const countOf = (events, name) => events.filter(({ event }) => event === name).length;
+
+/** Everything that the table and the checks speak of. `entries` are the tasks of the book, `runs` the footprints. */
+export function summarize(entries, runs, expected) {
+  const events = entries.flatMap(({ task }) => task.history);
+  const policies = new Map(entries.map(({ question, task }) => [task.taskId, question.policy]));
+  const overlaps = overlapsOf(runs);
+  const late = events.filter(({ event }) => event === 'late_report_refused');
+  return {
+    tasks: entries.length,
+    succeeded: entries.filter(({ task }) => task.state === 'success').length,
+    ends: entries.map(({ task }) => task.history.filter(({ event }) => ENDS.has(event)).length),
+    tries: entries.reduce((total, { task }) => total + task.tryNumber, 0),
+    permits: countOf(events, 'permitted'),
+    losses: countOf(events, 'lost'),
+    reassigned: entries.reduce((total, { task }) => total + reassignmentsOf(task.history), 0),
+    adopted: countOf(events, 'adopted'),
+    lateAdopted: events.filter(({ event, message }) => event === 'success' && message !== '').length,
+    lateResults: late.filter(({ message }) => message === 'reported success').length,
+    lateStops: late.filter(({ message }) => message !== 'reported success').length,
+    runs: runs.length,
+    twice: overlaps.length,
+    forbidden: overlaps.filter(([{ taskId }]) => policies.get(taskId) !== 'reassign'),
+    unknownRuns: runs.filter(({ token }) => !wasPermitted(events, token)).length,
+    wrong: entries.filter((entry) => !isRight(entry, expected)).map(({ question }) => question.name),
+  };
+}
+
+/** Permits that were given because an earlier one was lost. */
+function reassignmentsOf(history) {
+  return history.filter(
+    ({ event }, index) =>
+      event === 'permitted' && history.slice(0, index).some((earlier) => earlier.event === 'lost'),
+  ).length;
+}
+
+const wasPermitted = (events, token) =>
+  events.some(({ event, fencingToken }) => event === 'permitted' && String(fencingToken) === token);
+
+function isRight(entry, expected) {
+  if (entry.task.state !== 'success' || entry.task.result.length === 0) return false;
+  return isDeepStrictEqual(resultOf(entry), expected.get(entry.question.name));
+}
+
+/** The table: label, value, what it means. */
+export function tableOf(sum) {
+  return [
+    ['tasks', `${sum.tasks}`, `${sum.succeeded} succeeded`],
+    ['permits', `${sum.permits}`, 'starts confirmed durably, each with a new fencing token'],
+    ['tries', `${sum.tries}`, 'executions, each ended by an outcome or by a loss'],
+    ['losses', `${sum.losses}`, 'tries whose worker failed while it held them'],
+    ['reassigned', `${sum.reassigned}`, 'permits given again after a loss'],
+    ['held, run adopted', `${sum.adopted}`, 'still running when its worker came back: it simply went on'],
+    ['late results adopted', `${sum.lateAdopted}`, 'finished while cut off, token still open'],
+    ['late results refused', `${sum.lateResults}`, 'finished while cut off, token closed by a newer permit'],
+    ['late stops refused', `${sum.lateStops}`, 'single_run work that its cut-off worker had stopped itself'],
+    ['executions', `${sum.runs}`, 'processes seen from outside, by the lines they left in a shared file'],
+    [
+      'of these, twice at once',
+      `${sum.twice}`,
+      'a cut-off worker went on while another ran the task: reassign allows it',
+    ],
+    ['wrong answers', `${sum.wrong.length}`, 'compared with a direct computation'],
+  ];
+}
+
+/** What must be true, as [claim, whether it is]. */
+export function verdictsOf(sum, { leftBehind, failures, stoppedWell }) {
+  return [
+    [`every answer is right${listed(sum.wrong)}`, sum.wrong.length === 0],
+    [
+      'every task succeeded, with exactly one accepted outcome',
+      sum.succeeded === sum.tasks && sum.ends.every((ends) => ends === 1),
+    ],
+    ['no single_run or hold task ever ran twice at once', sum.forbidden.length === 0],
+    ['nothing ran without a durable permit', sum.unknownRuns === 0],
+    ['the killed worker left no process behind', leftBehind === 0],
+    ['both losses were noticed, not before three heartbeats were missed', failures.every(isTimely)],
+    [
+      'what a cut-off worker held was adopted at its return, what came too late was refused',
+      sum.adopted > 0 && sum.lateAdopted > 0 && sum.lateResults > 0,
+    ],
+    ['the other processes drained and ended with exit code 0', stoppedWell],
+  ];
+}
+
+/** Failed within [L, L + 1 s] of its last heartbeat. */
+const isTimely = ({ silentMs, leaseMs }) => silentMs >= leaseMs && silentMs <= leaseMs + 1_000;
+
+const listed = (names) => (names.length === 0 ? '' : ` (wrong: ${names.join(', ')})`);
