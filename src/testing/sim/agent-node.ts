@@ -1,0 +1,398 @@
+import type { AgentEvent, Effect } from '../../agent/core/events.js';
+import type { Identity, Permit, Report, Up } from '../../agent/core/messages.js';
+import { AgentSession } from '../../agent/core/session.js';
+import type { AgentId, Epoch, InstanceId, TaskId, Token } from '../../kit/ids.js';
+import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
+import type { Random } from '../../kit/random.js';
+import type { Auditor } from './auditor.js';
+import type { Scheduled } from './events.js';
+import { type Host, Process } from './host.js';
+import { Connection, type End, type Weather } from './network.js';
+
+/** What an agent's state directory remembers over the death of its process. */
+interface Journal {
+  started: Map<Token, { readonly taskId: TaskId }>;
+  ended: Map<Token, Report>;
+  highestToken: Token;
+  highestEpoch: Epoch;
+  /** Of the last process. */
+  instanceId: InstanceId | null;
+  /** Tells one state directory from another. */
+  readonly lockInode: bigint;
+}
+
+/** How a run behaves; drawn by the workload from the task's id. */
+export interface RunScript {
+  readonly durationMs: number;
+  readonly outcome: 'success' | 'failed';
+  /** Goes on after SIGTERM until SIGKILL. */
+  readonly stubborn: boolean;
+  /** Takes its whole agent down. */
+  readonly deadly: boolean;
+}
+
+interface Run {
+  readonly permit: Permit;
+  readonly script: RunScript;
+  ends: Scheduled | null;
+  kill: Scheduled | null;
+  killReason: string | null;
+}
+
+/** What an agent needs of the world. */
+export interface AgentWorld {
+  readonly random: Random;
+  readonly auditor: Auditor;
+  script(taskId: TaskId): RunScript;
+  /** Tries to reach the coordinator; null when nobody listens there. */
+  connect(connection: Connection, agentId: AgentId): End | null;
+  newInstanceId(): InstanceId;
+  newInode(): bigint;
+  /** A deadly task has killed the agent. */
+  killed(node: AgentNode): void;
+}
+
+export interface AgentSettings {
+  readonly agentId: AgentId;
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const EXEC_MS = 3;
+const CONNECT_LIMIT_MS = 10_000;
+
+/** One agent: its machine, its process with the real agent core, its runner with the runs, its state directory. */
+export class AgentNode {
+  readonly settings: AgentSettings;
+  readonly host: Host;
+  readonly weather: Weather;
+  readonly #world: AgentWorld;
+  #journal: Journal;
+  #process: Process | null = null;
+  #session: AgentSession | null = null;
+  #connection: { readonly streamNo: bigint; readonly wire: Connection } | null = null;
+  #dialing: Scheduled | null = null;
+  #tick: Scheduled | null = null;
+  #flushing = false;
+  readonly #runs = new Map<Token, Run>();
+  /** The guardian's deadline by the monotonic clock, and how far the wall clock may go before it (P2, P11). */
+  #guardian: { readonly mono: number; readonly wall: number } | null = null;
+  #guardianTimer: Scheduled | null = null;
+  /** Drained: stays down until it is started again. */
+  drained = false;
+
+  constructor(settings: AgentSettings, host: Host, weather: Weather, world: AgentWorld) {
+    this.settings = settings;
+    this.host = host;
+    this.weather = weather;
+    this.#world = world;
+    this.#journal = this.#freshJournal();
+  }
+
+  get up(): boolean {
+    return this.#process !== null;
+  }
+
+  get paused(): boolean {
+    return this.#process?.paused ?? false;
+  }
+
+  #freshJournal(): Journal {
+    return {
+      started: new Map(),
+      ended: new Map(),
+      highestToken: NO_TOKEN,
+      highestEpoch: NO_EPOCH,
+      instanceId: null,
+      lockInode: this.#world.newInode(),
+    };
+  }
+
+  /** Starts the process; with `fresh` on an empty state directory, so that it can prove nothing. */
+  start(fresh: boolean): void {
+    if (this.#process !== null || this.host.suspended) return;
+    if (fresh) this.#journal = this.#freshJournal();
+    const journal = this.#journal;
+    const instanceId = this.#world.newInstanceId();
+    const lock = { bootId: 'boot', lockDevice: 1n, lockInode: journal.lockInode };
+    const { agentId, queues, slots, labels } = this.settings;
+    const identity: Identity = {
+      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, software: 'sim', hostname: agentId },
+      process: { ...lock, pid: 1 },
+      proof: journal.instanceId === null ? null : { ...lock, instanceId: journal.instanceId },
+    };
+    const lost = [...journal.started].map(([token, { taskId }]) =>
+      this.#report(token, taskId, 'lost', 'agent_lost'),
+    );
+    journal.started.clear();
+    for (const report of lost) journal.ended.set(report.token, report);
+    const { highestToken, highestEpoch } = journal;
+    journal.instanceId = instanceId;
+    this.drained = false;
+    this.#process = new Process(this.host);
+    const recovered = { highestToken, highestEpoch, reports: [...journal.ended.values()] };
+    this.#session = new AgentSession(identity, recovered, this.#world.random);
+    this.#perform(this.#session.begin());
+  }
+
+  /** kill -9 of the process: its runs die with it (the layers of the runner), its socket is reset. */
+  kill(silently: boolean): void {
+    if (this.#process === null) return;
+    this.#process.kill();
+    this.#process = null;
+    this.#session = null;
+    this.#tick?.cancel();
+    this.#dialing?.cancel();
+    if (silently) this.#connection?.wire.vanishAgent();
+    else this.#connection?.wire.closeByAgent();
+    this.#connection = null;
+    for (const token of [...this.#runs.keys()]) this.#endRun(token, null);
+    this.#guardian = null;
+  }
+
+  pause(): void {
+    this.#process?.pause();
+  }
+
+  resume(): void {
+    this.#process?.resume();
+  }
+
+  suspend(): void {
+    this.host.suspend();
+  }
+
+  wake(): void {
+    this.host.wake();
+    this.#guard();
+    this.#process?.drain();
+  }
+
+  drain(timeoutMs: number | null): void {
+    this.#happened({ kind: 'drain', timeoutMs });
+  }
+
+  weatherChanged(): void {
+    this.#connection?.wire.weatherChanged();
+  }
+
+  /** The stream breaks under both ends: a proxy, a reset. */
+  breakStream(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    connection.wire.closeByAgent();
+    this.#lost(connection.streamNo, 'reset');
+  }
+
+  #happened(event: AgentEvent): void {
+    this.#process?.run(() => {
+      if (this.#session === null) return;
+      this.#perform(this.#session.step(event, this.host.instant()));
+      this.#flushSoon();
+    });
+  }
+
+  /** The end of a turn. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    const process = this.#process;
+    this.host.events.after(0, () => {
+      this.#flushing = false;
+      process?.run(() => {
+        if (this.#session === null || this.#process !== process) return;
+        this.#perform(this.#session.flush(this.host.instant()));
+        this.#setTick();
+      });
+    });
+  }
+
+  #setTick(): void {
+    this.#tick?.cancel();
+    const at = this.#session?.nextTick() ?? null;
+    if (at === null) return;
+    const process = this.#process;
+    this.#tick = this.host.timer((at as number) - (this.host.mono() as number), () => {
+      if (this.#process === process) this.#happened({ kind: 'tick' });
+    });
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#performOne(effect);
+  }
+
+  #performOne(effect: Effect): void {
+    switch (effect.kind) {
+      case 'dial':
+        return this.#dial(effect.streamNo, effect.afterMs);
+      case 'hang_up':
+        this.#connection?.wire.closeByAgent();
+        this.#connection = null;
+        return;
+      case 'send':
+        return this.#send(effect.streamNo, effect.message);
+      case 'start':
+        return this.#startRun(effect.permit);
+      case 'stop_run':
+        return this.#stopRun(effect.token, effect.reason, effect.graceMs);
+      case 'forget_report':
+        this.#journal.ended.delete(effect.token);
+        return;
+      case 'remember':
+        if (effect.highestToken > this.#journal.highestToken)
+          this.#journal.highestToken = effect.highestToken;
+        if (effect.highestEpoch > this.#journal.highestEpoch)
+          this.#journal.highestEpoch = effect.highestEpoch;
+        return;
+      case 'renew_guardian': {
+        const left = (effect.deadline as number) - (this.host.mono() as number);
+        this.#guardian = { mono: effect.deadline as number, wall: (this.host.wall() as number) + left };
+        this.#guardianTimer?.cancel();
+        this.#guardianTimer = this.host.timer(left, () => this.#guard());
+        return;
+      }
+      case 'note':
+        this.#world.auditor.noted(this.settings.agentId, effect.note);
+        return;
+      case 'exit':
+        this.drained = true;
+        this.kill(false);
+        return;
+    }
+  }
+
+  // — the link —
+
+  #dial(streamNo: bigint, afterMs: number): void {
+    this.#connection?.wire.closeByAgent();
+    this.#connection = null;
+    this.#dialing?.cancel();
+    const process = this.#process;
+    if (process === null) return;
+    this.#dialing = process.timer(afterMs, () => this.#connect(streamNo, process));
+  }
+
+  #connect(streamNo: bigint, process: Process): void {
+    const { random } = this.#world;
+    const fail = (ms: number, why: string) => {
+      this.#dialing = process.timer(ms, () => this.#lost(streamNo, why));
+    };
+    if (this.weather.cutUp || this.weather.cutDown) return fail(CONNECT_LIMIT_MS, 'no connection');
+    const wire = new Connection(this.host.events, random, this.weather);
+    const end = this.#world.connect(wire, this.settings.agentId);
+    if (end === null) return fail(5, 'refused');
+    this.#dialing = process.timer(2 * this.weather.delay + random() * this.weather.jitter, () => {
+      this.#connection = { streamNo, wire };
+      wire.attach(
+        {
+          receive: (message) => this.#receive(streamNo, message),
+          closed: () => this.#lost(streamNo, 'closed'),
+        },
+        end,
+      );
+      this.#happened({ kind: 'stream_opened', streamNo });
+    });
+  }
+
+  #send(streamNo: bigint, message: Up): void {
+    if (this.#connection?.streamNo === streamNo) this.#connection.wire.sendUp(message);
+  }
+
+  #receive(streamNo: bigint, message: unknown): void {
+    this.#happened({ streamNo, ...(message as object) } as AgentEvent);
+  }
+
+  #lost(streamNo: bigint, why: string): void {
+    if (this.#connection?.streamNo === streamNo) this.#connection = null;
+    this.#happened({ kind: 'stream_lost', streamNo, denied: false, why });
+  }
+
+  // — the runner: beside the agent's process, stopped by neither its pauses nor its waits —
+
+  #startRun(permit: Permit): void {
+    const process = this.#process;
+    process?.timer(EXEC_MS + this.#world.random() * EXEC_MS, () => {
+      const { token, taskId } = permit;
+      if (this.#process !== process || this.#session === null) return;
+      if (!this.#session.mayStart(token, this.host.instant())) {
+        this.#happened({
+          kind: 'run_ended',
+          report: this.#report(token, taskId, 'never_started', 'gate_closed'),
+        });
+        return;
+      }
+      const script = this.#world.script(taskId);
+      this.#journal.started.set(token, { taskId });
+      if (token > this.#journal.highestToken) this.#journal.highestToken = token;
+      const run: Run = { permit, script, ends: null, kill: null, killReason: null };
+      this.#runs.set(token, run);
+      this.#world.auditor.started(this.settings.agentId, permit, this.host);
+      if (script.deadly) {
+        this.#world.killed(this);
+        return;
+      }
+      run.ends = this.host.timer(script.durationMs, () => this.#finishRun(token, script.outcome));
+      if (permit.executionTimeoutMs !== null) {
+        this.host.timer(permit.executionTimeoutMs, () => this.#stopRun(token, 'timeout', permit.killGraceMs));
+      }
+    });
+  }
+
+  #finishRun(token: Token, outcome: 'success' | 'failed'): void {
+    const run = this.#runs.get(token);
+    if (run === undefined) return;
+    const { taskId } = run.permit;
+    const reason = outcome === 'success' ? '' : 'exit_code';
+    this.#endRun(token, this.#report(token, taskId, outcome, reason));
+  }
+
+  #stopRun(token: Token, reason: string, graceMs: number): void {
+    const run = this.#runs.get(token);
+    if (run === undefined || run.kill !== null) return;
+    run.killReason = reason;
+    run.kill = this.host.timer(run.script.stubborn ? graceMs : 1, () => {
+      const { taskId } = run.permit;
+      const report =
+        reason === 'timeout'
+          ? this.#report(token, taskId, 'failed', 'execution_timeout')
+          : this.#report(token, taskId, 'killed', reason);
+      this.#endRun(token, report);
+    });
+  }
+
+  /** The run's process group is gone; its agent, if it lives, journals and reports it. */
+  #endRun(token: Token, report: Report | null): void {
+    const run = this.#runs.get(token);
+    if (run === undefined) return;
+    this.#runs.delete(token);
+    run.ends?.cancel();
+    run.kill?.cancel();
+    this.#world.auditor.ended(this.settings.agentId, run.permit);
+    if (report === null) return;
+    this.#process?.run(() => {
+      this.#journal.started.delete(token);
+      this.#journal.ended.set(token, report);
+      this.#happened({ kind: 'run_ended', report });
+    });
+  }
+
+  /** P11: the guardian kills at its deadline, on either clock, whatever the agent's process does. */
+  #guard(): void {
+    const guardian = this.#guardian;
+    const { mono, wall } = this.host.instant();
+    if (guardian === null || ((mono as number) < guardian.mono && (wall as number) < guardian.wall)) return;
+    for (const [token, { permit }] of this.#runs) {
+      if (permit.partitionPolicy === 'single_run') this.#stopRun(token, 'gate', permit.killGraceMs);
+    }
+  }
+
+  #report(token: Token, taskId: TaskId, kind: Report['kind'], reason: string): Report {
+    return {
+      ...{ token, taskId, kind, reason, message: '', resultType: '', result: null },
+      exitCode: kind === 'success' ? 0 : null,
+      startedAtMs: null,
+      endedAtMs: this.host.wall() as number,
+    };
+  }
+}

@@ -1,0 +1,209 @@
+import type { Up } from '../../agent/core/messages.js';
+import type { Frame, Note } from '../../core/frames.js';
+import type { CallInput, Reply } from '../../core/inputs.js';
+import type { Policy } from '../../core/policy.js';
+import { Engine, type EngineListener, type Unanswered } from '../../engine/engine.js';
+import type { Timers } from '../../engine/timers.js';
+import type { StreamId } from '../../kit/ids.js';
+import type { Random } from '../../kit/random.js';
+import type { MemoryStore } from '../../store/memory/store.js';
+import type { Auditor } from './auditor.js';
+import { type Host, Process } from './host.js';
+import { ackToAgent, beatFromAgent, helloFromAgent } from './messages.js';
+import type { Connection, End } from './network.js';
+
+/** What a coordinator needs of the world. */
+export interface CoordinatorWorld {
+  readonly random: Random;
+  readonly auditor: Auditor;
+  readonly policy: Policy;
+}
+
+/** The disk: a new one, or what a restart finds on an old one. */
+export type OpenDisk = (from: MemoryStore | null) => MemoryStore;
+
+/** The coordinator: its machine, its process with the real engine and core, its disk. */
+export class CoordinatorNode {
+  readonly host: Host;
+  readonly #world: CoordinatorWorld;
+  #store: MemoryStore;
+  #process: Process | null = null;
+  #engine: Engine | null = null;
+  #generation = 0;
+  #nextStream = 0;
+  readonly #streams = new Map<StreamId, Connection>();
+
+  readonly #open: OpenDisk;
+
+  constructor(host: Host, open: OpenDisk, world: CoordinatorWorld) {
+    this.host = host;
+    this.#open = open;
+    this.#store = open(null);
+    this.#world = world;
+  }
+
+  /** Its process does not run: nothing of it comes to an end now. */
+  get waits(): boolean {
+    return this.#process === null || this.#process.paused;
+  }
+
+  get up(): boolean {
+    return this.#engine !== null;
+  }
+
+  get engine(): Engine | null {
+    return this.#engine;
+  }
+
+  async start(): Promise<void> {
+    if (this.#process !== null) return;
+    const process = new Process(this.host);
+    this.#process = process;
+    const generation = ++this.#generation;
+    const { policy, random } = this.#world;
+    const clock = { mono: () => this.host.mono(), wall: () => this.host.wall() };
+    const coordinatorId = `coordinator-${generation}`;
+    const listener = this.#listener(process);
+    const options = {
+      store: this.#store,
+      policy,
+      coordinatorId,
+      clock,
+      timers: timersOf(process),
+      random,
+      listener,
+    };
+    const engine = await Engine.start(options);
+    if (this.#process !== process) return;
+    this.#engine = engine;
+    this.#world.auditor.coordinatorStarted(engine, this.host);
+  }
+
+  /** kill -9: the sockets are reset; what was committed stays. */
+  kill(): void {
+    if (this.#process === null) return;
+    this.#process.kill();
+    this.#process = null;
+    this.#engine = null;
+    for (const wire of this.#streams.values()) wire.closeByCoordinator();
+    this.#streams.clear();
+    this.#store = this.#open(this.#store);
+    this.#world.auditor.coordinatorDied();
+  }
+
+  pause(): void {
+    this.#process?.pause();
+  }
+
+  resume(): void {
+    this.#process?.resume();
+  }
+
+  /** Another stream arrives; null when nobody listens. */
+  accept(wire: Connection): End | null {
+    const process = this.#process;
+    const engine = this.#engine;
+    if (process === null || engine === null) return null;
+    const streamId = ++this.#nextStream as StreamId;
+    this.#streams.set(streamId, wire);
+    const receive = (message: unknown) =>
+      process.run(() => {
+        if (this.#streams.has(streamId)) this.#receive(engine, streamId, message as Up);
+      });
+    const closed = () =>
+      process.run(() => {
+        this.#streams.delete(streamId);
+        engine.put({ kind: 'stream_closed', streamId });
+      });
+    return { receive, closed };
+  }
+
+  /** Calls the public API; settles when the process is gone, too. */
+  call(make: (callId: number) => CallInput): Promise<Reply | Unanswered> {
+    const engine = this.#engine;
+    const process = this.#process;
+    if (engine === null || process === null) return Promise.resolve({ kind: 'stopped' });
+    return new Promise((resolve) => process.run(() => void engine.call(make).then(resolve)));
+  }
+
+  #receive(engine: Engine, streamId: StreamId, message: Up): void {
+    const at = this.host.mono();
+    switch (message.kind) {
+      case 'hello':
+        return engine.put({ kind: 'hello', streamId, at, hello: helloFromAgent(message.hello) });
+      case 'heartbeat':
+        this.#world.auditor.heard(streamId, at);
+        return engine.put({ kind: 'heartbeat', streamId, at, beat: beatFromAgent(message.beat) });
+      case 'goodbye':
+        return engine.put({
+          kind: 'goodbye',
+          streamId,
+          endsSession: message.endsSession,
+          reason: message.reason,
+        });
+    }
+  }
+
+  #listener(process: Process): EngineListener {
+    return {
+      send: (frames) => {
+        if (process.alive) for (const frame of frames) this.#send(frame);
+      },
+      changed: () => {},
+      noted: (notes: readonly Note[]) => {
+        if (process.alive) for (const note of notes) this.#world.auditor.coordinatorNoted(note);
+      },
+      broke: (error) => {
+        if (process.alive) this.#broke(error);
+      },
+    };
+  }
+
+  /** A store whose outcome is unknown ends the process, as it should; anything else is a bug. */
+  #broke(error: Error): void {
+    if (error.name === 'StoreError') this.#world.auditor.count('coordinator.store_error');
+    else this.#world.auditor.broke(error);
+    this.kill();
+  }
+
+  #send(frame: Frame): void {
+    const wire = this.#streams.get(frame.streamId);
+    if (wire === undefined) return;
+    switch (frame.kind) {
+      case 'welcome':
+        return wire.sendDown({ kind: 'welcome', welcome: frame.welcome });
+      case 'ack':
+        this.#world.auditor.acked(frame.streamId, frame.ack);
+        return wire.sendDown({ kind: 'ack', ack: ackToAgent(frame.ack) });
+      case 'refused':
+        wire.sendDown({ kind: 'refused', refused: frame.refused });
+        return this.#close(frame.streamId, wire);
+      case 'farewell':
+        wire.sendDown({ kind: 'farewell' });
+        return this.#close(frame.streamId, wire);
+      case 'close':
+        return this.#close(frame.streamId, wire);
+    }
+  }
+
+  #close(streamId: StreamId, wire: Connection): void {
+    this.#streams.delete(streamId);
+    wire.closeByCoordinator();
+    this.#engine?.put({ kind: 'stream_closed', streamId });
+  }
+}
+
+function timersOf(process: Process): Timers {
+  const { events } = process.host;
+  return {
+    soon: (task) => void events.after(0, () => process.run(task)),
+    after: (ms, task) => process.timer(ms, task),
+    every: (ms, task) => {
+      let current = process.timer(ms, function fire() {
+        current = process.timer(ms, fire);
+        task();
+      });
+      return { cancel: () => current.cancel() };
+    },
+  };
+}

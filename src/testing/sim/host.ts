@@ -1,0 +1,137 @@
+import type { Instant } from '../../agent/core/gate.js';
+import type { MonoMs, WallMs } from '../../kit/time.js';
+import type { EventQueue, Scheduled } from './events.js';
+
+/** A machine: clocks with a rate and an offset of their own, and a suspend that stops one of them (P2). */
+export class Host {
+  readonly events: EventQueue;
+  /** Milliseconds of the monotonic clock per true millisecond. */
+  readonly rate: number;
+  #monoAt: number;
+  #trueAt = 0;
+  #wallOffset: number;
+  #suspended = false;
+  /** How often the machine was suspended: what ran over it is out of the model of bounded pauses. */
+  suspends = 0;
+  #frozen: (() => void)[] = [];
+
+  constructor(events: EventQueue, rate: number, wallOffset: number, monoStart: number) {
+    this.events = events;
+    this.rate = rate;
+    this.#wallOffset = wallOffset;
+    this.#monoAt = monoStart;
+    this.#trueAt = events.now;
+  }
+
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
+  mono(): MonoMs {
+    const ran = this.#suspended ? 0 : (this.events.now - this.#trueAt) * this.rate;
+    return (this.#monoAt + ran) as MonoMs;
+  }
+
+  wall(): WallMs {
+    return (1_800_000_000_000 + this.events.now * this.rate + this.#wallOffset) as WallMs;
+  }
+
+  instant(): Instant {
+    return { mono: this.mono(), wall: this.wall() };
+  }
+
+  jumpWall(ms: number): void {
+    this.#wallOffset += ms;
+  }
+
+  /** Runs `task` once `ms` of the monotonic clock have passed: later, if the machine is suspended meanwhile. */
+  timer(ms: number, task: () => void): Scheduled {
+    const deadline = (this.mono() as number) + ms;
+    let cancelled = false;
+    let scheduled: Scheduled | null = null;
+    const arm = () => {
+      if (cancelled) return;
+      if (this.#suspended) {
+        this.#frozen.push(arm);
+        return;
+      }
+      const left = deadline - (this.mono() as number);
+      // Never early, and never by less than a microsecond: fractions of it would be tried for ever.
+      if (left <= 0) task();
+      else scheduled = this.events.after(Math.max(left / this.rate, 0.001), arm);
+    };
+    scheduled = this.events.after(Math.max(0, ms) / this.rate, arm);
+    return {
+      cancel: () => {
+        cancelled = true;
+        scheduled?.cancel();
+      },
+    };
+  }
+
+  suspend(): void {
+    if (this.#suspended) return;
+    this.#monoAt = this.mono() as number;
+    this.#suspended = true;
+    this.suspends++;
+  }
+
+  wake(): void {
+    if (!this.#suspended) return;
+    this.#suspended = false;
+    this.#trueAt = this.events.now;
+    for (const arm of this.#frozen.splice(0)) arm();
+  }
+}
+
+/** A process on a host: it may be stopped (SIGSTOP) and continued, and dies once. */
+export class Process {
+  readonly host: Host;
+  alive = true;
+  #paused = false;
+  #waiting: (() => void)[] = [];
+  #due: (() => void)[] = [];
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  get paused(): boolean {
+    return this.#paused || this.host.suspended;
+  }
+
+  /** Lets the process do something: now, when it goes on, or never if it is dead. */
+  run(task: () => void): void {
+    if (!this.alive) return;
+    if (this.paused) this.#waiting.push(task);
+    else task();
+  }
+
+  timer(ms: number, task: () => void): Scheduled {
+    return this.host.timer(ms, () => {
+      if (this.alive && this.paused) this.#due.push(task);
+      else this.run(task);
+    });
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** Goes on: first the timers that came due (as an event loop does), then what has arrived. */
+  resume(): void {
+    this.#paused = false;
+    this.drain();
+  }
+
+  drain(): void {
+    if (this.paused) return;
+    for (const task of [...this.#due.splice(0), ...this.#waiting.splice(0)]) this.run(task);
+  }
+
+  kill(): void {
+    this.alive = false;
+    this.#waiting = [];
+    this.#due = [];
+  }
+}

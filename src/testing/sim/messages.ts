@@ -1,0 +1,36 @@
+import type {
+  Ack as AgentAck,
+  Hello as AgentHello,
+  Permit as AgentPermit,
+  Beat,
+} from '../../agent/core/messages.js';
+import type { Ack, Permit } from '../../core/frames.js';
+import type { Heartbeat, Hello } from '../../core/inputs.js';
+
+/** The agent's words and the coordinator's, without the bytes between them: both sides' types, field by field. */
+
+export function helloFromAgent({
+  identity,
+  streamNo,
+  highestToken,
+  highestEpoch,
+  inventory,
+  reports,
+}: AgentHello): Hello {
+  const { agentId, instanceId, kind, queues, slots, labels, software, hostname, proof } = identity;
+  const rest = { agentId, instanceId, kind, queues, slots, labels, software, hostname, proof };
+  return { ...rest, process: identity.process, streamNo, highestToken, highestEpoch, inventory, reports };
+}
+
+export function beatFromAgent(beat: Beat): Heartbeat {
+  const { rttMs, ...rest } = beat;
+  return { ...rest, health: rttMs === null ? null : { loopLagMs: 0, rttMs } };
+}
+
+export function ackToAgent(ack: Ack): AgentAck {
+  return { ...ack, permits: ack.permits.map(permitToAgent) };
+}
+
+function permitToAgent(permit: Permit): AgentPermit {
+  return { ...permit, work: null, traceparent: '' };
+}

@@ -1,0 +1,251 @@
+import type { NewTask } from '../../core/inputs.js';
+import { DEFAULT_POLICY, type Policy } from '../../core/policy.js';
+import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
+import { type Random, seededRandom } from '../../kit/random.js';
+import { type CommitFault, MemoryStore } from '../../store/memory/store.js';
+import { AgentNode, type AgentWorld, type RunScript } from './agent-node.js';
+import { Auditor, type Violation } from './auditor.js';
+import { CoordinatorNode } from './coordinator-node.js';
+import { EventQueue } from './events.js';
+import { type FaultWorld, scheduleFaults } from './faults.js';
+import { Host } from './host.js';
+import { fairWeather } from './network.js';
+
+export interface SimOptions {
+  readonly seed: number;
+  /** Simulated minutes with faults; default 20. */
+  readonly minutes?: number;
+  readonly trace?: boolean;
+}
+
+export interface SimResult {
+  readonly seed: number;
+  readonly mode: 'safety' | 'liveness';
+  readonly violations: readonly Violation[];
+  readonly counts: ReadonlyMap<string, number>;
+  readonly hash: string;
+  readonly trace: readonly string[];
+  readonly agents: number;
+  readonly simulatedMs: number;
+}
+
+/** After the last fault everything must come to its end within this, in milliseconds. */
+const CONVERGENCE_MS = 30 * 60_000;
+
+/** Runs one seed: the real coordinator engine and core, the real agent cores, a world that is out to get them. */
+export async function simulate(options: SimOptions): Promise<SimResult> {
+  const world = new World(options);
+  await world.run();
+  return world.result();
+}
+
+class World implements AgentWorld, FaultWorld {
+  readonly random: Random;
+  readonly events = new EventQueue();
+  readonly auditor: Auditor;
+  readonly policy: Policy;
+  readonly agents: AgentNode[] = [];
+  readonly coordinator: CoordinatorNode;
+  readonly accepted = new Set<TaskId>();
+  readonly faultsEnd: number;
+  /** The store is full until then, in true time. */
+  fullUntil = 0;
+  /** The next commit fails in this way. */
+  nextFault: CommitFault | null = null;
+  readonly #seed: number;
+  readonly #mode: 'safety' | 'liveness';
+  readonly #scripts = new Map<TaskId, RunScript>();
+  #ids = 0;
+  #tasks = 0;
+
+  constructor({ seed, minutes = 20, trace = false }: SimOptions) {
+    this.#seed = seed;
+    this.random = seededRandom(seed);
+    this.#mode = seed % 2 === 0 ? 'safety' : 'liveness';
+    this.faultsEnd = minutes * 60_000 * (this.#mode === 'liveness' ? 0.5 : 1);
+    const heartbeatIntervalMs = this.pick([1_000, 5_000]);
+    const queuedTimeoutMs = this.pick([60_000, 600_000]);
+    this.policy = { ...DEFAULT_POLICY, heartbeatIntervalMs, queuedTimeoutMs, stormBrake: this.chance(0.7) };
+    const count = 5 + Math.floor(this.random() ** 2 * 45);
+    const slots = new Map<AgentId, number>();
+    const settings = Array.from({ length: count }, (_, i) => {
+      const agentId = `agent-${i}` as AgentId;
+      const queues = this.chance(0.2) ? ['q0', 'q1'] : [`q${i % 2}`];
+      const labels: Record<string, string> = this.chance(0.3) ? { disk: 'ssd' } : {};
+      slots.set(agentId, 1 + Math.floor(this.random() * 4));
+      return { agentId, queues, labels, slots: slots.get(agentId) ?? 1 };
+    });
+    this.auditor = new Auditor(this.events, slots, trace);
+    const disk = {
+      beforeCommit: () => this.#commitFault(),
+      onCommit: this.auditor.committed.bind(this.auditor),
+    };
+    this.coordinator = new CoordinatorNode(
+      this.#host(),
+      (from) => from?.fork(disk) ?? new MemoryStore(disk),
+      this,
+    );
+    for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
+  }
+
+  async run(): Promise<void> {
+    await this.coordinator.start();
+    for (const agent of this.agents) this.events.after(this.random() * 2_000, () => agent.start(false));
+    this.#submitForEver();
+    scheduleFaults(this);
+    await this.#runUntil(this.faultsEnd);
+    if (this.#mode === 'safety') return;
+    this.auditor.tell('the faults end');
+    await this.#heal();
+    const end = this.events.now + CONVERGENCE_MS;
+    while (this.events.now < end && this.#unfinished())
+      await this.#runUntil(Math.min(end, this.events.now + 10_000));
+    this.auditor.mustBeOver(this.accepted);
+  }
+
+  result(): SimResult {
+    return {
+      seed: this.#seed,
+      mode: this.#mode,
+      violations: this.auditor.violations,
+      counts: this.auditor.counts,
+      hash: this.auditor.hash,
+      trace: this.auditor.trace ?? [],
+      agents: this.agents.length,
+      simulatedMs: this.events.now,
+    };
+  }
+
+  async #runUntil(end: number): Promise<void> {
+    while (this.auditor.violations.length === 0 && this.events.step(end)) await this.#settle();
+    this.events.now = Math.max(this.events.now, end);
+  }
+
+  /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < 2 || (this.coordinator.engine?.busy ?? false); i++) {
+      if (i > 10_000 || (i > 50 && this.coordinator.waits)) return;
+      await null;
+    }
+  }
+
+  #unfinished(): boolean {
+    for (const taskId of this.accepted) if (this.auditor.tasks.get(taskId)?.endedAt === null) return true;
+    return false;
+  }
+
+  async #heal(): Promise<void> {
+    this.fullUntil = 0;
+    this.nextFault = null;
+    if (!this.coordinator.up) await this.coordinator.start();
+    this.coordinator.resume();
+    for (const agent of this.agents) {
+      Object.assign(agent.weather, fairWeather());
+      agent.weatherChanged();
+      agent.wake();
+      agent.resume();
+      agent.start(false);
+      void this.coordinator.call((callId) => ({ kind: 'uncordon', callId, agentId: agent.settings.agentId }));
+    }
+    // An agent that was drained meanwhile ends; it is started again.
+    for (let i = 1; i < 20; i++) {
+      this.events.after(i * 60_000, () => {
+        for (const agent of this.agents) agent.start(false);
+      });
+    }
+  }
+
+  #host(): Host {
+    // Within P2's bound of 1 % between any two clocks.
+    const rate = 0.996 + this.random() * 0.008;
+    return new Host(this.events, rate, (this.random() - 0.5) * 7_200_000, this.random() * 1e7);
+  }
+
+  #commitFault(): CommitFault | null {
+    if (this.events.now < this.fullUntil) return { fault: 'full', applied: false };
+    const fault = this.nextFault;
+    this.nextFault = null;
+    return fault;
+  }
+
+  // — workload —
+
+  #submitForEver(): void {
+    const next = this.random() * 4_000;
+    this.events.after(next, () => {
+      if (this.events.now > this.faultsEnd - 60_000) return;
+      const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.#newTask());
+      void this.coordinator
+        .call((callId) => ({ kind: 'submit', callId, tasks }))
+        .then((reply) => {
+          if (reply.kind === 'submitted') for (const { taskId } of reply.tasks) this.accepted.add(taskId);
+        });
+      this.#submitForEver();
+    });
+  }
+
+  #newTask(): NewTask {
+    const taskId = `task-${String(this.#tasks++).padStart(5, '0')}` as TaskId;
+    const partitionPolicy = this.pick(['reassign', 'reassign', 'single_run', 'hold'] as const);
+    this.#scripts.set(taskId, {
+      durationMs: this.random() ** 3 * 60_000,
+      outcome: this.chance(0.85) ? 'success' : 'failed',
+      stubborn: this.chance(0.2),
+      deadly: this.chance(0.01),
+    });
+    const timed = this.chance(0.1);
+    return {
+      taskId,
+      partitionPolicy,
+      queue: this.pick(['q0', 'q1']),
+      priority: Math.floor(this.random() * 3),
+      requiredLabels: this.chance(0.1) ? { disk: 'ssd' } : {},
+      retries: Math.floor(this.random() * 3),
+      retryBackoff: { initialMs: 1_000, maxMs: 30_000 },
+      executionTimeoutMs: timed ? 20_000 : null,
+      queuedTimeoutMs: this.policy.queuedTimeoutMs,
+      killGraceMs: this.pick([0, 2_000, 10_000]),
+      holdTimeoutMs: 300_000,
+      idempotencyKey: '',
+      contentHash: '',
+      spec: {
+        taskId,
+        work: { kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+        traceparent: '',
+      },
+    };
+  }
+
+  script(taskId: TaskId): RunScript {
+    return this.#scripts.get(taskId) as RunScript;
+  }
+
+  // — what agents need —
+
+  connect(...[wire]: Parameters<AgentWorld['connect']>): ReturnType<AgentWorld['connect']> {
+    return this.coordinator.accept(wire);
+  }
+
+  newInstanceId(): InstanceId {
+    return `instance-${String(this.#ids++).padStart(10, '0')}` as InstanceId;
+  }
+
+  newInode(): bigint {
+    return BigInt(this.#ids++);
+  }
+
+  killed(node: AgentNode): void {
+    this.events.after(0, () => node.kill(false));
+    this.events.after(2_000 + this.random() * 60_000, () => node.start(this.chance(0.3)));
+  }
+
+  // — chance —
+
+  chance(share: number): boolean {
+    return this.random() < share;
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[Math.floor(this.random() * values.length)] as T;
+  }
+}
