@@ -115,7 +115,7 @@ function conclude(expected, { leftBehind, stoppedWell }) {
       'What was guaranteed: nothing starts without a durable permit, every task has exactly one accepted outcome,',
     );
     story.say(
-      'a lost worker costs at most a repetition, and single_run and hold work never runs twice at once.',
+      'a lost worker costs at most a repetition, and no two copies of single_run or hold work ran at once.',
     );
   } else {
     story.say(`Something is not as it must be.\n${stage.processes.tails()}`, 'bad');
