@@ -29,9 +29,13 @@ export function observe(state: State, input: Input): void {
       state.dirty.add(presence.epoch);
       return;
     }
-    case 'stream_closed':
+    case 'stream_closed': {
+      const presence = state.presenceOfStream(input.streamId);
+      if (presence)
+        state.notes.push({ kind: 'agent_suspect', agentId: presence.agentId, epoch: presence.epoch });
       detach(state, input.streamId);
       return;
+    }
     case 'stall':
       for (const presence of state.presences.values())
         presence.lastHeard = later(presence.lastHeard, input.ms);

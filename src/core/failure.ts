@@ -77,9 +77,9 @@ export function loseTry(draft: Draft, c: LossCase, shown: boolean): void {
 
 /**
  * P11 is satisfied: what was asked of the task meanwhile becomes final (P15), poison is judged (P14), else the task is
- * queued again. The token stays open until something closes it (P10), unless `gone` says that the run itself is over.
+ * queued again. The token stays open until something closes it (P10).
  */
-export function releaseLostTry(draft: Draft, task: TaskRow, gone = false): void {
+export function releaseLostTry(draft: Draft, task: TaskRow): void {
   const { open } = task;
   invariant(open?.lost, 'only a lost try is released');
   const { poisonLimit } = draft.ctx.policy;
@@ -87,17 +87,15 @@ export function releaseLostTry(draft: Draft, task: TaskRow, gone = false): void 
   if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
   if (task.losses.length >= poisonLimit) return failAsPoison(draft, task);
   const released: OpenPermit = { ...open, lost: { ...open.lost, heldUntil: null } };
-  const happenings: Happening[] = [{ event: 'requeued', ...about(open), reason: 'agent_lost' }];
-  if (gone) happenings.unshift({ event: 'try_lost', ...about(open), reason: 'agent_lost' });
   draft.put(
     move(task, 'releaseLostTry', {
-      open: gone ? null : released,
+      open: released,
       neverStarted: 0,
       queuedSince: draft.ctx.service,
       queuedMs: 0,
       reason: 'agent_lost',
     }),
-    ...happenings,
+    { event: 'requeued', ...about(open), reason: 'agent_lost' },
   );
 }
 

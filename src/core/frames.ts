@@ -149,6 +149,7 @@ export type Note =
       readonly taskId: TaskId;
       readonly token: Token;
       readonly disposition: Disposition;
+      readonly reported: string;
     }
   | {
       readonly kind: 'run_adopted';

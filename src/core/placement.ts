@@ -108,7 +108,7 @@ export class Placement {
 
   #fill(candidates: ReadonlyMap<string, Set<Epoch>>, extra: boolean): void {
     for (;;) {
-      const found = this.#best(candidates, extra);
+      const found = this.#best(candidates);
       if (found === null) return;
       const { lane, presence } = found;
       const task = this.#state.lanes.take(lane);
@@ -118,10 +118,7 @@ export class Placement {
   }
 
   /** The task that goes first among all lanes for which an agent has room, and that agent. */
-  #best(
-    candidates: ReadonlyMap<string, Set<Epoch>>,
-    extra: boolean,
-  ): { lane: Lane; presence: Presence } | null {
+  #best(candidates: ReadonlyMap<string, Set<Epoch>>): { lane: Lane; presence: Presence } | null {
     let best: { lane: Lane; presence: Presence } | null = null;
     for (const [queue, epochs] of candidates) {
       for (const lane of this.#state.lanes.inQueue(queue)) {
@@ -129,32 +126,22 @@ export class Placement {
         if (head === undefined) continue;
         const rival = best?.lane.tasks[0];
         if (rival !== undefined && compareReady(rival, head) <= 0) continue;
-        const presence = this.#firstServing(epochs, lane, extra);
+        const presence = this.#firstServing(epochs, lane);
         if (presence !== null) best = { lane, presence };
       }
     }
     return best;
   }
 
-  #firstServing(epochs: ReadonlySet<Epoch>, lane: Lane, extra: boolean): Presence | null {
+  #firstServing(epochs: ReadonlySet<Epoch>, lane: Lane): Presence | null {
     for (const epoch of epochs) {
       const session = this.#state.sessions.get(epoch);
       const presence = this.#state.presences.get(epoch);
       if (session === undefined || presence === undefined) continue;
       if (!canServe(session, lane.queue, lane.requiredLabels)) continue;
-      if (extra && this.#othersHaveRoom(lane)) return null;
       return presence;
     }
     return null;
-  }
-
-  /** Prefetch is for when no agent of ours that serves the lane has a free slot. */
-  #othersHaveRoom(lane: Lane): boolean {
-    for (const epoch of this.#state.roomy.get(lane.queue) ?? []) {
-      const session = this.#state.sessions.get(epoch);
-      if (session !== undefined && canServe(session, lane.queue, lane.requiredLabels)) return true;
-    }
-    return false;
   }
 
   #offer(presence: Presence, task: TaskRow, extra: boolean): void {
@@ -190,7 +177,7 @@ export class Placement {
     const offered = this.#state.offered.get(taskId);
     const holder = offered && this.#state.presences.get(offered.epoch);
     if (!offered || !holder) return;
-    const other = this.#firstServing(roomy, laneLike(offered.task), false);
+    const other = this.#firstServing(roomy, laneLike(offered.task));
     if (other === null || other === holder) return;
     this.#withdraw(holder, taskId);
     this.#state.lanes.remove(offered.task);

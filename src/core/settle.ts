@@ -39,6 +39,7 @@ export function settle(draft: Draft): Frame[] {
     frames.push({ kind: 'farewell', streamId });
   }
   settleRecovery(draft);
+  draft.notes.push(...state.notes.splice(0));
   const placement = new Placement(state, draft.ctx, draft.acks);
   placement.lapseOffers();
   placement.run();
@@ -151,12 +152,17 @@ function takeInventory(presence: Presence, { hello, verdicts }: Attachment): voi
 function settleRecovery(draft: Draft): void {
   const { state, ctx } = draft;
   if (draft.notes.some((note) => note.kind === 'commits_lost') && state.recovery === null) {
-    state.recovery = { until: later(ctx.now, draft.leaseMs), awaiting: new Set(state.presences.keys()) };
+    const awaiting = new Set<Epoch>();
+    // Sessions without a stream have not shown their inventory to us. With none to wait for, nobody knows who was lost
+    // with the commits: then all of L is waited.
+    for (const [epoch, { streamId }] of state.presences) if (streamId === null) awaiting.add(epoch);
+    state.recovery = { until: later(ctx.now, draft.leaseMs), awaiting, waitAll: awaiting.size === 0 };
     for (const epoch of state.presences.keys()) state.dirty.add(epoch);
   }
   for (const { session } of draft.attachments) state.recovery?.awaiting.delete(session.epoch);
   if (state.recovery === null) return;
-  if (state.recovery.awaiting.size > 0 && ctx.now < state.recovery.until) return;
+  const { waitAll, awaiting, until } = state.recovery;
+  if ((waitAll || awaiting.size > 0) && ctx.now < until) return;
   state.recovery = null;
   for (const epoch of state.presences.keys()) state.dirty.add(epoch);
 }

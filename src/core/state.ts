@@ -1,5 +1,6 @@
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { later, type MonoMs } from '../kit/time.js';
+import type { Note } from './frames.js';
 import { type Lane, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
 import type { Policy } from './policy.js';
@@ -34,6 +35,8 @@ export interface WorkerFailure {
 export interface Recovery {
   readonly until: MonoMs;
   readonly awaiting: Set<Epoch>;
+  /** Nobody is awaited by name: all of the time is. */
+  readonly waitAll: boolean;
 }
 
 /**
@@ -68,6 +71,8 @@ export class State {
   /** Failures of workers within the last L, for the storm brake (P8). */
   recentFailures: WorkerFailure[] = [];
   recovery: Recovery | null = null;
+  /** Facts that people should hear of; they leave with the next batch. */
+  readonly notes: Note[] = [];
   /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
   readonly aliveSince = new Map<Epoch, MonoMs>();
 

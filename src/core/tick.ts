@@ -68,9 +68,6 @@ function closeSilent(draft: Draft): void {
   }
 }
 
-/** How long the queued timeout waits before it looks again for an agent, when the policy lets it wait. */
-const NO_AGENT_RECHECK_MS = 5_000;
-
 /** What the deadline of a task brings about. The first row that matches. */
 const DUE_RULES: readonly {
   readonly name: string;
@@ -82,8 +79,8 @@ const DUE_RULES: readonly {
     when: (draft, task) =>
       overdue(draft, task) && draft.ctx.policy.queuedTimeoutWaitsForAgent && !served(draft, task),
     then: (draft, task) => {
-      const queuedMs = Math.max(0, task.queuedTimeoutMs - NO_AGENT_RECHECK_MS);
-      draft.put({ ...task, queuedSince: draft.ctx.service, queuedMs });
+      // Nobody could have run it: the count starts again, so that a returning agent has all of the time.
+      draft.put({ ...task, queuedSince: draft.ctx.service, queuedMs: 0 });
     },
   },
   { name: 'queued_timeout', when: overdue, then: failFromQueue },

@@ -124,7 +124,14 @@ export function uncharge(task: TaskRow): TaskRow['losses'] {
 /** I10: a report with a closed or foreign token changes nothing but the history, and that a bounded number of times. */
 function keepApart(draft: Draft, task: TaskRow, c: ReportCase, disposition: Disposition): void {
   const { report, agentId } = c;
-  draft.notes.push({ kind: 'late_report', agentId, taskId: task.taskId, token: report.token, disposition });
+  draft.notes.push({
+    kind: 'late_report',
+    agentId,
+    taskId: task.taskId,
+    token: report.token,
+    disposition,
+    reported: report.kind,
+  });
   const refused = draft.historyOf(task.taskId).filter((row) => row.event === 'late_report_refused');
   if (refused.length >= draft.ctx.policy.limits.lateReportNotes) return;
   if (refused.some((row) => row.token === report.token && row.agentId === agentId)) return;

@@ -51,6 +51,8 @@ const CALL_LIMIT = 10_000;
 const SPEC_CACHE = 4_096;
 /** Wait before a store that is busy is asked again. */
 const BUSY_RETRY_MS = 20;
+/** Wait before a goodbye that found the store full is tried again. */
+const GOODBYE_RETRY_MS = 1_000;
 
 export interface EngineCounters {
   commits: number;
@@ -192,19 +194,25 @@ export class Engine {
 
   async #drain(): Promise<void> {
     while (this.#inbox.length > 0) {
-      const inputs = this.#inbox.take(BATCH_WEIGHT);
       this.counters.batches++;
-      this.counters.inputs += inputs.length;
-      for (const input of inputs) observe(this.state, input);
-      await this.#decide(inputs);
+      await this.#decide(this.#takeIn());
       await this.#refill();
     }
     this.#running = null;
     if (this.#inbox.length > 0) this.#schedule();
   }
 
-  async #decide(inputs: readonly Input[]): Promise<void> {
+  /** The next inputs, their facts taken in. */
+  #takeIn(): Input[] {
+    const inputs = this.#inbox.take(BATCH_WEIGHT);
+    this.counters.inputs += inputs.length;
+    for (const input of inputs) observe(this.state, input);
+    return inputs;
+  }
+
+  async #decide(batch: readonly Input[]): Promise<void> {
     const { store } = this.#options;
+    let inputs = batch;
     for (;;) {
       const ctx = this.context();
       const ticks = inputs.some((input) => input.kind === 'tick');
@@ -218,6 +226,8 @@ export class Engine {
         if (!(error instanceof StoreError)) throw error;
         if (error.fault === 'busy') {
           await new Promise<void>((resolve) => void this.#options.timers.after(BUSY_RETRY_MS, resolve));
+          // Heartbeats that arrived meanwhile count (P1): a slow store fails nobody.
+          inputs = [...inputs, ...this.#takeIn()];
           continue;
         }
         if (error.fault === 'full') return this.#goOnWithoutStore(inputs, ctx);
@@ -288,6 +298,8 @@ export class Engine {
         const refused = { reason: 'unavailable', message, delayMs: 1_000, acknowledgements: [] } as const;
         draft.refusals.push({ streamId: input.streamId, refused });
       }
+      // Said once and never again by its agent: it waits here.
+      if (input.kind === 'goodbye') this.#options.timers.after(GOODBYE_RETRY_MS, () => this.put(input));
       if ('callId' in input) this.#answer(input.callId, { kind: 'store_full' });
     }
     this.#letOut(draft, new Map());

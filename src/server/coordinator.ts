@@ -120,8 +120,8 @@ class RunningCoordinator implements Coordinator, EngineListener {
         this.#streams.set(streamId, new AgentStream(streamId, call, streamHost));
       },
     });
-    const newTaskId = taskIds(REAL_CLOCK.wall);
-    const after = REAL_TIMERS.after;
+    const newTaskId = taskIds(() => REAL_CLOCK.wall());
+    const after = (ms: number, task: () => void) => REAL_TIMERS.after(ms, task);
     this.#server.addService(
       TaskServiceService,
       taskService({ engine, store, logs, watchers: this.#watchers, log, newTaskId, after }),

@@ -57,10 +57,10 @@ export class TaskLogs {
     const before: Promise<unknown> = this.#writing.get(token)?.write ?? Promise.resolve();
     const write = before.catch(() => null).then(() => this.#append(agentId, token, chunk));
     this.#writing.set(token, { taskId: chunk.taskId, write });
-    const done = () => {
+    const forget = () => {
       if (this.#writing.get(token)?.write === write) this.#writing.delete(token);
     };
-    write.then(done, done);
+    write.then(forget, forget);
     return write;
   }
 

@@ -5,7 +5,7 @@ import type { Log } from '../kit/log.js';
 export function logNotes(log: Log, notes: readonly Note[]): void {
   for (const { kind, ...rest } of notes) {
     const { level, text } = WORDS[kind];
-    log[level](plain(rest), text);
+    log[level]({ event: kind, ...plain(rest) }, text);
   }
 }
 
@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<Note['kind'], { level: 'info' | 'warn' | 'error'; t
   stream_attached: { level: 'info', text: 'an agent is back on a new stream; its session goes on' },
   agent_suspect: {
     level: 'warn',
-    text: 'an agent fell silent: no offers, no permits until it is heard again',
+    text: 'the stream of an agent is silent or lost: no offers, no permits until it is heard again',
   },
   agent_failed: { level: 'warn', text: 'an agent has missed three heartbeat intervals: failed' },
   session_ended: { level: 'info', text: 'an agent has said goodbye' },

@@ -171,6 +171,8 @@ export class AgentStream {
       entries: [...(beat.fullInventory?.entries ?? [])],
       reports: [],
     };
+    if (assembly.entries.length > this.#host.coordinates.maxInventory)
+      return this.#finish('inventory_too_large');
     this.#assemble(assembly, beat.fullInventory?.moreChunks ?? false);
   }
 
@@ -179,7 +181,8 @@ export class AgentStream {
     if (assembly === null) throw new Malformed('an InventoryChunk that nothing announced');
     assembly.entries.push(...chunk.entries);
     assembly.reports.push(...chunk.reports);
-    if (assembly.entries.length > this.#host.coordinates.maxInventory)
+    const { maxInventory } = this.#host.coordinates;
+    if (assembly.entries.length > maxInventory || assembly.reports.length > maxInventory)
       return this.#finish('inventory_too_large');
     this.#assemble(assembly, !chunk.last);
   }

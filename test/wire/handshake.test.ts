@@ -55,7 +55,9 @@ describe('a client that knows nothing but the proto files', () => {
       expect.objectContaining({ agentId: 'stranger', state: 'AGENT_STATE_GONE' }),
     );
   });
+});
 
+describe('such a client', () => {
   test('asks for several starts, and reports several ends, in one message each', async () => {
     const agent = await stage.greeted({ agentId: 'batch', queue: 'batch', slots: 3 });
     const ids = await stage.api.submit({ queue: 'batch' }, { queue: 'batch' }, { queue: 'batch' });
@@ -100,17 +102,23 @@ describe('a client that knows nothing but the proto files', () => {
   });
 });
 
-test('a coordinator that stops tells its agents to dial again, and fails no work', async () => {
-  const own = await Stage.start();
-  const agent = await own.greeted();
-  const [taskId = ''] = await own.api.submit({});
-  await agent.start(taskId);
-  const stopped = own.coordinator.stop();
-  await agent.stream.next('reconnect');
-  expect(await agent.stream.ended).toMatchObject({ code: 0 });
-  await stopped;
-  expect(await own.coordinator.ended).toBeNull();
-  await own.close();
+describe('a coordinator that stops', () => {
+  let own: Stage;
+  beforeAll(async () => {
+    own = await Stage.start();
+  });
+  afterAll(() => own.close());
+
+  test('tells its agents to dial again, ends their streams well, and ends itself without an error', async () => {
+    const agent = await own.greeted();
+    const [taskId = ''] = await own.api.submit({});
+    await agent.start(taskId);
+    const stopped = own.coordinator.stop();
+    await agent.stream.next('reconnect');
+    expect(await agent.stream.ended).toMatchObject({ code: 0 });
+    await stopped;
+    expect(await own.coordinator.ended).toBeNull();
+  });
 });
 
 test('a port that is taken is an error at start, and leaves nothing behind', async () => {

@@ -53,7 +53,9 @@ describe('a start request gets a permit only for what was offered to its own ses
     await agent.complete(taskId);
     expect(reasonOf(await agent.ask(taskId))).toBe('REFUSAL_REASON_NOT_QUEUED');
   });
+});
 
+describe('a start request is answered once, and within the slots of an agent that may have work', () => {
   test('the same nonce again gets the same permit, and the task one token', async () => {
     const agent = await stage.greeted({ agentId: 'e-again', queue: 'e' });
     const [taskId = ''] = await stage.api.submit({ queue: 'e' });

@@ -5,11 +5,13 @@ import { Stage } from './support/stage.js';
 import { eventually } from './support/wait.js';
 
 let stage: Stage;
+let patient: Stage;
 beforeAll(async () => {
+  patient = await Stage.start({ heartbeatIntervalMs: 60_000 });
   stage = await Stage.start();
 });
 afterEach(() => stage.serves());
-afterAll(() => stage.close());
+afterAll(() => Promise.all([stage.close(), patient.close()]));
 
 const unknownArms = async (): Promise<number> => {
   const { counters } = await stage.api.call<{ counters: Record<string, string> }>('GetCoordinator', {});
@@ -139,14 +141,22 @@ describe('an inventory that differs is asked for in full', () => {
     expect(history.map(({ event, reason }) => [event, reason])).toContainEqual(['lost_reported', 'vanished']);
   });
 
-  test('more entries than the limit end the stream', async () => {
-    const agent = stage.agent({ agentId: 'hoarder' });
-    const entries = Array.from({ length: 10_001 }, (_, i) => ({
+  test.each([
+    ['in the chunks of a Hello', false],
+    ['in one heartbeat', true],
+  ])('more entries than the limit end the stream: %s', async (_name, isBeat) => {
+    const agent = stage.agent({ agentId: `hoarder-${isBeat}` });
+    const entries = Array.from({ length: 20_001 }, (_, i) => ({
       phase: 'INVENTORY_PHASE_RUNNING',
       token: String(i + 1),
     }));
-    agent.hello({ inventory: entries, moreChunks: true });
-    agent.stream.say({ inventoryChunk: { entries, last: true } });
+    if (isBeat) {
+      await agent.greet();
+      agent.say({ fullInventory: { entries } });
+    } else {
+      agent.hello({ moreChunks: true });
+      agent.stream.say({ inventoryChunk: { entries, last: true } });
+    }
     expect((await agent.stream.ended).code).toBe(status.RESOURCE_EXHAUSTED);
   });
 });
@@ -174,11 +184,11 @@ describe('streams that end in other ways', () => {
   });
 
   test('an agent that stops reading what it is sent is closed alone', async () => {
-    const patient = await Stage.start({ heartbeatIntervalMs: 60_000 });
     const deaf = await patient.greeted({ agentId: 'deaf', slots: 300 });
     const long = { work: { command: { argv: ['echo', 'x'.repeat(65_000)] } } };
     const ids: string[] = [];
-    while (ids.length < 300) ids.push(...(await patient.api.submit(...Array.from({ length: 15 }, () => long))));
+    while (ids.length < 300)
+      ids.push(...(await patient.api.submit(...Array.from({ length: 15 }, () => long))));
     await deaf.offered(...ids);
     // 19 MB of permits are on their way to somebody who does not listen: more than is kept for one stream.
     deaf.stream.stopReading();
@@ -186,13 +196,13 @@ describe('streams that end in other ways', () => {
     for (const { nonce, taskId } of startRequests) deaf.held.ask(nonce, taskId);
     deaf.say({ startRequests });
     const stateOf = async () =>
-      (await patient.api.call<{ agent: { state: string } }>('DescribeAgent', { agentId: 'deaf' })).agent.state;
+      (await patient.api.call<{ agent: { state: string } }>('DescribeAgent', { agentId: 'deaf' })).agent
+        .state;
     await eventually('its end', async () => (await stateOf()) === 'AGENT_STATE_SUSPECT');
     await patient.serves();
     deaf.stream.readOn();
     const ended = await deaf.stream.ended;
     expect(ended.code).toBe(status.RESOURCE_EXHAUSTED);
     expect(ended.details).toContain('SESSION_SLOW');
-    await patient.close();
   });
 });

@@ -125,7 +125,7 @@ class World implements AgentWorld, FaultWorld {
   async #settle(): Promise<void> {
     for (let i = 0; i < 2 || (this.coordinator.engine?.busy ?? false); i++) {
       if (i > 10_000 || (i > 50 && this.coordinator.waits)) return;
-      await null;
+      await Promise.resolve();
     }
   }
 

@@ -63,7 +63,9 @@ describe('a permit is started once, with the gate open, in its own session, or n
     scene.tick(H);
     expect(reportsOf(scene.beats, token(100))).toHaveLength(1);
   });
+});
 
+describe('between the permit and exec', () => {
   test('a run that is stopped before exec is not started any more', () => {
     const scene = connected();
     scene.run(100);
@@ -186,7 +188,9 @@ describe('reports are repeated until they are acknowledged', () => {
       expect(scene.of('forget_report')).toHaveLength(1);
     },
   );
+});
 
+describe('reports of runs that ended while the agent was away, or in numbers', () => {
   test('a refused Hello still delivers them', () => {
     const scene = connected();
     scene.run(100);

@@ -131,7 +131,9 @@ describe('a drain (P6)', () => {
     scene.ack({ directive: { cordoned: true, draining: true, drainTimeoutMs: null } });
     expect(scene.goodbyes).toBe(1);
   });
+});
 
+describe('the goodbye of a drain', () => {
   test('an open request holds the goodbye back until it is answered', () => {
     const scene = connected();
     scene.offer('a');

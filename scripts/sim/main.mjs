@@ -1,0 +1,83 @@
+// `npm run sim -- --seeds 1000 [--from 1] [--minutes 20]` runs many seeds; `-- --seed N [--trace]` one of them again.
+// Exits 1 when a promise was broken, with the story's end and the one line that replays it.
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { simulate } from '../../dist/testing/sim/index.js';
+import { printCoverage } from './coverage.mjs';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '100' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    minutes: { type: 'string', default: '20' },
+    trace: { type: 'boolean' },
+    coverage: { type: 'boolean' },
+  },
+});
+const minutes = Number(values.minutes);
+
+if (values.seed !== undefined) await replay(Number(values.seed));
+else await runMany(Number(values.from), Number(values.seeds));
+
+async function replay(seed) {
+  const result = await simulate({ seed, minutes, trace: true });
+  if (values.trace) for (const line of result.trace) console.log(line);
+  console.log(`seed ${seed}: ${result.mode}, ${result.agents} agents, trace ${result.hash}`);
+  for (const { rule, what } of result.violations) console.log(`VIOLATION ${rule}: ${what}`);
+  process.exitCode = result.violations.length > 0 ? 1 : 0;
+}
+
+/** Seeds are dealt to one process per core; each answers with what it counted. */
+async function runMany(from, seeds) {
+  const begin = performance.now();
+  const processes = Math.min(availableParallelism(), seeds);
+  let next = from;
+  const results = [];
+  const broken = [];
+  await Promise.all(
+    Array.from({ length: processes }, async () => {
+      const child = fork(new URL('./worker.mjs', import.meta.url), [String(minutes)]);
+      for (;;) {
+        const seed = next++;
+        if (seed >= from + seeds) break;
+        const result = await ask(child, seed);
+        results.push(result);
+        if (result.violations.length > 0) broken.push(result);
+      }
+      child.disconnect();
+    }),
+  );
+  for (const { seed, violations, tail } of broken.sort((a, b) => a.seed - b.seed)) {
+    console.log(`\nseed ${seed} broke ${violations[0].rule}: ${violations[0].what}`);
+    for (const line of tail) console.log(`  ${line}`);
+    console.log(`replay: npm run sim -- --seed ${seed} --minutes ${minutes} --trace`);
+  }
+  const sum = (of) => results.reduce((total, result) => total + of(result), 0);
+  const hours = sum(({ simulatedMs }) => simulatedMs) / 3_600_000;
+  const starts = sum(({ counts }) => counts.starts ?? 0);
+  const faults = sum(({ counts }) =>
+    Object.entries(counts).reduce((n, [name, value]) => (name.startsWith('fault.') ? n + value : n), 0),
+  );
+  if (values.coverage) printCoverage(results);
+  const seconds = (performance.now() - begin) / 1000;
+  console.log(
+    `\n${seeds} seeds from ${from}: ${hours.toFixed(1)} simulated hours, ${starts} starts, ${faults} faults, ` +
+      `${broken.length} violations, ${seconds.toFixed(1)} s`,
+  );
+  console.log(`${seeds - broken.length} passed, ${broken.length} failed`);
+  process.exitCode = broken.length > 0 ? 1 : 0;
+}
+
+function ask(child, seed) {
+  return new Promise((resolve, reject) => {
+    const died = (code) => reject(new Error(`the simulation of seed ${seed} ended with ${code}`));
+    child.once('exit', died);
+    child.once('message', (result) => {
+      child.off('exit', died);
+      resolve(result);
+    });
+    child.send(seed);
+  });
+}
