@@ -19,4 +19,4 @@ async function answer(seed) {
     tail: trace.slice(-TAIL),
     simulatedMs,
   });
-});
+}

@@ -49,8 +49,6 @@ export interface CoreLimits {
   readonly submitBatch: number;
   /** Waiting tasks of one lane kept in memory; more are paged from the store. */
   readonly laneWindow: number;
-  /** Bytes of a result; a larger one is refused by the agent and cut off by the coordinator as a failed try. */
-  readonly resultBytes: number;
   /** Late reports noted in one task's history; further ones are refused without a note. */
   readonly lateReportNotes: number;
 }
@@ -76,7 +74,6 @@ export const DEFAULT_POLICY: Policy = {
     lanes: 10_000,
     submitBatch: 500,
     laneWindow: 2_000,
-    resultBytes: 256 * 1024,
     lateReportNotes: 20,
   },
 };

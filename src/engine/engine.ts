@@ -150,7 +150,11 @@ export class Engine {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#pulse.cancel();
-    await this.#running;
+    // A batch that is scheduled and not begun is decided as well: a call told "stopping" must not happen after all.
+    while (this.#running !== null || this.#inbox.length > 0) {
+      this.#running ??= this.#drain().catch((error: unknown) => this.#break(error));
+      await this.#running;
+    }
     for (const resolve of this.#calls.values()) resolve({ kind: 'stopped' });
     this.#calls.clear();
   }
@@ -188,7 +192,7 @@ export class Engine {
     this.#scheduled = true;
     this.#options.timers.soon(() => {
       this.#scheduled = false;
-      this.#running = this.#drain().catch((error: unknown) => this.#break(error));
+      this.#running ??= this.#drain().catch((error: unknown) => this.#break(error));
     });
   }
 
@@ -353,6 +357,7 @@ export class Engine {
     this.#stopping = true;
     this.#pulse.cancel();
     this.#running = null;
+    this.#inbox.take(Number.POSITIVE_INFINITY);
     for (const resolve of this.#calls.values()) resolve({ kind: 'stopped' });
     this.#calls.clear();
     this.#options.listener.broke(error as Error);

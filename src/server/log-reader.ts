@@ -26,8 +26,8 @@ class Reader {
   gone = false;
   readonly #host: TaskServiceHost;
   readonly #call: LogCall;
-  /** Bytes sent of each token's output. */
-  readonly #sent = new Map<bigint, number>();
+  /** Where each file was left. */
+  readonly #places = new Map<string, number>();
   #skip = 0;
   #wake: () => void = () => {};
   #news = false;
@@ -69,18 +69,11 @@ class Reader {
   }
 
   async #sendNew(taskId: TaskId): Promise<void> {
-    const seen = new Map<bigint, number>();
-    for await (const record of this.#host.logs.read(taskId, this.#call.request.tryNumber)) {
-      const start = seen.get(record.token) ?? 0;
-      const end = start + record.data.length;
-      seen.set(record.token, end);
-      const sent = this.#sent.get(record.token) ?? 0;
-      if (end <= sent) continue;
-      this.#sent.set(record.token, end);
-      let data = record.data.subarray(Math.max(0, sent - start));
-      const skipped = Math.min(this.#skip, data.length);
+    const { tryNumber: wanted } = this.#call.request;
+    for await (const record of this.#host.logs.read(taskId, wanted, this.#places)) {
+      const skipped = Math.min(this.#skip, record.data.length);
       this.#skip -= skipped;
-      data = data.subarray(skipped);
+      const data = record.data.subarray(skipped);
       if (data.length === 0) continue;
       const { tryNumber, token: fencingToken, stream, atMs } = record;
       const ready = this.#call.write({

@@ -22,10 +22,13 @@ export function encodeRecord({ stream, atMs, data }: LogRecord): Uint8Array {
   return record;
 }
 
-/** All whole records of a file, and where they end: a torn one behind them was never acknowledged. */
-export async function readRecords(file: FileHandle): Promise<{ records: LogRecord[]; end: number }> {
-  const bytes = new Uint8Array((await file.stat()).size);
-  await file.read(bytes, 0, bytes.length, 0);
+/** The whole records from `start` on, and where they end: a torn one behind them was never acknowledged. */
+export async function readRecords(
+  file: FileHandle,
+  start = 0,
+): Promise<{ records: LogRecord[]; end: number }> {
+  const bytes = new Uint8Array(Math.max(0, (await file.stat()).size - start));
+  await file.read(bytes, 0, bytes.length, start);
   const view = new DataView(bytes.buffer);
   const records: LogRecord[] = [];
   let end = 0;
@@ -40,7 +43,7 @@ export async function readRecords(file: FileHandle): Promise<{ records: LogRecor
     });
     end = next;
   }
-  return { records, end };
+  return { records, end: start + end };
 }
 
 function streamOf(byte: number): LogStream {

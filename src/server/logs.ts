@@ -95,9 +95,10 @@ export class TaskLogs {
     if (owner === null) return null;
     const directory = this.#taskDirectory(owner.taskId);
     await mkdir(directory, { recursive: true });
-    const file = await open(join(directory, fileName(owner.tryNumber, token)), 'a+').then(
-      reopen(directory, owner, token),
-    );
+    const path = join(directory, fileName(owner.tryNumber, token));
+    // Opened for appending to make it exist, then for writing at a place: a torn tail is cut off before going on.
+    await (await open(path, 'a')).close();
+    const file = await open(path, 'r+');
     const { records, end } = await readRecords(file);
     await file.truncate(end);
     const log: TokenLog = { owner, file, next: records.reduce((sum, { data }) => sum + data.length, 0), end };
@@ -116,10 +117,14 @@ export class TaskLogs {
     }
   }
 
-  /** What has arrived of a task's output, oldest try first; writes under way are waited for. */
+  /**
+   * What has arrived of a task's output, oldest try first; writes under way are waited for. `places` remembers where each
+   * file was left, so that reading on costs only what is new.
+   */
   async *read(
     taskId: TaskId,
     tryNumber: number,
+    places = new Map<string, number>(),
   ): AsyncGenerator<LogRecord & { tryNumber: number; token: Token }> {
     const under = [...this.#writing.values()].filter((writing) => writing.taskId === taskId);
     await Promise.allSettled(under.map(({ write }) => write));
@@ -128,7 +133,8 @@ export class TaskLogs {
       if (parsed === null || (tryNumber > 0 && parsed.tryNumber !== tryNumber)) continue;
       const file = await open(join(this.#taskDirectory(taskId), name), 'r');
       try {
-        const { records } = await readRecords(file);
+        const { records, end } = await readRecords(file, places.get(name));
+        places.set(name, end);
         for (const record of records) yield { ...record, ...parsed };
       } finally {
         await file.close();
@@ -165,14 +171,6 @@ export class TaskLogs {
   #taskDirectory(taskId: TaskId): string {
     return join(this.#directory, taskId.slice(-2), taskId);
   }
-}
-
-/** Opened for appending to make it exist, then for writing at a place: a torn tail is cut off before going on. */
-function reopen(directory: string, owner: LogOwner, token: Token) {
-  return async (made: FileHandle): Promise<FileHandle> => {
-    await made.close();
-    return open(join(directory, fileName(owner.tryNumber, token)), 'r+');
-  };
 }
 
 /** Sorted by name, tries come in order. */

@@ -48,7 +48,9 @@ describe('task submit --wait', () => {
       ...{ AGENT_ID: 'worker', QUEUE: 'default' },
     });
   });
+});
 
+describe('task submit with limits', () => {
   test('retries a try that failed by itself, as often as it was told', async () => {
     const flags = ['--retries', '2', '--retry-initial', '50ms', '--retry-max', '50ms'];
     const done = parsed(await submit(...flags, ...shell('[ "$HOLDFAST_TRY_NUMBER" = 3 ]')));

@@ -44,6 +44,28 @@ test('an agent that was stopped for longer than its lease starts nothing on a cl
   expect(linesOf(file).filter((line) => line.includes(running))).toHaveLength(2);
 });
 
+test("a stopped agent's single_run work is dead before another agent runs it, although the agent cannot see to it", async () => {
+  site = await Site.start('--heartbeat-interval', `${H}ms`);
+  const file = site.path('lines');
+  const agent = await site.connected('sleeper');
+  const lasts = `while :; do echo "sleeper $(date +%s%N)" >> ${file}; sleep 0.02; done`;
+  const taskId = await site.submit(
+    `[ "$HOLDFAST_AGENT_ID" = sleeper ] && { ${lasts}; }; echo "other $(date +%s%N)" >> ${file}`,
+    { partitionPolicy: 'PARTITION_POLICY_SINGLE_RUN', killGrace: { nanos: 300_000_000 } },
+  );
+  await eventually('the run', () => linesOf(file).length > 0);
+  await site.connected('other');
+  agent.signal('SIGSTOP');
+  expect(await site.reaches(taskId, 'SUCCESS')).toMatchObject({ agentId: 'other', tryNumber: 2 });
+  const lines = linesOf(file);
+  expect(lines.filter((line) => line.startsWith('other'))).toHaveLength(1);
+  expect(lines.at(-1)).toMatch(/^other/);
+  agent.signal('SIGCONT');
+  await agent.says('gate closed');
+  await site.agentReaches('sleeper', 'HEALTHY');
+  expect(linesOf(file)).toEqual(lines);
+});
+
 test('a coordinator that was stopped for three leases fails no agent when it goes on (P7)', async () => {
   site = await Site.start('--heartbeat-interval', `${H}ms`);
   const agents = ['w1', 'w2'];

@@ -194,9 +194,10 @@ export class Site {
   async close(): Promise<void> {
     this.api?.close();
     for (const end of this.#closing.splice(0)) await end();
-    // Agents first, then all the rest; each by its pid, stopped ones as well.
+    // Each by its pid, stopped ones as well; what they started sees to its own end, and is waited for.
     await Promise.all(this.#programs.splice(0).map((program) => program.kill()));
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    await eventually('the end of all processes', () => carriers(`HOME=${this.folder}`).length === 0);
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
