@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-const bin = new URL('../../dist/main/bin.js', import.meta.url).pathname;
+export const bin = new URL('../../dist/main/bin.js', import.meta.url).pathname;
 const bareAgent = new URL('./bare-agent.mjs', import.meta.url).pathname;
 const started = new Set();
 
@@ -14,7 +14,7 @@ export function endAll() {
   for (const child of started) child.kill('SIGKILL');
 }
 
-function follow(child) {
+export function follow(child) {
   started.add(child);
   child.once('exit', () => started.delete(child));
   return child;
@@ -58,7 +58,7 @@ export function startAgents(address, id, slots, agents = 1, tell = '') {
   return { child, connected, stop };
 }
 
-function exited(child) {
+export function exited(child) {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => child.once('exit', resolve));
 }

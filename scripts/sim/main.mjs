@@ -1,10 +1,12 @@
 // `npm run sim -- --seeds 1000 [--from 1] [--minutes 20]` runs many seeds; `-- --seed N [--trace]` one of them again.
+// `--coverage` prints what was reached, `--record` adds the run to the track record of docs/safety.md.
 // Exits 1 when a promise was broken, with the story's end and the one line that replays it.
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { simulate } from '../../dist/testing/sim/index.js';
 import { printCoverage } from './coverage.mjs';
+import { record } from './record.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '20' },
     trace: { type: 'boolean' },
     coverage: { type: 'boolean' },
+    record: { type: 'boolean' },
   },
 });
 const minutes = Number(values.minutes);
@@ -61,6 +64,7 @@ async function runMany(from, seeds) {
     Object.entries(counts).reduce((n, [name, value]) => (name.startsWith('fault.') ? n + value : n), 0),
   );
   if (values.coverage) printCoverage(results);
+  if (values.record) record({ seeds, hours, starts, faults, violations: broken.length });
   const seconds = (performance.now() - begin) / 1000;
   console.log(
     `\n${seeds} seeds from ${from}: ${hours.toFixed(1)} simulated hours, ${starts} starts, ${faults} faults, ` +
