@@ -1,4 +1,10 @@
-import { type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import type { Token } from '../kit/ids.js';
 import {
   AgentServiceClient,
@@ -15,7 +21,7 @@ import { ackOf, refusedOf, welcomeOf } from './translate.js';
 /** What a link tells: the events of the newest stream, and acknowledgements of task output. */
 export interface LinkListener {
   happened(event: AgentEvent): void;
-  logAcknowledged(token: Token, nextOffset: number, closed: boolean): void;
+  logAcknowledged(token: Token, nextOffset: number, closed: boolean, resend: boolean): void;
 }
 
 /** A connection that does not come up in this time is given up. */
@@ -67,6 +73,7 @@ class Stream {
   readonly streamNo: bigint;
   readonly #client: AgentServiceClient;
   readonly #listener: LinkListener;
+  readonly #timer: Timer;
   #call: ClientDuplexStream<ConnectRequest, ConnectResponse> | null = null;
   #over = false;
   /** Parts of an acknowledgement that is not complete yet. */
@@ -85,11 +92,19 @@ class Stream {
       'grpc.max_reconnect_backoff_ms': 1_000,
       'grpc.max_receive_message_length': 2 * LIMITS.messageBytes,
     });
-    this.#client.waitForReady(clock.wallMs() + CONNECT_LIMIT_MS, (error) => {
-      if (this.#over) return;
-      if (error) this.#lost('no connection', false);
-      else this.#open();
-    });
+    this.#timer = clock.setTimer(CONNECT_LIMIT_MS, () => this.#lost(`no answer from ${address}`, false));
+    this.#awaitConnection(address);
+  }
+
+  /** grpc-js would try for ever; the first failure is ours to tell, and the next try ours to time (P9). */
+  #awaitConnection(address: string): void {
+    if (this.#over) return;
+    const channel = this.#client.getChannel();
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) return this.#open();
+    if (state === connectivityState.TRANSIENT_FAILURE)
+      return this.#lost(`no connection to ${address}`, false);
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#awaitConnection(address));
   }
 
   write(request: ConnectRequest): void {
@@ -99,11 +114,13 @@ class Stream {
   close(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#timer.cancel();
     this.#call?.cancel();
     this.#client.close();
   }
 
   #open(): void {
+    this.#timer.cancel();
     const call = this.#client.connect();
     this.#call = call;
     call.on('data', (response: ConnectResponse) => this.#receive(response));
@@ -137,8 +154,8 @@ class Stream {
         return this.#listener.happened({ kind: 'ack', streamNo, ack });
       }
       case 'logAck': {
-        const { token, nextOffset, closed } = message.value;
-        return this.#listener.logAcknowledged(token as Token, Number(nextOffset), closed);
+        const { token, nextOffset, closed, resend } = message.value;
+        return this.#listener.logAcknowledged(token as Token, Number(nextOffset), closed, resend);
       }
       case 'reconnect': {
         const delayMs = millisOf(message.value.delay) ?? 0;

@@ -28,6 +28,11 @@ export function logNote(log: Log, note: AgentNote): void {
         { event, why: note.why, running: note.running },
         'the stream to the coordinator is lost; dialing again',
       );
+    case 'unreachable':
+      return log.error(
+        { event, code: 'COORDINATOR_UNREACHABLE', attempt: note.attempt },
+        `${note.why}, because nothing answers there; dialing goes on. Try: check the address, and that the coordinator runs`,
+      );
     case 'refused':
       return log.error(
         { event, reason: note.reason, delayMs: note.delayMs },

@@ -2,6 +2,7 @@ import type { TaskId, Token } from '../kit/ids.js';
 import type { LogChunk } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LogStream } from '../wire/gen/holdfast/v1/types.js';
 import { LIMITS } from '../wire/limits.js';
+import { SendWindow } from './send-window.js';
 
 /** Output of one run, waiting to be acknowledged. */
 interface RunOutput {
@@ -25,14 +26,23 @@ interface Piece {
   readonly data: Uint8Array;
   readonly stream: LogStream;
   readonly atMs: number;
+  /** When it was last sent, monotonic. */
+  sentAtMs: number;
 }
 
 export interface OutputPort {
   send(chunk: LogChunk): void;
+  /** Monotonic milliseconds. */
+  now(): number;
+  later(ms: number, task: () => void): void;
   pause(token: Token): void;
   resume(token: Token): void;
 }
 
+/** Bytes of one chunk: small, so that a heartbeat on a slow link does not wait behind much. */
+const PIECE_BYTES = 16 * 1024;
+/** Wait before output that could not be written is sent again. */
+const RESEND_MS = 1_000;
 /** Waiting bytes of one run at which it is paused while connected, and below which it goes on. */
 const PAUSE_BYTES = 256 * 1024;
 const RESUME_BYTES = 128 * 1024;
@@ -46,8 +56,10 @@ const KEEP_BYTES = 8 * 1024 * 1024;
 export class OutputShipper {
   readonly #port: OutputPort;
   readonly #runs = new Map<Token, RunOutput>();
+  readonly #window = new SendWindow(LIMITS.logWindowBytes);
   #connected = false;
-  #inFlight = 0;
+  /** The coordinator cannot write just now; runs must not wait for that. */
+  #held = false;
 
   constructor(port: OutputPort) {
     this.#port = port;
@@ -81,7 +93,7 @@ export class OutputShipper {
     }
     if (run.dropped > 0) this.#noteDropped(run, atMs);
     this.#keep(run, STREAMS[stream], data, atMs);
-    if (this.#connected && run.bytes >= PAUSE_BYTES && !run.paused) {
+    if (this.#connected && !this.#held && run.bytes >= PAUSE_BYTES && !run.paused) {
       run.paused = true;
       this.#port.pause(token);
     }
@@ -89,9 +101,9 @@ export class OutputShipper {
   }
 
   #keep(run: RunOutput, stream: LogStream, data: Uint8Array, atMs: number): void {
-    for (let at = 0; at < data.length; at += LIMITS.logChunkBytes) {
-      const part = data.subarray(at, at + LIMITS.logChunkBytes);
-      run.pieces.push({ offset: run.end, data: part, stream, atMs });
+    for (let at = 0; at < data.length; at += PIECE_BYTES) {
+      const part = data.subarray(at, at + PIECE_BYTES);
+      run.pieces.push({ offset: run.end, data: part, stream, atMs, sentAtMs: 0 });
       run.end += part.length;
       run.bytes += part.length;
     }
@@ -114,7 +126,7 @@ export class OutputShipper {
   /** A new stream: everything that was not acknowledged is sent again. */
   connected(): void {
     this.#connected = true;
-    this.#inFlight = 0;
+    this.#window.reset();
     for (const run of this.#runs.values()) run.next = run.start;
     this.#ship();
   }
@@ -122,14 +134,29 @@ export class OutputShipper {
   /** The stream is gone: runs must not wait for it. */
   disconnected(): void {
     this.#connected = false;
-    this.#inFlight = 0;
+    this.#resumeAll();
+  }
+
+  /** The coordinator could not write it: all that is not acknowledged is sent again, after a while. */
+  #hold(): void {
+    this.#window.reset();
+    for (const run of this.#runs.values()) run.next = run.start;
+    if (this.#held) return;
+    this.#held = true;
+    this.#resumeAll();
+    this.#port.later(RESEND_MS, () => {
+      this.#held = false;
+      this.#ship();
+    });
+  }
+
+  #resumeAll(): void {
     for (const [token, run] of this.#runs) this.#resume(token, run);
   }
 
-  acknowledged(token: Token, nextOffset: number, closed: boolean): void {
+  acknowledged(token: Token, nextOffset: number, closed: boolean, resend = false): void {
     const run = this.#runs.get(token);
     if (run === undefined) return;
-    const before = run.start;
     while (
       run.pieces[0] !== undefined &&
       (closed || run.pieces[0].offset + run.pieces[0].data.length <= nextOffset)
@@ -137,11 +164,12 @@ export class OutputShipper {
       const piece = run.pieces.shift() as Piece;
       run.bytes -= piece.data.length;
       run.start = piece.offset + piece.data.length;
+      this.#window.acknowledged(piece.data.length, this.#port.now() - piece.sentAtMs);
     }
     run.next = Math.max(run.next, run.start);
-    this.#inFlight = Math.max(0, this.#inFlight - (run.start - before));
     if (run.bytes <= RESUME_BYTES) this.#resume(token, run);
     if (run.ended && run.bytes === 0) this.#runs.delete(token);
+    if (resend) this.#hold();
     this.#ship();
   }
 
@@ -153,15 +181,16 @@ export class OutputShipper {
 
   /** Sends what the window allows, one chunk a run in turn. */
   #ship(): void {
-    let sent = this.#connected;
-    while (sent && this.#inFlight < LIMITS.logWindowBytes) {
+    let sent = this.#connected && !this.#held;
+    while (sent && this.#window.open) {
       sent = false;
       for (const [token, run] of this.#runs) {
-        if (this.#inFlight >= LIMITS.logWindowBytes) return;
+        if (!this.#window.open) return;
         const piece = run.pieces.find(({ offset }) => offset >= run.next);
         if (piece === undefined) continue;
         run.next = piece.offset + piece.data.length;
-        this.#inFlight += piece.data.length;
+        this.#window.sent(piece.data.length);
+        piece.sentAtMs = this.#port.now();
         sent = true;
         const { taskId } = run;
         const { offset, data, stream, atMs } = piece;

@@ -1,4 +1,5 @@
 import type { TaskId, Token } from '../kit/ids.js';
+import { LIMITS } from '../wire/limits.js';
 import type { Report, ReportKind } from './core/messages.js';
 import { readResult } from './result.js';
 import type { RunEnd, StartFailure } from './runner/index.js';
@@ -75,7 +76,8 @@ export function failedToStart(run: ReportedRun, failure: StartFailure): Report {
   const { code, text } = failure;
   if (code === 'GATE_CLOSED' || code === 'DUPLICATE' || code === 'LIMIT')
     return neverStarted(run, code.toLowerCase());
-  return { ...run, ...NOTHING, startedAtMs: null, kind: 'failed', reason: 'start_failed', message: text };
+  const message = text.slice(0, LIMITS.messageLength);
+  return { ...run, ...NOTHING, startedAtMs: null, kind: 'failed', reason: 'start_failed', message };
 }
 
 /** A run whose end nobody saw: its process group is gone. */

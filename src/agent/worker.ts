@@ -68,10 +68,12 @@ class WorkerAgent implements RunningAgent {
     );
     this.#link = new Link(options.coordinator, this.#clock, {
       happened: (event) => this.#happened(event),
-      logAcknowledged: (token, next, closed) => this.#logAcknowledged(token, next, closed),
+      logAcknowledged: (...acknowledged) => this.#logAcknowledged(...acknowledged),
     });
     this.#output = new OutputShipper({
       send: (value) => this.#link.sendNewest({ message: { $case: 'logChunk', value } }),
+      now: () => this.#clock.monoMs() as number,
+      later: (ms, task) => void this.#clock.setTimer(ms, task),
       pause: (token) => this.#commands.pauseOutput(token),
       resume: (token) => this.#commands.resumeOutput(token),
     });
@@ -178,8 +180,8 @@ class WorkerAgent implements RunningAgent {
     this.#happened({ kind: 'run_ended', report });
   }
 
-  #logAcknowledged(token: Token, next: number, closed: boolean): void {
-    this.#output.acknowledged(token, next, closed);
+  #logAcknowledged(...acknowledged: Parameters<OutputShipper['acknowledged']>): void {
+    this.#output.acknowledged(...acknowledged);
     if (!this.#output.pending) this.#flushSoon();
   }
 

@@ -8,6 +8,7 @@ import { Engine, type EngineListener, streamIds } from '../engine/engine.js';
 import { REAL_TIMERS } from '../engine/timers.js';
 import type { StreamId, TaskId, Token } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
+import { between, type MonoMs } from '../kit/time.js';
 import { VERSION } from '../kit/version.js';
 import type { Store } from '../store/store.js';
 import { AgentServiceService } from '../wire/gen/holdfast/v1/agent_service.js';
@@ -27,6 +28,8 @@ import { Watchers } from './watchers.js';
 
 /** How long agents wait at least before they dial again after a stop of ours. */
 const RECONNECT_DELAY_MS = 500;
+/** Between two lines about task output that cannot be written. */
+const OUTPUT_COMPLAINT_MS = 10_000;
 /** How long a stop waits for streams to end by themselves. */
 const STOP_GRACE_MS = 1_000;
 
@@ -49,6 +52,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   readonly #watchers = new Watchers();
   readonly #nextStream = streamIds();
   readonly #alarms = new Set<string>();
+  #outputFailedAt: MonoMs | null = null;
   #engine: Engine | null = null;
   #logs: TaskLogs | null = null;
   #stopped: Promise<void> | null = null;
@@ -82,7 +86,11 @@ class RunningCoordinator implements Coordinator, EngineListener {
     });
     this.#engine = engine;
     const directory = logDirectory ?? join(tmpdir(), `holdfast-${coordinatorId}`);
-    this.#logs = new TaskLogs(directory, (token, taskId) => findOwner(engine, store, token, taskId));
+    this.#logs = new TaskLogs(
+      directory,
+      (token, taskId) => findOwner(engine, store, token, taskId),
+      (error) => this.#outputFailed(error),
+    );
     this.#addServices(engine, this.#logs);
     try {
       this.address = await this.#listen(host, port);
@@ -156,6 +164,17 @@ class RunningCoordinator implements Coordinator, EngineListener {
     logNotes(this.#log, notes);
     if (notes.some((note) => note.kind === 'storm_brake')) this.#alarms.add('storm_brake');
     if (notes.some((note) => note.kind === 'commits_lost')) this.#alarms.add('commits_lost');
+  }
+
+  /** A full disk fails every write: it is said once in a while. */
+  #outputFailed(error: unknown): void {
+    const now = REAL_CLOCK.mono();
+    if (this.#outputFailedAt !== null && between(this.#outputFailedAt, now) < OUTPUT_COMPLAINT_MS) return;
+    this.#outputFailedAt = now;
+    this.#log.error(
+      { error: String(error) },
+      'task output cannot be written; agents keep it and send it again',
+    );
   }
 
   broke(error: Error): void {

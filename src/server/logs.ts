@@ -23,12 +23,16 @@ interface TokenLog {
   next: number;
   /** Where the next record goes in the file. */
   end: number;
+  /** A write has failed: what follows the gap is not taken until the gap is filled. */
+  failed: boolean;
 }
 
 export interface AppendResult {
   readonly nextOffset: number;
   /** No more output of this token is taken: it is foreign, or the task has reached its limit. */
   readonly closed: boolean;
+  /** It could not be written: the agent has to send it again from `nextOffset`. */
+  readonly resend: boolean;
 }
 
 /** Files of tokens kept open; the least recently written is closed first. */
@@ -47,41 +51,70 @@ export class TaskLogs {
   readonly #writing = new Map<Token, { readonly taskId: string; readonly write: Promise<AppendResult> }>();
   readonly #followers = new Map<TaskId, Set<() => void>>();
 
-  constructor(directory: string, findOwner: FindOwner) {
+  readonly #complain: (error: unknown) => void;
+
+  /** `complain` hears of writes that failed. */
+  constructor(directory: string, findOwner: FindOwner, complain: (error: unknown) => void = () => {}) {
     this.#directory = directory;
     this.#findOwner = findOwner;
+    this.#complain = complain;
   }
 
+  /** Never rejects: what cannot be written is asked for again. */
   append(agentId: AgentId, chunk: LogChunk): Promise<AppendResult> {
     const token = chunk.token as Token;
     const before: Promise<unknown> = this.#writing.get(token)?.write ?? Promise.resolve();
-    const write = before.catch(() => null).then(() => this.#append(agentId, token, chunk));
+    const write = before
+      .then(() => this.#append(agentId, token, chunk))
+      .catch((error: unknown) => {
+        this.#complain(error);
+        return { nextOffset: this.#logs.get(token)?.next ?? 0, closed: false, resend: true };
+      });
     this.#writing.set(token, { taskId: chunk.taskId, write });
     const forget = () => {
       if (this.#writing.get(token)?.write === write) this.#writing.delete(token);
     };
-    write.then(forget, forget);
+    void write.then(forget);
     return write;
   }
 
   async #append(agentId: AgentId, token: Token, chunk: LogChunk): Promise<AppendResult> {
     const log = await this.#open(token, chunk.taskId as TaskId);
-    if (log === null || log.owner.agentId !== agentId) return { nextOffset: 0, closed: true };
-    if (chunk.data.length > LIMITS.logChunkBytes) return { nextOffset: log.next, closed: true };
+    if (log === null || log.owner.agentId !== agentId) return { nextOffset: 0, closed: true, resend: false };
+    if (chunk.data.length > LIMITS.logChunkBytes)
+      return { nextOffset: log.next, closed: true, resend: false };
     const offset = Number(chunk.offset);
+    if (log.failed && offset > log.next) return { nextOffset: log.next, closed: false, resend: true };
     // A gap can only come from a coordinator that lost what it had acknowledged; what is there is still worth keeping.
     const known = Math.max(0, log.next - offset);
     const data = chunk.data.subarray(known);
-    if (log.next >= LIMITS.taskLogBytes)
-      return { nextOffset: Math.max(log.next, offset + chunk.data.length), closed: true };
+    if (log.next >= LIMITS.taskLogBytes) {
+      return { nextOffset: Math.max(log.next, offset + chunk.data.length), closed: true, resend: false };
+    }
     if (data.length > 0) {
       const record = encodeRecord({ stream: chunk.stream, atMs: chunk.at?.getTime() ?? 0, data });
-      await log.file.write(record, 0, record.length, log.end);
+      log.failed = !(await this.#write(log, record));
+      if (log.failed) return { nextOffset: log.next, closed: false, resend: true };
       log.end += record.length;
       log.next = Math.max(log.next, offset) + data.length;
       for (const wake of this.#followers.get(log.owner.taskId) ?? []) wake();
     }
-    return { nextOffset: log.next, closed: false };
+    return { nextOffset: log.next, closed: false, resend: false };
+  }
+
+  /** All of a record, or nothing that counts: a disk that fills up takes a part and says so only by the count. */
+  async #write(log: TokenLog, record: Uint8Array): Promise<boolean> {
+    try {
+      for (let at = 0; at < record.length; ) {
+        const { bytesWritten } = await log.file.write(record, at, record.length - at, log.end + at);
+        if (bytesWritten === 0) return false;
+        at += bytesWritten;
+      }
+      return true;
+    } catch (error) {
+      this.#complain(error);
+      return false;
+    }
   }
 
   async #open(token: Token, taskId: TaskId): Promise<TokenLog | null> {
@@ -99,12 +132,18 @@ export class TaskLogs {
     // Opened for appending to make it exist, then for writing at a place: a torn tail is cut off before going on.
     await (await open(path, 'a')).close();
     const file = await open(path, 'r+');
-    const { records, end } = await readRecords(file);
-    await file.truncate(end);
-    const log: TokenLog = { owner, file, next: records.reduce((sum, { data }) => sum + data.length, 0), end };
-    this.#logs.set(token, log);
-    await this.#closeOldest();
-    return log;
+    try {
+      const { records, end } = await readRecords(file);
+      await file.truncate(end);
+      const next = records.reduce((sum, { data }) => sum + data.length, 0);
+      const log: TokenLog = { owner, file, next, end, failed: false };
+      this.#logs.set(token, log);
+      await this.#closeOldest();
+      return log;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   async #closeOldest(): Promise<void> {

@@ -180,10 +180,18 @@ export class AgentStream {
     const assembly = this.#assembly;
     if (assembly === null) throw new Malformed('an InventoryChunk that nothing announced');
     assembly.entries.push(...chunk.entries);
+    if (assembly.of.kind === 'beat' && chunk.reports.length > 0) {
+      throw new Malformed('reports in the chunks of a full inventory: they belong into the heartbeat');
+    }
     assembly.reports.push(...chunk.reports);
     const { maxInventory } = this.#host.coordinates;
-    if (assembly.entries.length > maxInventory || assembly.reports.length > maxInventory)
-      return this.#finish('inventory_too_large');
+    const bytes = assembly.reports.reduce(
+      (sum, { result, message }) => sum + result.length + message.length,
+      0,
+    );
+    const isLarge = assembly.entries.length > maxInventory || assembly.reports.length > maxInventory;
+    // An agent with more reports than that sends the rest in heartbeats; what it sends here is held in memory.
+    if (isLarge || bytes > 2 * LIMITS.helloReportBytes) return this.#finish('inventory_too_large');
     this.#assemble(assembly, !chunk.last);
   }
 
@@ -215,14 +223,10 @@ export class AgentStream {
 
   #logChunk(chunk: LogChunk): void {
     if (this.#agentId === '') return;
-    const { logs, log } = this.#host;
-    logs.append(this.#agentId, chunk).then(
-      ({ nextOffset, closed }) => {
-        if (this.#state === 'open') this.#outbox.push(logAckOf(chunk.token, nextOffset, closed), 'bulk');
-      },
-      (error: unknown) =>
-        log.error({ error: String(error), taskId: chunk.taskId }, 'task output could not be written'),
-    );
+    void this.#host.logs.append(this.#agentId, chunk).then(({ nextOffset, closed, resend }) => {
+      if (this.#state !== 'open') return;
+      this.#outbox.push(logAckOf(chunk.token, nextOffset, closed, resend), 'bulk');
+    });
   }
 
   /** A handler that throws must not end the process: what is malformed ends its own stream. */

@@ -122,6 +122,13 @@ function workOf(
     return wrong('it has no work', 'a command is needed', 'set work.command.argv, such as ["echo", "hello"]');
   }
   const { argv, env, workingDirectory } = work.work.value;
+  if (Buffer.byteLength(workingDirectory) > 4_096) {
+    wrong(
+      'its working directory is longer than 4096 bytes',
+      'no system takes a longer path',
+      'use a shorter one',
+    );
+  }
   if (argv.length === 0 || argv[0] === '')
     wrong('its command is empty', 'there is nothing to run', 'set argv');
   const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);

@@ -1,7 +1,8 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { explain } from '../core/explain.js';
+import type { TaskRow } from '../core/rows.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
-import type { TaskFilter } from '../store/store.js';
+import type { Store, TaskFilter } from '../store/store.js';
 import type {
   ExplainTaskResponse,
   ListTasksRequest,
@@ -26,6 +27,9 @@ import { watchTasks } from './watch.js';
 
 const PAGE = 100;
 const PAGE_LIMIT = 1_000;
+/** Tasks of a page with results and histories, and the bytes of results after which it ends early. */
+const FULL_PAGE = 50;
+const FULL_PAGE_BYTES = 1024 * 1024;
 
 /** The public API for tasks: checks, asks the engine or the store, shows. */
 export function taskService(host: TaskServiceHost): TaskServiceServer {
@@ -115,17 +119,41 @@ async function list(
     ...(request.queue === '' ? {} : { queue: request.queue }),
     ...(request.agentId === '' ? {} : { agentId: request.agentId as AgentId }),
   };
-  const size = Math.min(request.pageSize === 0 ? PAGE : request.pageSize, PAGE_LIMIT);
+  const size = Math.min(
+    request.pageSize === 0 ? PAGE : request.pageSize,
+    request.full ? FULL_PAGE : PAGE_LIMIT,
+  );
   const before = request.pageToken === '' ? null : idOf(request.pageToken);
   const rows = await store.listTasks(filter, before, size + 1);
-  const page = rows.slice(0, size);
+  const page = request.full ? await withResults(store, rows.slice(0, size)) : rows.slice(0, size);
   const specs = new Map(
     (await store.readSpecs(page.map((row) => row.taskId))).map((spec) => [spec.taskId, spec]),
   );
-  const tasks = page.map((row) =>
-    taskOf(row, engine.serviceNow, { spec: specs.get(row.taskId), history: [], result: false }),
+  const tasks: Task[] = [];
+  for (const row of page) {
+    const history = request.full ? await store.readHistory(row.taskId) : [];
+    tasks.push(
+      taskOf(row, engine.serviceNow, { spec: specs.get(row.taskId), history, result: request.full }),
+    );
+  }
+  return { tasks, nextPageToken: rows.length > page.length ? (page.at(-1)?.taskId ?? '') : '' };
+}
+
+/** The same rows with their results, as many as one message takes; at least one. */
+async function withResults(store: Store, rows: readonly TaskRow[]): Promise<TaskRow[]> {
+  const full = new Map(
+    (await store.readTasks(rows.map(({ taskId }) => taskId))).map((row) => [row.taskId, row]),
   );
-  return { tasks, nextPageToken: rows.length > size ? (page.at(-1)?.taskId ?? '') : '' };
+  const page: TaskRow[] = [];
+  let bytes = 0;
+  for (const { taskId } of rows) {
+    const row = full.get(taskId);
+    if (row === undefined) continue;
+    bytes += row.result?.length ?? 0;
+    if (page.length > 0 && bytes > FULL_PAGE_BYTES) break;
+    page.push(row);
+  }
+  return page;
 }
 
 async function explained(host: TaskServiceHost, taskId: TaskId): Promise<ExplainTaskResponse> {

@@ -205,6 +205,11 @@ export function reconnectOf(reason: string, delayMs: number): proto.ConnectRespo
 
 export const FAREWELL: proto.ConnectResponse = { message: { $case: 'farewell', value: {} } };
 
-export function logAckOf(token: bigint, nextOffset: number, closed: boolean): proto.ConnectResponse {
-  return { message: { $case: 'logAck', value: { token, nextOffset: BigInt(nextOffset), closed } } };
+export function logAckOf(
+  token: bigint,
+  nextOffset: number,
+  closed: boolean,
+  resend: boolean,
+): proto.ConnectResponse {
+  return { message: { $case: 'logAck', value: { token, nextOffset: BigInt(nextOffset), closed, resend } } };
 }

@@ -8,6 +8,8 @@ export const LIMITS = {
   logChunkBytes: 64 * 1024,
   /** Bytes of task output that one stream may send without an acknowledgement. */
   logWindowBytes: 1024 * 1024,
+  /** Bytes of reports in one Hello with its chunks; the agent sends the rest in heartbeats. */
+  helloReportBytes: 8 * 1024 * 1024,
   /** Heartbeats that may wait for their acknowledgement before the stream is no longer read. */
   heartbeatWindow: 32,
   /** Messages, and bytes, that may wait to be read by a slow agent; beyond them its stream is closed. */

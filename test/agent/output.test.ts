@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { OutputShipper } from '../../src/agent/output.js';
 import type { TaskId, Token } from '../../src/kit/ids.js';
 import type { LogChunk } from '../../src/wire/gen/holdfast/v1/agent_service.js';
-import { LIMITS } from '../../src/wire/limits.js';
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
@@ -15,8 +14,12 @@ const TASK = 'task' as TaskId;
 class Wharf {
   readonly sent: LogChunk[] = [];
   readonly paused = new Set<Token>();
+  readonly waiting: { readonly ms: number; readonly task: () => void }[] = [];
+  nowMs = 0;
   readonly shipper = new OutputShipper({
     send: (chunk) => this.sent.push(chunk),
+    now: () => this.nowMs,
+    later: (ms, task) => this.waiting.push({ ms, task }),
     pause: (token) => this.paused.add(token),
     resume: (token) => this.paused.delete(token),
   });
@@ -72,22 +75,48 @@ describe('task output on its way', () => {
     expect([wharf.kept(A), wharf.shipper.pending]).toEqual(['one two', false]);
   });
 
-  test('goes in chunks of at most 64 KiB', () => {
+  test('goes in chunks of at most 16 KiB: a heartbeat never waits behind much', () => {
     const wharf = new Wharf(A);
     wharf.shipper.connected();
     wharf.add(A, new Uint8Array(150 * KIB));
-    expect(wharf.sent.map(({ data }) => data.length / KIB)).toEqual([64, 64, 22]);
+    expect(wharf.sent.map(({ data }) => data.length / KIB)).toEqual([16, 16, 16, 16]);
   });
 
   test('stays within the window, and goes on as it is acknowledged', () => {
     const wharf = new Wharf(A);
     wharf.add(A, new Uint8Array(3 * MIB));
     wharf.shipper.connected();
-    expect(wharf.sent).toHaveLength(LIMITS.logWindowBytes / (64 * KIB));
+    // 64 KiB at first; what is acknowledged in time lets as much more go, up to the coordinator's window.
+    expect(wharf.sent).toHaveLength(4);
     wharf.receive(1);
-    expect(wharf.sent).toHaveLength(LIMITS.logWindowBytes / (64 * KIB) + 1);
+    expect(wharf.sent).toHaveLength(6);
     wharf.receiveAll();
     expect(wharf.kept(A)).toHaveLength(3 * MIB);
+  });
+
+  test('is little on a slow link, so that heartbeats do not wait behind it', () => {
+    const wharf = new Wharf(A);
+    wharf.add(A, new Uint8Array(3 * MIB));
+    wharf.shipper.connected();
+    for (let i = 0; i < 20; i++) {
+      wharf.nowMs += 500;
+      wharf.receive(1);
+    }
+    const underWay = wharf.sent.length - 20;
+    expect(underWay).toBe(1);
+  });
+
+  test('that could not be written is sent again after a while, and holds up no run meanwhile', () => {
+    const wharf = new Wharf(A);
+    wharf.add(A, new Uint8Array(600 * KIB));
+    wharf.shipper.connected();
+    wharf.shipper.acknowledged(A, 0, false, true);
+    expect(wharf.sent).toHaveLength(4);
+    wharf.add(A, new Uint8Array(KIB));
+    expect(wharf.paused).toEqual(new Set());
+    expect(wharf.waiting).toMatchObject([{ ms: 1_000 }]);
+    wharf.waiting[0]?.task();
+    expect(wharf.sent[4]?.offset).toBe(0n);
   });
 });
 

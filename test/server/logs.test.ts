@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -48,6 +48,25 @@ const files = (folder: string): string[] =>
     .map((entry) => join(entry.parentPath, entry.name));
 
 describe('task output on disk', () => {
+  test('that cannot be written is asked for again, and nothing behind the gap is taken', async () => {
+    const folder = newFolder();
+    const logs = open(folder);
+    await write(logs, 11, 0, 'before ');
+    const [file] = files(folder);
+    await logs.close();
+    // A device that is always full stands where the file was.
+    renameSync(file as string, `${file}.kept`);
+    symlinkSync('/dev/full', file as string);
+    const full = open(folder);
+    expect(await write(full, 11, 7, 'lost ')).toMatchObject({ closed: false, resend: true });
+    expect(await write(full, 11, 12, 'later')).toMatchObject({ closed: false, resend: true });
+    renameSync(`${file}.kept`, file as string);
+    expect(await write(full, 11, 7, 'lost ')).toEqual({ nextOffset: 12, closed: false, resend: false });
+    expect(await write(full, 11, 12, 'later')).toEqual({ nextOffset: 17, closed: false, resend: false });
+    expect(await read(full, 1)).toBe('before lost later');
+    await full.close();
+  });
+
   test('tries are read in order and never mix', async () => {
     const logs = open(newFolder());
     await Promise.all([write(logs, 12, 0, 'second'), write(logs, 11, 0, 'first ')]);
@@ -65,8 +84,8 @@ describe('task output on disk', () => {
     await write(before, 11, 0, 'one ');
     await before.close();
     const after = open(folder);
-    expect(await write(after, 11, 0, 'one ')).toEqual({ nextOffset: 4, closed: false });
-    expect(await write(after, 11, 4, 'two')).toEqual({ nextOffset: 7, closed: false });
+    expect(await write(after, 11, 0, 'one ')).toEqual({ nextOffset: 4, closed: false, resend: false });
+    expect(await write(after, 11, 4, 'two')).toEqual({ nextOffset: 7, closed: false, resend: false });
     expect(await read(after)).toBe('one two');
     await after.close();
   });
@@ -79,7 +98,7 @@ describe('task output on disk', () => {
     for (const file of files(folder)) appendFileSync(file, Buffer.from([0, 0, 0, 200, 1]));
     const after = open(folder);
     expect(await read(after)).toBe('whole ');
-    expect(await write(after, 11, 6, 'again')).toEqual({ nextOffset: 11, closed: false });
+    expect(await write(after, 11, 6, 'again')).toEqual({ nextOffset: 11, closed: false, resend: false });
     expect(await read(after)).toBe('whole again');
     await after.close();
   });
@@ -87,14 +106,14 @@ describe('task output on disk', () => {
   test('what nobody was permitted makes no file', async () => {
     const folder = newFolder();
     const logs = open(folder);
-    expect(await write(logs, 99, 0, 'x')).toEqual({ nextOffset: 0, closed: true });
+    expect(await write(logs, 99, 0, 'x')).toEqual({ nextOffset: 0, closed: true, resend: false });
     expect(files(folder)).toEqual([]);
     await logs.close();
   });
 
   test('a gap is bridged: what comes after it is worth keeping', async () => {
     const logs = open(newFolder());
-    expect(await write(logs, 11, 100, 'later')).toEqual({ nextOffset: 105, closed: false });
+    expect(await write(logs, 11, 100, 'later')).toEqual({ nextOffset: 105, closed: false, resend: false });
     expect(await read(logs)).toBe('later');
     await logs.close();
   });

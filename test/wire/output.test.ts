@@ -34,9 +34,24 @@ async function write(agent: RawAgent, token: string, taskId: string, offset: num
 describe('task output is acknowledged by offset', () => {
   test('what is repeated is kept once, what overlaps only as far as it is new', async () => {
     const { agent, taskId, token } = await running('offsets');
-    expect(await write(agent, token, taskId, 0, 'one ')).toEqual({ token, nextOffset: '4', closed: false });
-    expect(await write(agent, token, taskId, 0, 'one ')).toEqual({ token, nextOffset: '4', closed: false });
-    expect(await write(agent, token, taskId, 2, 'e two')).toEqual({ token, nextOffset: '7', closed: false });
+    expect(await write(agent, token, taskId, 0, 'one ')).toEqual({
+      token,
+      nextOffset: '4',
+      closed: false,
+      resend: false,
+    });
+    expect(await write(agent, token, taskId, 0, 'one ')).toEqual({
+      token,
+      nextOffset: '4',
+      closed: false,
+      resend: false,
+    });
+    expect(await write(agent, token, taskId, 2, 'e two')).toEqual({
+      token,
+      nextOffset: '7',
+      closed: false,
+      resend: false,
+    });
     expect(await read(taskId)).toBe('one two');
     expect(await read(taskId, { tailBytes: 3 })).toBe('two');
     expect(await read(taskId, { tryNumber: 2 })).toBe('');
@@ -45,23 +60,33 @@ describe('task output is acknowledged by offset', () => {
   test("a foreign token's output is not taken, and neither is an unknown one's", async () => {
     const { taskId, token } = await running('writer');
     const other = await stage.greeted({ agentId: 'scribbler' });
-    expect(await write(other, token, taskId, 0, 'forged')).toMatchObject({ token, closed: true });
-    expect(await write(other, '999999', taskId, 0, 'forged')).toMatchObject({ closed: true });
-    expect(await write(other, '999999', '../../etc', 0, 'forged')).toMatchObject({ closed: true });
+    expect(await write(other, token, taskId, 0, 'forged')).toMatchObject({
+      token,
+      closed: true,
+      resend: false,
+    });
+    expect(await write(other, '999999', taskId, 0, 'forged')).toMatchObject({ closed: true, resend: false });
+    expect(await write(other, '999999', '../../etc', 0, 'forged')).toMatchObject({
+      closed: true,
+      resend: false,
+    });
     expect(await read(taskId)).toBe('');
   });
 
   test('an oversize chunk closes the output of its run, and the run goes on', async () => {
     const { agent, taskId, token } = await running('flood');
     const ack = await write(agent, token, taskId, 0, 'x'.repeat(64 * 1_024 + 1));
-    expect(ack).toMatchObject({ nextOffset: '0', closed: true });
+    expect(ack).toMatchObject({ nextOffset: '0', closed: true, resend: false });
     expect(await agent.report(token, { taskId })).toBe('REPORT_DISPOSITION_RECORDED');
   });
 
   test('output that is still on its way when the run ends is taken', async () => {
     const { agent, taskId, token } = await running('trailing');
     await agent.report(token, { taskId });
-    expect(await write(agent, token, taskId, 0, 'late words')).toMatchObject({ closed: false });
+    expect(await write(agent, token, taskId, 0, 'late words')).toMatchObject({
+      closed: false,
+      resend: false,
+    });
     expect(await read(taskId)).toBe('late words');
   });
 });

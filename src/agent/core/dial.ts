@@ -15,6 +15,11 @@ export class Dialer {
     this.#random = random;
   }
 
+  /** Attempts since the stream last worked. */
+  get attempts(): number {
+    return this.#attempt;
+  }
+
   /** The stream works: the next loss starts afresh. */
   connected(): void {
     this.#attempt = 0;

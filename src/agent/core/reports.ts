@@ -22,6 +22,8 @@ interface Waiting {
 /** Results in one heartbeat, in bytes, and reports in all; the rest follows in the next one at once. */
 const REPORT_BYTES = 256 * 1024;
 const REPORT_COUNT = 1_000;
+/** Reports in one Hello, in bytes. */
+const HELLO_BYTES = 8 * 1024 * 1024;
 
 /** Reports until they are acknowledged: said at once, and again when nobody has answered for an interval. */
 export class Reports {
@@ -46,9 +48,20 @@ export class Reports {
     return this.#waiting.delete(token);
   }
 
-  /** All of them, for a Hello. */
-  takeAll(now: MonoMs): Report[] {
-    return [...this.#waiting.values()].map((waiting) => this.#send(waiting, now));
+  /**
+   * For a Hello: its inventory shows all of them, and it carries as many as a coordinator takes at once. The rest follows
+   * in heartbeats.
+   */
+  takeForHello(now: MonoMs): Report[] {
+    const reports: Report[] = [];
+    let bytes = 0;
+    for (const waiting of this.#waiting.values()) {
+      bytes += sizeOf(waiting.report);
+      this.#send(waiting, now);
+      if (bytes <= HELLO_BYTES) reports.push(waiting.report);
+      else waiting.sentAt = null;
+    }
+    return reports;
   }
 
   /** Those that are new, or were not acknowledged for an interval; as many as fit into a message. */
@@ -57,7 +70,7 @@ export class Reports {
     let bytes = 0;
     for (const waiting of this.#waiting.values()) {
       if (waiting.sentAt !== null && (now as number) - (waiting.sentAt as number) < heartbeatMs) continue;
-      const size = (waiting.report.result?.length ?? 0) + 512;
+      const size = sizeOf(waiting.report);
       if (reports.length > 0 && (bytes + size > REPORT_BYTES || reports.length >= REPORT_COUNT)) {
         return { reports, more: true };
       }
@@ -75,6 +88,11 @@ export class Reports {
     this.#inventory.put({ phase, token: report.token, taskId: report.taskId });
     return report;
   }
+}
+
+/** About how many bytes a report takes on the wire. */
+function sizeOf(report: Report): number {
+  return (report.result?.length ?? 0) + report.message.length + 512;
 }
 
 /** The answer to a permit that was not started and never will be. */

@@ -1,4 +1,4 @@
-import type { TaskId, Token } from '../../kit/ids.js';
+import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import type { Entry, Inventory } from '../../kit/inventory.js';
 import type { Effect, RunStopReason } from './events.js';
@@ -32,9 +32,10 @@ export class Runs {
     this.#runs.set(permit.token, { permit, stopping: false });
   }
 
-  /** Whether the permit still stands and nobody has asked for its end. */
-  stands(token: Token): boolean {
-    return this.#runs.get(token)?.stopping === false;
+  /** Whether the permit still stands in this session and nobody has asked for its end: adopted is not permitted (I3). */
+  stands(token: Token, epoch: Epoch | undefined): boolean {
+    const run = this.#runs.get(token);
+    return run?.stopping === false && run.permit.epoch === epoch;
   }
 
   end(token: Token): void {

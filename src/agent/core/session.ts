@@ -80,7 +80,7 @@ export class AgentSession {
 
   /** The last look before exec (P3): the permit still stands, nobody has asked for its end, and the gate is open. */
   mayStart(token: Token, now: Instant): boolean {
-    return this.#runs.stands(token) && this.gateOpen(now);
+    return this.#runs.stands(token, this.#terms?.epoch) && this.gateOpen(now);
   }
 
   step(event: AgentEvent, now: Instant): Effect[] {
@@ -192,7 +192,7 @@ export class AgentSession {
     this.#exchange.send(now);
     this.#voided.clear();
     this.#runs.takeChanges();
-    const reports = this.#reports.takeAll(now.mono);
+    const reports = this.#reports.takeForHello(now.mono);
     const hello = {
       identity: this.#identity,
       streamNo: this.#streamNo,
@@ -239,7 +239,9 @@ export class AgentSession {
 
   #lost(now: Instant, why: string, askedMs: number, denied: boolean, effects: Effect[]): void {
     if (this.#stream === 'down') return;
-    note(effects, { kind: 'stream_lost', why, running: this.#runs.size });
+    const attempt = this.#dialer.attempts + 1;
+    if (this.#stream !== 'dialing') note(effects, { kind: 'stream_lost', why, running: this.#runs.size });
+    else if (Number.isInteger(Math.log2(attempt))) note(effects, { kind: 'unreachable', why, attempt });
     this.#asks.dropOffers();
     // A goodbye that was not answered: nothing is held, so nothing depends on it; the lease ends the session.
     if (this.#saidGoodbye || this.#holdsNothing) return this.#end(effects);
@@ -353,13 +355,10 @@ export class AgentSession {
     effects.push({ kind: 'forget_report', token, disposition });
   }
 
-  // — cordon, drain, gate —
-
   #direct(directive: Directive, now: Instant, effects: Effect[]): void {
     const before = this.#directive;
     this.#directive = directive;
-    if (before.cordoned !== directive.cordoned || before.draining !== directive.draining)
-      this.#mustSpeak = true;
+    this.#mustSpeak = true;
     if (directive.draining && !before.draining) this.#drain(directive.drainTimeoutMs, now, effects);
   }
 

@@ -239,7 +239,8 @@ describe('runs over the loss of a stream', () => {
     expect(scene.reconnect().inventory).toEqual([{ phase: 'running', token: 100n, taskId: 't100' }]);
     scene.welcome({ epoch: 8n as Epoch }, [{ kind: 'keep' }]);
     expect(scene.of('stop_run')).toEqual([]);
-    expect(scene.session.mayStart(token(100), scene.now)).toBe(true);
+    // What runs goes on; what had not been started yet belonged to the session that is over (I3).
+    expect(scene.session.mayStart(token(100), scene.now)).toBe(false);
   });
 
   test('are stopped when they were superseded meanwhile', () => {
