@@ -2,6 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../kit/duration.js';
 import { didYouMean } from '../kit/suggest.js';
 import { variableOf } from '../kit/variable.js';
+import { usage } from './failure.js';
+import { shorten } from './words.js';
 
 /** Reads the text of a flag or of its variable; throws InvalidArgumentError. */
 export type FlagParser = (text: string, before: unknown) => unknown;
@@ -37,13 +39,17 @@ export function readVariables(command: Command, env: NodeJS.ProcessEnv): void {
     const name = option.attributeName();
     if (variable === undefined || text === undefined || text === '') continue;
     if (command.getOptionValue(name) !== undefined) continue;
-    command.setOptionValueWithSource(name, parseVariable(option, variable, text, command), 'env');
+    command.setOptionValueWithSource(name, parseVariable(option, variable, text), 'env');
   }
 }
 
-function parseVariable(option: Option, variable: string, text: string, command: Command): unknown {
+function parseVariable(option: Option, variable: string, text: string): unknown {
   const fail = (because: string): never =>
-    command.error(`error: ${variable} cannot be ${JSON.stringify(text)}: ${because}`, { exitCode: 2 });
+    throwUsage(
+      `${variable} cannot be ${shorten(JSON.stringify(text))}`,
+      plainRule(because),
+      option.long ?? '',
+    );
   if (option.isBoolean()) {
     const word = text.toLowerCase();
     if (YES.includes(word)) return true;
@@ -58,6 +64,14 @@ function parseVariable(option: Option, variable: string, text: string, command: 
     throw error;
   }
 }
+
+function throwUsage(what: string, because: string, flag: string): never {
+  throw usage(what, because, `correct the variable, unset it, or give ${flag}`);
+}
+
+/** `It must be …` with its full stop is a sentence in commander's form, not in ours. */
+export const plainRule = (rule: string): string =>
+  rule.replace(/^[A-Z]/, (letter) => letter.toLowerCase()).replace(/\.$/, '');
 
 const plain = (text: string): unknown => text;
 const LISTS = new WeakSet<Option>();
@@ -76,6 +90,14 @@ export const wholeNumber =
     const value = /^-?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
     if (value >= low && value <= high) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+  };
+
+/** A text of at most so many bytes. */
+export const shortText =
+  (maxBytes: number): FlagParser =>
+  (text) => {
+    if (Buffer.byteLength(text) <= maxBytes) return text;
+    throw new InvalidArgumentError(`It must be at most ${maxBytes} bytes.`);
   };
 
 /** `15s`, in milliseconds. */

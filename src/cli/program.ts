@@ -1,11 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { addAgent } from './agent.js';
-import { describeFailure, EXIT, type Failure, toFailure } from './failure.js';
+import { describeFailure, EXIT, type Failure, toFailure, usage } from './failure.js';
+import { plainRule } from './flags.js';
 import { addHealth } from './health.js';
 import { addCommonFlags, commonFlags, verb } from './session.js';
 import { addTask } from './task.js';
 import type { CliContext } from './terminal.js';
-import { coloursFor } from './words.js';
+import { coloursFor, shorten } from './words.js';
 
 /** The program's commands; `extend` adds those that start something. */
 export function buildProgram(
@@ -14,13 +15,16 @@ export function buildProgram(
 ): Command {
   const { terminal, version } = context;
   const program = new Command('holdfast')
-    .description('Remote execution over one gRPC stream per agent: no task ever runs twice at once.')
+    .description(
+      'Remote execution over one gRPC stream per agent: nothing starts without a durable confirmation.',
+    )
     .enablePositionalOptions()
-    .showHelpAfterError('(add --help to see what is possible)')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out.print(text),
       writeErr: (text) => terminal.err.print(text),
+      // Said by runProgram, in the form of every other failure.
+      outputError: () => {},
       getOutHelpWidth: () => terminal.out.columns ?? 100,
       getErrHelpWidth: () => terminal.err.columns ?? 100,
       getOutHasColors: () => false,
@@ -43,7 +47,8 @@ export function buildProgram(
 const EPILOGUE = `
 See it work:   holdfast dev, then in another terminal
                holdfast task submit --wait -- echo hello
-Every flag has a variable: --queued-timeout is HOLDFAST_QUEUED_TIMEOUT.
+Variables:     named in brackets behind their flags: HOLDFAST_ and the flag, as in HOLDFAST_DB_FILE for --db-file; where
+               a name is taken, one more word: HOLDFAST_TASK_QUEUED_TIMEOUT for --queued-timeout of task submit
 Exit codes:    0 ok, 1 unexpected, 2 usage or configuration, 3 the awaited task failed, 4 not found,
                5 conflict, 6 timed out waiting, 69 coordinator unreachable, 77 denied, 130 interrupted`;
 
@@ -79,13 +84,60 @@ export async function runProgram(
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
-      if (argv.includes('submit') && error.code === 'commander.unknownOption') {
-        terminal.err.print('  try: put -- before the command: holdfast task submit -- COMMAND [ARG ...]\n');
-      }
-      return EXIT.usage;
+      // A noun without its verb: the help that was printed is the answer.
+      if (error.code.startsWith('commander.help')) return EXIT.usage;
     }
-    const failure: Failure = toFailure(error);
+    const failure = error instanceof CommanderError ? misused(program, argv, error) : toFailure(error);
     terminal.err.print(describeFailure(failure, coloursFor(terminal.err, terminal.env)));
     return failure.exitCode;
   }
+}
+
+/** The words of commander in the form of every other failure. */
+function misused(program: Command, argv: readonly string[], error: CommanderError): Failure {
+  const { name, takesCommand } = commandOf(program, argv);
+  const help = `${name} --help shows what is possible`;
+  const [said = '', hint = ''] = error.message.replace(/^error: /, '').split('\n');
+  const meant = /Did you mean (.*)\?/.exec(hint)?.[1];
+  const suggestion = meant === undefined ? help : `${meant}; ${help}`;
+  const [, flags, value, rule] = /^option '(.*?)' argument '(.*)' is invalid\. (.*)$/s.exec(said) ?? [];
+  if (flags !== undefined && rule !== undefined) {
+    const flag = /--[\w-]+/.exec(flags)?.[0] ?? flags;
+    return usage(`${flag} cannot be ${shorten(JSON.stringify(value))}`, plainRule(rule), help);
+  }
+  switch (error.code) {
+    case 'commander.unknownOption': {
+      const because = `${name} has no such option`;
+      if (!takesCommand) return usage(said, because, suggestion);
+      return usage(said, because, `${suggestion}; put -- before the command: ${name} -- COMMAND [ARG ...]`);
+    }
+    case 'commander.unknownCommand':
+      return usage(said, `${name} has no such command`, suggestion);
+    case 'commander.missingArgument':
+      return usage(said, `${name} cannot do without it`, help);
+    case 'commander.optionMissingArgument':
+      return usage(said, 'the option needs a value', help);
+    case 'commander.excessArguments':
+      return usage(
+        said.replace(/\. Expected .*$/s, ''),
+        said.replace(/^.*?\. Expected/s, 'it expects').replace(/\.$/, ''),
+        help,
+      );
+    default:
+      return usage(said, 'it is not a way to call this program', help);
+  }
+}
+
+/** The command that the arguments lead to, by its whole name. */
+function commandOf(program: Command, argv: readonly string[]): { name: string; takesCommand: boolean } {
+  const end = argv.indexOf('--');
+  let at = program;
+  const names = [program.name()];
+  for (const word of end < 0 ? argv : argv.slice(0, end)) {
+    const next = at.commands.find((command) => command.name() === word);
+    if (next === undefined) continue;
+    at = next;
+    names.push(word);
+  }
+  return { name: names.join(' '), takesCommand: at.name() === 'submit' };
 }

@@ -3,35 +3,85 @@ import type { TaskSpec } from '../client/index.js';
 import { PARTITION_POLICIES } from '../client/index.js';
 import { parseDuration } from '../kit/duration.js';
 import { NAME_PATTERN } from '../kit/ids.js';
-import { didYouMean } from '../kit/suggest.js';
+import { didYouMean, nearest } from '../kit/suggest.js';
 import type { Problem } from './failure.js';
+import { WORKING_DIRECTORY_BYTES } from './limits.js';
+import { shorten } from './words.js';
 
-const DURATION_RULE = 'expected a duration with its unit, such as "15s"';
-const duration = z.string({ error: DURATION_RULE }).transform((text, context) => {
+/*
+ * Each message is a rule in words for people, and becomes the "because" of a fault.
+ */
+const DURATION_RULE = 'it must be a duration with its unit in quotes, such as "15s"';
+const duration = z.string(DURATION_RULE).transform((text, context) => {
   const ms = parseDuration(text);
   if (ms === undefined) context.addIssue({ code: 'custom', message: DURATION_RULE });
   return ms ?? 0;
 });
-const strings = z.record(z.string(), z.string());
+const STRINGS_RULE = 'it must be an object of strings';
+const strings = z.record(z.string(), z.string('it must be a string'), STRINGS_RULE);
+const COMMAND_RULE = 'it must be a list of 1 to 1024 strings, a program and its arguments';
+const QUEUE_RULE = 'it must be 1 to 128 characters of A-Z a-z 0-9 . _ - and start with a letter or digit';
+const whole = (low: number, high: number) => {
+  const rule = `it must be a whole number from ${low} to ${high}`;
+  return z.int(rule).min(low, rule).max(high, rule);
+};
+const text = (fits: (given: string) => boolean = () => true, limit = '') =>
+  z.string(`it must be a string${limit}`).refine(fits, `it must be a string${limit}`);
+
+const retryBackoff = z.strictObject(
+  { initial: duration.optional(), max: duration.optional() },
+  'it must be an object with initial and max',
+);
 
 /** One line of a task file. What is left out has the coordinator's default. */
-const taskLine = z.strictObject({
-  queue: z.string().regex(NAME_PATTERN, 'expected 1 to 128 characters of A-Z a-z 0-9 . _ -').optional(),
-  command: z.array(z.string()).min(1, 'expected a program and its arguments').max(1024),
-  env: strings.optional(),
-  workingDirectory: z.string().optional(),
-  priority: z.int().min(-1000).max(1000).optional(),
-  retries: z.int().min(0).max(100).optional(),
-  retryBackoff: z.strictObject({ initial: duration.optional(), max: duration.optional() }).optional(),
-  executionTimeout: duration.optional(),
-  queuedTimeout: duration.optional(),
-  partitionPolicy: z.enum(PARTITION_POLICIES).optional(),
-  killGrace: duration.optional(),
-  holdTimeout: duration.optional(),
-  requiredLabels: strings.optional(),
-  idempotencyKey: z.string().max(256).optional(),
-  traceparent: z.string().optional(),
-});
+const taskLine = z.strictObject(
+  {
+    queue: z.string(QUEUE_RULE).regex(NAME_PATTERN, QUEUE_RULE).optional(),
+    command: z
+      .array(z.string('it must be a string'), COMMAND_RULE)
+      .min(1, COMMAND_RULE)
+      .max(1024, COMMAND_RULE),
+    env: strings.optional(),
+    workingDirectory: text(
+      (given) => Buffer.byteLength(given) <= WORKING_DIRECTORY_BYTES,
+      ` of at most ${WORKING_DIRECTORY_BYTES} bytes`,
+    ).optional(),
+    priority: whole(-1000, 1000).optional(),
+    retries: whole(0, 100).optional(),
+    retryBackoff: retryBackoff.optional(),
+    executionTimeout: duration.optional(),
+    queuedTimeout: duration.optional(),
+    partitionPolicy: z
+      .enum(PARTITION_POLICIES, `it must be one of ${PARTITION_POLICIES.join(', ')}`)
+      .optional(),
+    killGrace: duration.optional(),
+    holdTimeout: duration.optional(),
+    requiredLabels: strings.optional(),
+    idempotencyKey: text((given) => given.length <= 256, ' of at most 256 characters').optional(),
+    traceparent: text().optional(),
+  },
+  'each line must be a JSON object',
+);
+
+/** How each field is written. */
+const EXAMPLES: Readonly<Record<keyof typeof taskLine.shape, unknown>> = {
+  queue: 'default',
+  command: ['echo', 'hello'],
+  env: { NAME: 'value' },
+  workingDirectory: '/srv/reports',
+  priority: 10,
+  retries: 2,
+  retryBackoff: { initial: '5s', max: '10m' },
+  executionTimeout: '15m',
+  queuedTimeout: '1h',
+  partitionPolicy: PARTITION_POLICIES[0],
+  killGrace: '10s',
+  holdTimeout: '30m',
+  requiredLabels: { zone: 'a' },
+  idempotencyKey: 'report-2026-01-31',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+};
+const WHOLE_EXAMPLE = 'write a whole object on one line, such as {"command": ["echo", "hello"]}';
 
 /** A task of a file, and the line it stands on (from 1). */
 export interface TaskLine {
@@ -43,21 +93,22 @@ export interface TaskLine {
 export function parseTaskFile(name: string, text: string): { tasks: TaskLine[]; problems: Problem[] } {
   const tasks: TaskLine[] = [];
   const problems: Problem[] = [];
-  const complain = (line: number, what: string, because: string): void => {
-    problems.push({ what: `${name}:${line}: ${what}`, because, try: '' });
+  const complain = (line: number, { what, ...more }: Problem): void => {
+    problems.push({ what: `${name}:${line}: ${what}`, ...more });
   };
   for (const [index, raw] of text.split('\n').entries()) {
     const line = index + 1;
     if (raw.trim() === '') continue;
     const json = parseJson(raw);
     if ('fault' in json) {
-      complain(line, 'this line is not JSON', json.fault);
+      complain(line, { what: 'this line is not JSON', because: json.fault, try: WHOLE_EXAMPLE });
       continue;
     }
     const parsed = taskLine.safeParse(json.value);
     if (parsed.success) tasks.push({ line, spec: toSpec(parsed.data) });
     else
-      for (const issue of parsed.error.issues) for (const what of describe(issue)) complain(line, what, '');
+      for (const issue of parsed.error.issues)
+        for (const problem of describe(issue, json.value)) complain(line, problem);
   }
   return { tasks, problems };
 }
@@ -70,16 +121,26 @@ const parseJson = (text: string): { value: unknown } | { fault: string } => {
   }
 };
 
-/** Words for people: unknown fields with a suggestion, anything else with its field in front. */
-function describe(issue: z.core.$ZodIssue): string[] {
+/** Words for people: unknown fields with a suggestion, anything else with its field and its value. */
+function describe(issue: z.core.$ZodIssue, line: unknown): Problem[] {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(path === 'retryBackoff' ? { initial: 0, max: 0 } : taskLine.shape);
-    return issue.keys.map((key) => `unknown field ${JSON.stringify(key)}${didYouMean(key, known)}`);
+    const known = Object.keys(path === 'retryBackoff' ? retryBackoff.shape : taskLine.shape);
+    return issue.keys.map((key) => ({
+      what: `unknown field ${JSON.stringify(key)}${didYouMean(key, known)}`,
+      because: `${path === '' ? 'a task' : path} has ${known.join(', ')}`,
+      try: `write ${nearest(key, known) ?? 'one of these'}, or leave it out`,
+    }));
   }
-  const message = issue.message.replace(/^Invalid input: /, '').replace(/^Invalid option: /, '');
-  if (path === 'command' && message.includes('received undefined')) return ['command is missing'];
-  return [path === '' ? message : `${path}: ${message}`];
+  const because = issue.message;
+  if (path === '') return [{ what: 'this line is no task', because, try: WHOLE_EXAMPLE }];
+  const field = String(issue.path[0]) as keyof typeof EXAMPLES;
+  const suggestion = `write ${JSON.stringify(field)}: ${JSON.stringify(EXAMPLES[field])}`;
+  const value = issue.path.reduce<unknown>((of, key) => (of as Record<PropertyKey, unknown>)?.[key], line);
+  if (value === undefined) return [{ what: `${path} is missing`, because, try: suggestion }];
+  // Variables are where secrets go.
+  const shown = field === 'env' ? 'this' : shorten(JSON.stringify(value));
+  return [{ what: `${path} cannot be ${shown}`, because, try: suggestion }];
 }
 
 function toSpec(line: z.output<typeof taskLine>): TaskSpec {

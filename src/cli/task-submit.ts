@@ -8,16 +8,20 @@ import {
   type PartitionPolicy,
   SUBMIT_BATCH,
   type SubmittedTask,
+  type Task,
   type TaskSpec,
 } from '../client/index.js';
+import { SECOND } from '../kit/time.js';
 import { EXIT, Failure, usage } from './failure.js';
-import { durationFlag, flag, listFlag, oneOf, pairs, wholeNumber } from './flags.js';
+import { durationFlag, flag, listFlag, oneOf, pairs, shortText, wholeNumber } from './flags.js';
+import { WORKING_DIRECTORY_BYTES } from './limits.js';
 import { clientAction, pause, type Session, verb } from './session.js';
 import { taskShape } from './shapes.js';
 import type { TaskLine } from './task-file.js';
 import { taskView } from './task-views.js';
 import { awaitTasks, requireSuccess } from './task-wait.js';
 import type { CliContext } from './terminal.js';
+import { spanWords } from './words.js';
 
 interface SubmitFlags {
   readonly file?: string;
@@ -69,7 +73,9 @@ export function addSubmit(noun: Command, context: CliContext): void {
     parse: pairs,
   });
   listFlag(command, '--env <NAME=VALUE>', 'variable of the command; repeatable', { parse: pairs });
-  flag(command, '--working-directory <DIR>', 'where the command runs (default: a directory of its own)');
+  flag(command, '--working-directory <DIR>', 'where the command runs (default: a directory of its own)', {
+    parse: shortText(WORKING_DIRECTORY_BYTES),
+  });
   flag(command, '--idempotency-key <KEY>', 'a second submission with it returns the first task');
   clientAction<SubmitFlags>(context, command, submit);
 }
@@ -119,7 +125,21 @@ async function finish(session: Session, ids: readonly string[], many: boolean): 
     else await showTask(session, ids[0] ?? '');
   }
   requireSuccess(tasks);
+  if (output === 'table') session.terminal.err.print(`${successWords(tasks)}\n`);
 }
+
+/** The last words about tasks that all succeeded; times are the coordinator's. */
+function successWords(tasks: readonly Task[]): string {
+  const from = Math.min(...tasks.map((task) => task.submittedAt?.getTime() ?? Number.NaN));
+  const to = Math.max(...tasks.map((task) => task.endedAt?.getTime() ?? Number.NaN));
+  const span = Number.isNaN(to - from) ? '' : ` in ${exactSpanWords(to - from)}`;
+  const [only, second] = tasks;
+  return only !== undefined && second === undefined
+    ? `success${span}; output: holdfast task logs ${only.taskId}`
+    : `success of all ${tasks.length} tasks${span}; output: holdfast task logs ID`;
+}
+
+const exactSpanWords = (ms: number): string => (ms < SECOND ? `${Math.round(ms)} ms` : spanWords(ms));
 
 async function showTask(session: Session, taskId: string): Promise<void> {
   const task = await session.client.tasks.get(taskId, session.call);
@@ -199,7 +219,11 @@ async function readFile(session: Session, argv: readonly string[], flags: Submit
   if (problems.length > 0) {
     const shown = problems.slice(0, MOST_SHOWN);
     const rest = problems.length - shown.length;
-    const last = { what: `${rest} more`, because: '', try: '' };
+    const last = {
+      what: `${rest} more faults`,
+      because: `only the first ${MOST_SHOWN} are shown`,
+      try: 'correct these and submit again; nothing was submitted',
+    };
     throw new Failure(EXIT.usage, 'BAD_TASK_FILE', rest > 0 ? [...shown, last] : shown);
   }
   if (tasks.length === 0)

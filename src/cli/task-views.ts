@@ -28,7 +28,7 @@ const stateCell = (task: Task, colours: Colours): Cell => {
 
 export function taskListView(tasks: readonly Task[], view: View): Presentation {
   return {
-    data: tasks.map((task) => taskShape(task, false)),
+    data: tasks.map((task) => taskShape(task, true)),
     names: tasks.map((task) => task.taskId),
     table: () =>
       renderTable(

@@ -48,8 +48,8 @@ export function requireSuccess(tasks: readonly Task[]): void {
   if (failed.length > MOST_SHOWN) {
     problems.push({
       what: `and ${failed.length - MOST_SHOWN} more tasks did not succeed`,
-      because: '',
-      try: '',
+      because: `only the first ${MOST_SHOWN} are shown`,
+      try: 'holdfast task list --state failed',
     });
   }
   throw new Failure(EXIT.taskFailed, 'TASK_FAILED', problems);

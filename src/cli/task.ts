@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
+import { hasEnded, TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
 import { usage } from './failure.js';
 import { flag, listFlag, someOf, wholeNumber } from './flags.js';
 import type { Presentation } from './present.js';
@@ -56,7 +56,9 @@ function addList(noun: Command, context: CliContext): void {
     const { output } = session.settings;
     const limit = flags.limit ?? (output === 'table' ? 50 : undefined);
     const filter = { states: flags.state, queue: flags.queue, agentId: flags.agent };
-    const pages = session.client.tasks.list(filter, { ...session.call, limit });
+    // For people the columns are enough; what scripts read has the result and the history, as describe has.
+    const full = output !== 'table' && output !== 'name';
+    const pages = session.client.tasks.list(filter, { ...session.call, limit, full });
     // Forms without a frame go out as they come: a list may be longer than memory.
     if (output === 'jsonl' || output === 'name') {
       for await (const task of pages) await session.show(taskListView([task], viewOf(session)));
@@ -97,7 +99,11 @@ function addCancel(noun: Command, context: CliContext): void {
   );
   flag(command, '--reason <TEXT>', 'kept in the history');
   clientAction<{ reason?: string }>(context, command, async (session, [id = ''], flags) => {
+    const before = await session.client.tasks.get(id, session.call);
     await showTask(session, await session.client.tasks.cancel(id, flags.reason, session.call));
+    if (hasEnded(before.state)) {
+      session.terminal.err.print(`nothing was done: task ${id} had already ended as ${before.state}\n`);
+    }
   });
 }
 
@@ -106,7 +112,12 @@ const VERDICTS: readonly Verdict[] = ['reassign', 'fail', 'succeed'];
 function addResolve(noun: Command, context: CliContext): void {
   const command = verb(noun, 'resolve', "the operator's verdict on a task whose agent is lost");
   command.argument('<ID>', 'task id');
-  flag(command, '--reassign', 'queue it again now', { variable: 'HOLDFAST_RESOLVE_REASSIGN' });
+  flag(
+    command,
+    '--reassign',
+    'for hold: queue it again now; for single_run: noted, it is released in its own time',
+    { variable: 'HOLDFAST_RESOLVE_REASSIGN' },
+  );
   flag(command, '--fail', 'it has failed', { variable: 'HOLDFAST_RESOLVE_FAIL' });
   flag(command, '--succeed', 'it has succeeded', { variable: 'HOLDFAST_RESOLVE_SUCCEED' });
   flag(command, '--reason <TEXT>', 'kept in the history');

@@ -35,6 +35,12 @@ export function commandWords(argv: readonly string[]): string {
     .join(' ');
 }
 
+const SHOWN_CHARACTERS = 60;
+
+/** A value in a message: its beginning tells which one it is. */
+export const shorten = (text: string): string =>
+  text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
+
 /** On one line, without characters that would move a terminal's cursor. */
 export function oneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').trim();

@@ -30,6 +30,8 @@ const PAGE = 100;
 export interface ListChoices extends CallChoices {
   /** At most so many tasks. Default all. */
   readonly limit?: number | undefined;
+  /** With results and histories: more to read, and smaller pages. Default false. */
+  readonly full?: boolean | undefined;
 }
 
 export interface LogChoices extends StreamChoices {
@@ -71,6 +73,7 @@ export class Tasks {
         agentId: filter.agentId ?? '',
         pageSize: Math.min(left, PAGE),
         pageToken,
+        full: choices.full ?? false,
       };
       const page = await this.#channel.unary(TaskServiceService.listTasks, request, choices);
       for (const task of page.tasks.slice(0, left)) yield taskFromWire(task);

@@ -22,6 +22,8 @@ export interface Setting<T> {
   readonly kind: Kind<T>;
   /** Null when it depends on the machine (paths, host name), or when there is none. */
   readonly fallback: T | null;
+  /** In words: what holds when nothing is given and `fallback` is null. */
+  readonly otherwise?: string;
   readonly doc: string;
   /** Other programs' variables that mean the same, asked after our own. */
   readonly foreign?: readonly { readonly variable: string; readonly parse: (given: string) => Parsed<T> }[];
@@ -93,7 +95,8 @@ export const SETTINGS = {
     flag: 'db-file',
     kind: text('PATH'),
     fallback: null,
-    doc: 'database file; task output is kept beside it in PATH.logs (default: in the XDG data folder)',
+    doc: 'database file; task output is kept beside it in PATH.logs',
+    otherwise: 'in the XDG data folder',
   }),
   'server.addressFile': setting<string>({
     flag: 'address-file',
@@ -166,7 +169,8 @@ export const SETTINGS = {
     flag: 'agent-id',
     kind: name('ID'),
     fallback: null,
-    doc: 'stable name of the agent, one live agent each (default: the name of the host)',
+    doc: 'stable name of the agent, one live agent each',
+    otherwise: 'the name of the host',
   }),
   'agent.queues': setting<readonly string[]>({
     flag: 'queue',
@@ -178,7 +182,8 @@ export const SETTINGS = {
     flag: 'slots',
     kind: integer('N', 1, 10_000),
     fallback: null,
-    doc: 'tasks to run at once (default: as many as the machine has processors)',
+    doc: 'tasks to run at once',
+    otherwise: 'as many as the machine has processors',
   }),
   'agent.labels': setting<Readonly<Record<string, string>>>({
     flag: 'label',
@@ -190,13 +195,15 @@ export const SETTINGS = {
     flag: 'state-dir',
     kind: text('DIR'),
     fallback: null,
-    doc: 'directory of journal, lock and working directories (default: in the XDG data folder)',
+    doc: 'directory of journal, lock and working directories',
+    otherwise: 'in the XDG data folder',
   }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',
     kind: duration,
     fallback: null,
-    doc: 'on SIGTERM, stop what still runs after this (default: let it finish)',
+    doc: 'on SIGTERM, stop what still runs after this',
+    otherwise: 'let it finish',
   }),
 } as const;
 

@@ -1,12 +1,12 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import type { AgentEnd, RunningAgent } from '../agent/options.js';
+import type { AgentEnd, RunningAgent, WorkerOptions } from '../agent/options.js';
 import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
-import { agentFailure } from './faults.js';
+import { agentFailure, stateDirectoryFailure } from './faults.js';
 import { openLog } from './log.js';
 import { startWorker } from './parts.js';
-import { dataFolder } from './paths.js';
+import { dataFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
 
@@ -29,18 +29,28 @@ export async function runAgent(config: Config, reload: () => Promise<Config>): P
     stateDirectory,
     log,
   };
+  const agent = await startAt(stateDirectory, options);
   log.info(
     { ...options, log: undefined },
     `worker ${agentId} serves ${options.queues.join(', ')} with ${options.slots} slots; its state is in ${stateDirectory}`,
   );
-  const agent = await startWorker(options).catch((error: unknown) => {
-    throw agentFailure(error);
-  });
   answerSignals(signals, agent, config.find('agent.drainTimeout'), () => reloadLevel(log, reload));
   const end = await agent.ended;
   signals.release();
   if (process.connected) process.disconnect();
   return exitCodeOf(end);
+}
+
+/** What commands leave in the state directory is nobody else's business; they themselves keep the user's umask. */
+async function startAt(stateDirectory: string, options: WorkerOptions): Promise<RunningAgent> {
+  try {
+    makeFolder(stateDirectory);
+  } catch (error) {
+    throw stateDirectoryFailure(stateDirectory, error);
+  }
+  return startWorker(options).catch((error: unknown) => {
+    throw agentFailure(error);
+  });
 }
 
 function answerSignals(

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { EXIT } from '../cli/index.js';
+import { commandWords, EXIT } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
 import { openLog, type ProcessLog } from './log.js';
 import { devStateFolderOf } from './paths.js';
@@ -25,7 +25,7 @@ export async function runDev(config: Config): Promise<number> {
   const stopCoordinator = (): void => {
     coordinator.stop().catch((error: unknown) => log.error({ error: String(error) }, 'stopping went wrong'));
   };
-  const exited = whenExited(worker, log, () => stopping);
+  const exited = whenExited(worker, log, () => stopping, anotherWorker(config, server));
   signals.answerWith({
     first: () => {
       stopping = true;
@@ -67,17 +67,36 @@ function startWorkerProcess(config: Config, server: Server): ChildProcess {
 }
 
 /** Resolves once the worker is gone; a worker that ends by itself is told, and the coordinator goes on without it. */
-function whenExited(worker: ChildProcess, log: ProcessLog, expected: () => boolean): Promise<void> {
+function whenExited(
+  worker: ChildProcess,
+  log: ProcessLog,
+  expected: () => boolean,
+  another: string,
+): Promise<void> {
   return new Promise((resolve) => {
-    const gone = (what: string) => (): void => {
-      if (!expected()) {
-        log.error({ agentId: AGENT_ID }, `the worker ${what}; start another with \`holdfast agent start\``);
-      }
+    const gone = (level: 'warn' | 'error', what: string): void => {
+      if (!expected()) log[level]({ agentId: AGENT_ID }, `the worker ${what}; start another: ${another}`);
       resolve();
     };
-    worker.on('exit', (code, signal) => gone(`has ended (${signal ?? code})`)());
-    worker.on('error', gone('could not be started'));
+    // It ends with 0 when it was drained: somebody wanted that.
+    worker.on('exit', (code, signal) => {
+      if (code === EXIT.ok) gone('warn', 'was drained and has ended');
+      else gone('error', `has ended (${signal ?? code})`);
+    });
+    worker.on('error', () => gone('error', 'could not be started'));
   });
+}
+
+/** The command that starts another worker in the place of ours; what was drained comes back cordoned. */
+function anotherWorker(config: Config, server: Server): string {
+  const { address } = server.coordinator;
+  const args = [
+    ...['--coordinator', address, '--agent-id', AGENT_ID, '--slots', String(config.get('agent.slots'))],
+    ...config.get('agent.queues').flatMap((queue) => ['--queue', queue]),
+    ...['--state-dir', devStateFolderOf(server.dbFile, AGENT_ID)],
+  ];
+  const uncordon = `holdfast agent uncordon ${AGENT_ID} --coordinator ${address}`;
+  return `${commandWords(['holdfast', 'agent', 'start', ...args])} (after a drain also: ${uncordon})`;
 }
 
 function banner(server: Server, config: Config): string {

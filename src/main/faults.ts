@@ -1,4 +1,4 @@
-import { EXIT, Failure } from '../cli/index.js';
+import { EXIT, Failure, type Problem } from '../cli/index.js';
 import type { StoreFault } from '../store/store.js';
 
 // Told by their fields, not their classes: an error's class would have to be loaded with the whole part.
@@ -68,11 +68,37 @@ export function listenFailure(host: string, port: number, error: unknown): Failu
   ]);
 }
 
+/** Its one sentence, "what by whom, which …: try" or "what: because. Try", in three. */
+function stateDirectoryProblem(sentence: string): Problem {
+  const [, folder, who, file, mend] =
+    /^state directory (.*) is in use by (.*), which holds (.*): (.*)$/s.exec(sentence) ?? [];
+  if (folder !== undefined) {
+    const because = `${who} holds ${file} in it`;
+    return { what: `the state directory ${folder} is in use`, because, try: mend ?? '' };
+  }
+  const [, what, because] = /^(.*? cannot be taken): (.*?)\. The state directory/s.exec(sentence) ?? [];
+  return {
+    what: what ?? 'the state directory cannot be used',
+    because: because ?? sentence,
+    try: 'name a writable directory on a local disk with --state-dir; a damaged lock file may go while no agent runs',
+  };
+}
+
+/** Why the state directory could not be made. */
+export const stateDirectoryFailure = (folder: string, error: unknown): Failure =>
+  new Failure(EXIT.badConfiguration, 'STATE_DIRECTORY_UNUSABLE', [
+    {
+      what: `the state directory ${folder} cannot be made`,
+      because: messageOf(error),
+      try: 'check the rights of the folder above it, or name another with --state-dir',
+    },
+  ]);
+
 /** Why an agent could not start, or had to end. Its own errors say what, why and what to try in one text. */
 export function agentFailure(error: unknown): Failure {
   if (field(error, 'name') === 'StateDirectoryError') {
     const code = `STATE_DIRECTORY_${String(field(error, 'code'))}`;
-    return new Failure(EXIT.badConfiguration, code, [{ what: messageOf(error), because: '', try: '' }]);
+    return new Failure(EXIT.badConfiguration, code, [stateDirectoryProblem(messageOf(error))]);
   }
   return new Failure(EXIT.internal, 'AGENT_FAILED', [
     {

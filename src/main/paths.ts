@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 
@@ -21,7 +21,8 @@ export function makeFolderOf(file: string): void {
   makeFolder(dirname(resolve(file)));
 }
 
-function makeFolder(folder: string): void {
+/** Makes the folder and those above it, each readable by its owner only whatever the umask; what exists stays. */
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(dirname(folder));
   try {
@@ -29,6 +30,21 @@ function makeFolder(folder: string): void {
   } catch (error) {
     // Somebody else was faster.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/**
+ * Makes the database file and the note of its owner for the owner only, whatever the umask: tasks carry secrets in their
+ * environment. SQLite gives `-wal` and `-journal` the mode of the database. A file that exists is left as it is, and not
+ * even opened: closing it could end a lock of this process.
+ */
+export function makePrivateDatabase(dbFile: string): void {
+  for (const file of [dbFile, `${dbFile}.owner`]) {
+    try {
+      closeSync(openSync(file, 'wx', 0o600));
+    } catch {
+      // It exists, or cannot be made: the store says so, with a better message.
+    }
   }
 }
 

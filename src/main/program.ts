@@ -70,16 +70,17 @@ function starting(
   keys: readonly SettingKey[],
   terminal: Terminal,
   run: (read: () => Promise<Config>) => Promise<void>,
-  defaults: () => Sources['defaults'] = () => ({}),
+  defaults: Sources['defaults'] = {},
   badConfiguration: number = EXIT.usage,
 ): void {
-  addSettingFlags(command, keys);
+  addSettingFlags(command, keys, defaults);
   command.allowExcessArguments(false).action(async () => {
     const { config } = commonFlags(command);
     for (const { variable, meant } of misspeltVariables(terminal.env)) {
       terminal.err.print(`warning: ${variable} is not a setting (did you mean ${meant}?)\n`);
     }
-    await run(() => readSettings(givenFlags(command, keys), config, defaults(), badConfiguration));
+    const given = givenFlags(command, keys);
+    await run(() => readSettings(given, config, defaults, badConfiguration));
   });
 }
 
@@ -100,7 +101,7 @@ function addAgentStart(noun: Command, terminal: Terminal, start: Starter): void 
     const { runAgent } = await import('./agent.js');
     await start(() => runAgent(config, read));
   };
-  starting(command, AGENT_KEYS, terminal, run, () => ({}), EXIT.badConfiguration);
+  starting(command, AGENT_KEYS, terminal, run, {}, EXIT.badConfiguration);
 }
 
 // More than a small machine has: commands of a trial mostly wait.
@@ -115,12 +116,12 @@ function addDev(program: Command, terminal: Terminal, start: Starter): void {
     const { runDev } = await import('./dev.js');
     await start(() => runDev(config));
   };
-  starting(command, DEV_KEYS, terminal, run, () => ({
+  starting(command, DEV_KEYS, terminal, run, {
     // A file of its own, so that a trial never meets the data, or the lock, of a real coordinator.
     'server.dbFile': resolve(dataFolder(process.env, homedir()), 'dev.db'),
     'agent.slots': DEV_SLOTS,
     'agent.drainTimeout': 10 * SECOND,
-  }));
+  });
 }
 
 function addConfig(program: Command, terminal: Terminal): void {

@@ -8,7 +8,7 @@ import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './a
 import { listenFailure, storeFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
 import { openStore, startCoordinator } from './parts.js';
-import { logFolderOf, makeFolderOf } from './paths.js';
+import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
 import { asFailure } from './settings.js';
 import { catchStopSignals, onFault } from './signals.js';
 
@@ -30,7 +30,7 @@ export async function openServer(config: Config, log: ProcessLog): Promise<Serve
   const host = config.get('server.host');
   const port = config.get('server.port');
   const addressFile = config.find('server.addressFile');
-  const store = await openStoreAt(dbFile, addressFile);
+  const store = await openStoreAt(dbFile, logDirectory, addressFile);
   let coordinator: Coordinator;
   try {
     coordinator = await startCoordinator({ host, port, store, policy, logDirectory, log });
@@ -50,13 +50,17 @@ export async function openServer(config: Config, log: ProcessLog): Promise<Serve
   };
 }
 
-async function openStoreAt(dbFile: string, addressFile: string | null): Promise<Store> {
+async function openStoreAt(dbFile: string, logDirectory: string, addressFile: string | null): Promise<Store> {
+  let store: Store | null = null;
   try {
     makeFolderOf(dbFile);
-    const store = await openStore(dbFile);
+    makePrivateDatabase(dbFile);
+    store = await openStore(dbFile);
+    makeFolder(logDirectory);
     if (addressFile !== null) removeStaleAddressFile(addressFile);
     return store;
   } catch (error) {
+    await store?.close().catch(() => {});
     throw storeFailure(dbFile, error);
   }
 }

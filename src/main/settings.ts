@@ -10,12 +10,17 @@ import { dataFolder, hostAgentId } from './paths.js';
 
 type Flags = Partial<Record<SettingKey, string | string[]>>;
 
-/** Adds the flags of these settings to a command that starts something. */
-export function addSettingFlags(command: Command, keys: readonly SettingKey[]): void {
+/** Adds the flags of these settings to a command that starts something, with its own defaults where it has some. */
+export function addSettingFlags(
+  command: Command,
+  keys: readonly SettingKey[],
+  defaults: Sources['defaults'] = {},
+): void {
   for (const key of keys) {
     const of = SETTINGS[key] as Setting<unknown>;
     const value = of.kind.placeholder === 'true|false' ? '[true|false]' : `<${of.kind.placeholder}>`;
-    const shown = of.fallback === null ? '' : of.kind.show(of.fallback);
+    const preset: unknown = defaults[key] ?? of.fallback;
+    const shown = preset === null ? (of.otherwise ?? '') : of.kind.show(preset);
     const fallback = shown === '' ? '' : ` (default: ${shown})`;
     const option = new Option(
       `${of.short === undefined ? '' : `-${of.short}, `}--${of.flag} ${value}`,

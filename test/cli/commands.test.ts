@@ -81,12 +81,15 @@ describe('task submit', () => {
   test('with --wait ends as its task does', async () => {
     finishes(TaskState.SUCCESS);
     const good = await run(['task', 'submit', '--wait', '--', 'true']);
-    expect([good.code, good.stdout, good.stderr]).toEqual([0, 'task-1\n', '']);
+    expect([good.code, good.stdout]).toEqual([0, 'task-1\n']);
+    expect(good.stderr).toMatch(/^success( in .+)?; output: holdfast task logs task-1\n$/);
+    const json = await run(['task', 'submit', '--wait', '-o', 'json', '--', 'true']);
+    expect([json.code, json.stderr]).toEqual([0, '']);
     finishes(TaskState.FAILED);
     const bad = await run(['task', 'submit', '--wait', '--', 'false']);
-    expect([bad.code, bad.stdout]).toEqual([3, 'task-2\n']);
+    expect([bad.code, bad.stdout]).toEqual([3, 'task-3\n']);
     expect(bad.stderr).toBe(
-      'error: task task-2 ended as failed [TASK_FAILED]\n  because: exit_code\n  try: holdfast task logs task-2\n',
+      'error: task task-3 ended as failed [TASK_FAILED]\n  because: exit_code\n  try: holdfast task logs task-3\n',
     );
   });
 
@@ -154,7 +157,7 @@ describe('task submit --file', () => {
     const { code, stdout, stderr } = await run(['task', 'submit', '--file', file]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(`${file}:2: unknown field "queu" (did you mean queue?) [BAD_TASK_FILE]`);
-    expect(stderr).toContain(`${file}:3: retries: `);
+    expect(stderr).toContain(`${file}:3: retries cannot be -1 [BAD_TASK_FILE]`);
     expect(fake.submitted).toEqual([]);
   });
 
@@ -287,6 +290,14 @@ describe('seeing tasks', () => {
 });
 
 describe('steering', () => {
+  test('task cancel says when there was nothing left to do', async () => {
+    fake.addTask({ taskId: 'a', state: TaskState.SUCCESS });
+    fake.addTask({ taskId: 'b', state: TaskState.RUNNING });
+    const late = await run(['task', 'cancel', 'a']);
+    expect([late.code, late.stderr]).toEqual([0, 'nothing was done: task a had already ended as success\n']);
+    expect((await run(['task', 'cancel', 'b'])).stderr).toBe('');
+  });
+
   test('task resolve needs one verdict', async () => {
     fake.addTask({ taskId: 'a', state: TaskState.RUNNING });
     const verdicts: number[] = [];
@@ -370,10 +381,17 @@ describe('exit codes', () => {
 
   test.each([
     [['tsk'], "unknown command 'tsk'"],
-    [['task', 'list', '--limt', '3'], 'Did you mean --limit?'],
+    [['task', 'list', '--limt', '3'], 'try: --limit; holdfast task list --help'],
     [['task', 'list', '--state', 'runing'], 'did you mean running?'],
-    [['task', 'list', '--limit', '0'], 'It must be a whole number from 1'],
+    [
+      ['task', 'list', '--limit', '0'],
+      '--limit cannot be "0" [USAGE]\n  because: it must be a whole number from 1',
+    ],
     [['task', 'describe'], "missing required argument 'ID'"],
+    [['task', 'describe', 'a', 'b'], 'because: it expects 1 argument but got 2'],
+    [['task', 'list', '--limit'], 'because: the option needs a value'],
+    [['task', 'submit', '--retries', '-1', '--', 'x'], 'because: it must be a whole number from 0 to 100'],
+    [['task', 'submit', '--working-directory', 'x'.repeat(5_000), '--', 'x'], 'at most 4096 bytes'],
     [['task', 'submit'], 'there is no command to run'],
     [['task', 'submit', 'ls', '-l'], 'put -- before the command'],
     [['task', 'list', '--coordinator', 'nowhere'], 'it must be HOST:PORT'],
@@ -382,6 +400,7 @@ describe('exit codes', () => {
     const { code, stdout, stderr } = await run(args);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(words);
+    expect(stderr).toMatch(/^error: .+ \[[A-Z_]+\]\n {2}because: .+\n {2}try: .+\n$/);
   });
 
   test('a bad value in a variable names the variable', async () => {

@@ -197,7 +197,7 @@ describe('words for people', () => {
 
 describe('a task file', () => {
   const faults = (text: string): string[] =>
-    parseTaskFile('t.jsonl', text).problems.map((problem) => problem.what);
+    parseTaskFile('t.jsonl', text).problems.map((problem) => `${problem.what}; ${problem.because}`);
 
   test('has one task a line, blank lines aside', () => {
     const line = {
@@ -224,30 +224,38 @@ describe('a task file', () => {
   });
 
   test.each([
-    ['{', 't.jsonl:1: this line is not JSON'],
-    ['[]', 't.jsonl:1: expected object, received array'],
-    ['{"queue":"q"}', 't.jsonl:1: command is missing'],
-    ['{"command":[]}', 't.jsonl:1: command: expected a program and its arguments'],
-    ['{"command":["a"],"queu":"q"}', 't.jsonl:1: unknown field "queu" (did you mean queue?)'],
+    ['{', /^t\.jsonl:1: this line is not JSON; Expected /],
+    ['[]', /^t\.jsonl:1: this line is no task; each line must be a JSON object$/],
+    ['{"queue":"q"}', /^t\.jsonl:1: command is missing; it must be a list of 1 to 1024 strings/],
+    ['{"command":[]}', /^t\.jsonl:1: command cannot be \[\]; it must be a list/],
+    ['{"command":["a",1]}', /^t\.jsonl:1: command\.1 cannot be 1; it must be a string$/],
+    ['{"command":["a"],"queue":"a b"}', /: queue cannot be "a b"; it must be 1 to 128 characters/],
+    ['{"command":["a"],"queu":"q"}', /: unknown field "queu" \(did you mean queue\?\); a task has queue, /],
     [
       '{"command":["a"],"retryBackoff":{"initital":"1s"}}',
-      't.jsonl:1: unknown field "initital" (did you mean initial?)',
-    ],
-    ['{"command":["a"],"retries":-1}', 't.jsonl:1: retries: Too small: expected number to be >=0'],
-    [
-      '{"command":["a"],"executionTimeout":15}',
-      't.jsonl:1: executionTimeout: expected a duration with its unit, such as "15s"',
+      /: unknown field "initital" \(did you mean initial\?\); retryBackoff has initial, max$/,
     ],
     [
-      '{"command":["a"],"killGrace":"15"}',
-      't.jsonl:1: killGrace: expected a duration with its unit, such as "15s"',
+      '{"command":["a"],"retries":-1}',
+      /^t\.jsonl:1: retries cannot be -1; it must be a whole number from 0 to 100$/,
     ],
+    ['{"command":["a"],"retries":"1"}', /: retries cannot be "1"; it must be a whole number from 0 to 100$/],
+    ['{"command":["a"],"retries":0.5}', /: retries cannot be 0\.5; it must be a whole number from 0 to 100$/],
+    ['{"command":["a"],"executionTimeout":15}', /: executionTimeout cannot be 15; it must be a duration/],
+    ['{"command":["a"],"killGrace":"15"}', /: killGrace cannot be "15"; it must be a duration/],
+    ['{"command":["a"],"env":{"SECRET":5}}', /: env\.SECRET cannot be this; it must be a string$/],
+    ['{"command":["a"],"env":[]}', /: env cannot be this; it must be an object of strings$/],
     [
       '{"command":["a"],"partitionPolicy":"x"}',
-      't.jsonl:1: partitionPolicy: expected one of "reassign"|"single_run"|"hold"',
+      /: partitionPolicy cannot be "x"; it must be one of reassign, single_run, hold$/,
     ],
-  ])('%s is refused', (line, what) => {
-    expect(faults(line)).toEqual([what]);
+    [
+      `{"command":["a"],"workingDirectory":"/${'é'.repeat(2_048)}"}`,
+      /: workingDirectory cannot be "\/é+…; it must be a string of at most 4096 bytes$/,
+    ],
+  ])('%s is refused', (line, words) => {
+    expect(faults(line)).toEqual([expect.stringMatching(words)]);
+    for (const problem of parseTaskFile('t.jsonl', line).problems) expect(problem.try).toMatch(/^write /);
   });
 
   test('every fault of every line is told', () => {

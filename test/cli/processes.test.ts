@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,48 @@ test('dev runs a task, and Ctrl-C ends it in good order', async () => {
   dev.child.kill('SIGINT');
   expect(await dev.ended).toBe(0);
   expect(existsSync(file)).toBe(false);
+});
+
+test('files are for their owner only, and commands keep the umask of the user', async () => {
+  const file = join(folder, 'modes.json');
+  const db = join(folder, 'modes.db');
+  const before = process.umask(0o022);
+  const dev = start(['dev', '--port', '0', '--db-file', db, '--address-file', file]);
+  process.umask(before);
+  const env = { HOLDFAST_COORDINATOR: (await addressIn(file)).grpc };
+  const command = ['sh', '-c', 'printf %s "$(umask)"'];
+  const { code, stdout, stderr } = await holdfast(['task', 'submit', '--wait', '--', ...command], { env });
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/^success in .+; output: holdfast task logs /);
+  expect((await holdfast(['task', 'logs', stdout.trim()], { env })).stdout).toMatch(/^0?022$/);
+  const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+  const files = [db, `${db}-wal`, `${db}.owner`];
+  const folders = [`${db}.logs`, `${db}.agents`, `${db}.agents/dev-worker`];
+  expect(files.map(modeOf)).toEqual(['600', '600', '600']);
+  expect(folders.map(modeOf)).toEqual(['700', '700', '700']);
+
+  // Its worker's directory is taken.
+  const second = await holdfast(['agent', 'start', '--state-dir', `${db}.agents/dev-worker`], { env });
+  expect([second.code, second.stderr.includes('serves')]).toEqual([78, false]);
+  expect(second.stderr).toMatch(
+    /^error: the state directory .+ is in use \[STATE_DIRECTORY_IN_USE\]\n {2}because: another agent \(pid \d+\) holds agent\.lock in it\n {2}try: stop that agent, .+\n$/,
+  );
+
+  // Once drained, the worker ends and how to start another is told.
+  await holdfast(['agent', 'drain', 'dev-worker', '--wait'], { env });
+  for (let i = 0; i < 100 && !dev.stderr().includes('was drained'); i++) await wait(50);
+  const told =
+    dev
+      .stderr()
+      .split('\n')
+      .find((line) => line.includes('was drained')) ?? '{}';
+  const { level, msg } = JSON.parse(told) as { level: string; msg: string };
+  expect(level).toBe('warn');
+  expect(msg).toContain(
+    `holdfast agent start --coordinator ${env.HOLDFAST_COORDINATOR} --agent-id dev-worker`,
+  );
+  dev.child.kill('SIGINT');
+  expect(await dev.ended).toBe(0);
 });
 
 test('a server that cannot start says why, and leaves the running one alone', async () => {

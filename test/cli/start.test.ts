@@ -15,7 +15,7 @@ describe('bad configuration stops the start before anything is touched', () => {
     [['server', 'start', '--heartbeat-interval', '10ms'], 2, 'it must lie between 100 and 300000'],
     [['server', 'start', '--hold-timeout', '10s'], 2, 'it would end before a loss is noticed'],
     [['server', 'start', '--host', '0.0.0.0'], 2, 'say --allow-plaintext'],
-    [['server', 'start', '--prot', '1'], 2, 'Did you mean --port?'],
+    [['server', 'start', '--prot', '1'], 2, 'try: --port; holdfast server start --help'],
     [['dev', '--slots', '0'], 2, '--slots cannot be "0"'],
     [['agent', 'start', '--slots', '0'], 78, '--slots cannot be "0"'],
     [['agent', 'start', '--queue', 'no way'], 78, '"no way" is no name'],
@@ -57,6 +57,18 @@ test('config show --origin says where each value comes from', async () => {
   expect(of('server.prefetch')).toMatchObject({ value: '3', origin: 'file' });
   expect(of('server.prefetch')?.from).toMatch(/holdfast\.yaml:2:3$/);
   expect(of('server.port')).toEqual({ key: 'server.port', value: '7400', origin: 'default', from: null });
+});
+
+test('help tells the defaults that hold, and names of variables that exist', async () => {
+  const words = async (...args: string[]) =>
+    (await holdfast([...args, '--help'])).stdout.replace(/\s+/g, ' ');
+  const [dev, agent, all] = await Promise.all([words('dev'), words('agent', 'start'), words()]);
+  expect(dev).toContain('tasks to run at once (default: 8) [HOLDFAST_SLOTS]');
+  expect(dev).toContain('(default: 10s) [HOLDFAST_DRAIN_TIMEOUT]');
+  expect(agent).toContain('(default: as many as the machine has processors) [HOLDFAST_SLOTS]');
+  expect(agent).toContain('(default: let it finish) [HOLDFAST_DRAIN_TIMEOUT]');
+  expect(all).toContain('nothing starts without a durable confirmation');
+  expect(await words('task', 'submit')).toContain('[HOLDFAST_TASK_QUEUED_TIMEOUT]');
 });
 
 test('version and completion answer without a coordinator', async () => {
