@@ -21,7 +21,7 @@ export function follow(child) {
 }
 
 /** A coordinator on a fresh database; `directory` is removed by `stop`. */
-export async function startCoordinator(heartbeat = '5s') {
+export async function startCoordinator(heartbeat = '5s', nodeOptions = []) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const database = join(directory, 'holdfast.db');
   const addressFile = join(directory, 'address.json');
@@ -29,7 +29,9 @@ export async function startCoordinator(heartbeat = '5s') {
   const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error'];
   const startedAt = performance.now();
   const child = follow(
-    spawn(process.execPath, [bin, ...args, ...options], { stdio: ['ignore', 'ignore', 'inherit'] }),
+    spawn(process.execPath, [...nodeOptions, bin, ...args, ...options], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }),
   );
   await until(() => existsSync(addressFile), 15_000, 'the coordinator did not come up');
   const readyMs = performance.now() - startedAt;

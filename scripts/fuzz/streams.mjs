@@ -1,0 +1,60 @@
+// Agents that say anything: real gRPC streams, bent messages.
+import { Client, credentials } from '@grpc/grpc-js';
+import { bend, heartbeat, hello, other } from './messages.mjs';
+
+const PATH = '/holdfast.v1.AgentService/Connect';
+const same = (bytes) => bytes;
+
+/** Keeps `width` streams open until `budget.left` messages were sent. */
+export async function fuzzStreams(address, chance, budget, width, taskIds) {
+  const client = new Client(address, credentials.createInsecure(), { 'grpc.enable_retries': 0 });
+  await Promise.all(Array.from({ length: width }, (_, i) => lane(client, chance, budget, i, taskIds)));
+  client.close();
+}
+
+/** One agent name after the other stream: each ends sooner or later, by us or by the coordinator. */
+async function lane(client, chance, budget, number, taskIds) {
+  for (let streamNo = 1; budget.left > 0; streamNo++) {
+    // A new instance now and then, so that sessions are replaced, refused and failed as well.
+    const instance = `fuzz-instance-${number}-${Math.floor(streamNo / 500)}-0000`;
+    await stream(client, chance, budget, { agentId: `fuzz-${number}`, instance, streamNo, taskIds });
+  }
+}
+
+function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }) {
+  return new Promise((resolve) => {
+    const call = client.makeBidiStreamRequest(PATH, same, same);
+    let over = false;
+    let open = false;
+    let seq = 1;
+    const end = () => {
+      if (over) return;
+      over = true;
+      call.cancel();
+      resolve();
+    };
+    call.on('error', end);
+    call.on('end', end);
+    call.on('data', () => {
+      if (!open) {
+        open = true;
+        say();
+      }
+    });
+    const say = () => {
+      for (let i = 0; i < 20 && !over; i++) {
+        if (budget.left <= 0 || chance.is(0.01)) return end();
+        budget.left--;
+        const valid = chance.is(0.85) ? heartbeat(chance, ++seq, taskIds) : other(chance, taskIds);
+        call.write(chance.is(0.03) ? bend(chance, valid, hello(agentId, instance, streamNo)) : valid);
+      }
+      setImmediate(say);
+    };
+    const first = hello(agentId, instance, streamNo);
+    budget.left--;
+    if (chance.is(0.1)) {
+      call.write(bend(chance, first, heartbeat(chance, 2, taskIds)));
+      setTimeout(end, 50);
+    } else call.write(first);
+  });
+}
