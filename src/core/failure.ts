@@ -84,8 +84,8 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
   invariant(open?.lost, 'only a lost try is released');
   const { poisonLimit } = draft.ctx.policy;
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
-  if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
   if (task.losses.length >= poisonLimit) return failAsPoison(draft, task);
+  if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
   const released: OpenPermit = { ...open, lost: { ...open.lost, heldUntil: null } };
   draft.put(
     move(task, 'releaseLostTry', {
@@ -104,10 +104,11 @@ export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason
   const { open } = task;
   invariant(open, 'a lost try has a token');
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
-  if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
   const charged = charge && !task.losses.some((loss) => loss.token === open.token);
   const losses = charged ? [...task.losses, chargeOf(open)] : task.losses;
   if (losses.length >= draft.ctx.policy.poisonLimit) return failAsPoison(draft, { ...task, losses });
+  if (task.stopRequest?.kind === 'timeout')
+    return failTry(draft, { ...task, losses }, 'execution_timeout', '');
   const happening: Happening = { event: 'lost_reported', ...about(open), reason };
   if (task.state === 'queued') {
     draft.put({ ...task, open: null, losses }, happening);

@@ -60,6 +60,8 @@ export interface AgentSettings {
 }
 
 const EXEC_MS = 3;
+/** Before the last look on a machine that swaps, for one start in 16. */
+const SLOW_EXEC_MS = 30_000;
 const CONNECT_LIMIT_MS = 10_000;
 
 /** One agent: its machine, its process with the real agent core, its runner with the runs, its state directory. */
@@ -227,7 +229,7 @@ export class AgentNode {
       case 'dial':
         return this.#dial(effect.streamNo, effect.afterMs);
       case 'hang_up':
-        this.#connection?.wire.closeByAgent();
+        this.#connection?.wire.leaveByAgent();
         this.#connection = null;
         return;
       case 'send':
@@ -257,15 +259,14 @@ export class AgentNode {
         return;
       case 'exit':
         this.drained = true;
-        this.kill(false);
-        return;
+        return this.kill(false);
     }
   }
 
   // — the link —
 
   #dial(streamNo: bigint, afterMs: number): void {
-    this.#connection?.wire.closeByAgent();
+    this.#connection?.wire.leaveByAgent();
     this.#connection = null;
     this.#dialing?.cancel();
     const process = this.#process;
@@ -312,7 +313,8 @@ export class AgentNode {
 
   #startRun(permit: Permit): void {
     const process = this.#process;
-    process?.timer(EXEC_MS + this.#world.random() * EXEC_MS, () => {
+    const limitMs = this.#world.random() < 1 / 16 ? SLOW_EXEC_MS : EXEC_MS;
+    process?.timer(EXEC_MS + this.#world.random() * limitMs, () => {
       const { token, taskId } = permit;
       if (this.#process !== process || this.#session === null) return;
       if (!this.#session.mayStart(token, this.host.instant())) {

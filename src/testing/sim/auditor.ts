@@ -1,7 +1,8 @@
 import type { AgentNote } from '../../agent/core/events.js';
 import type { Permit } from '../../agent/core/messages.js';
 import type { Ack, Note } from '../../core/frames.js';
-import type { HistoryRow, SessionRow, TaskRow } from '../../core/rows.js';
+import { DEFAULT_POLICY } from '../../core/policy.js';
+import type { AgentRow, HistoryRow, SessionRow, TaskRow } from '../../core/rows.js';
 import { isFinal } from '../../core/rows.js';
 import type { Engine } from '../../engine/engine.js';
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../../kit/ids.js';
@@ -34,6 +35,18 @@ const OUTCOMES: ReadonlySet<string> = new Set([
   'lost_reported',
 ]);
 
+/** Events that close a token; `try_lost` is among the outcomes. */
+const ENDS: ReadonlySet<string> = new Set([...OUTCOMES, 'never_started', 'cancelled', 'poison']);
+
+/** I5: how much later than its lease an agent may be failed, in milliseconds. */
+const FAILED_WITHIN_MS = 1_000;
+
+/** When an agent was last heard, and how long our own stalls had been in all by then (P7). */
+interface Heard {
+  readonly at: MonoMs;
+  readonly stallMs: number;
+}
+
 /**
  * Watches from outside: every commit as the disk sees it, every start and end of a run as its machine sees it, every
  * acknowledgement as it leaves. It shares no state with what it judges.
@@ -47,15 +60,21 @@ export class Auditor {
   #hash = 2_166_136_261;
   readonly #events: EventQueue;
   readonly #sessions = new Map<Epoch, SessionRow>();
-  readonly #heard = new Map<Epoch, MonoMs>();
+  readonly #agents = new Map<AgentId, AgentRow>();
+  /** By heartbeat, or by the start of a coordinator (P7): no lease ends earlier than L after it. */
+  readonly #heard = new Map<Epoch, Heard>();
+  /** By heartbeat or Hello: no lease ends later than that either. */
+  readonly #attached = new Map<Epoch, Heard>();
   readonly #outcomes = new Map<string, string>();
   readonly #recorded = new Map<Token, string>();
+  readonly #closed = new Set<Token>();
   readonly #live = new Map<TaskId, Map<Token, LiveRun>>();
   readonly #started = new Set<Token>();
   /** Tasks whose lost try an operator has reassigned: two copies are then his choice (P11). */
   readonly #reassigned = new Set<TaskId>();
   readonly #perAgent = new Map<AgentId, number>();
   readonly #slots: ReadonlyMap<AgentId, number>;
+  #steered: ReadonlySet<AgentId> = new Set();
   #highest: Token = 0n as Token;
   #engine: Engine | null = null;
   #host: Host | null = null;
@@ -94,12 +113,20 @@ export class Auditor {
 
   committed(puts: Puts): void {
     for (const row of puts.history) this.#history(row);
+    // A cordon that ends in this very commit may have ended before the permit was decided.
+    this.#steered = new Set(puts.agents.map(({ agentId }) => agentId));
     // One commit may draw several tokens; its rows come in no order.
     const rows = puts.tasks
       .map(({ row }) => row)
       .sort((a, b) => Number((a.open?.token ?? 0n) - (b.open?.token ?? 0n)));
     for (const row of rows) this.#task(row);
     for (const row of puts.sessions) this.#session(row);
+    for (const row of puts.agents) this.#agents.set(row.agentId, row);
+  }
+
+  /** The store cannot be written to: whoever should be failed is failed later. */
+  storeFull(): void {
+    this.#attached.clear();
   }
 
   #history(row: HistoryRow): void {
@@ -109,6 +136,9 @@ export class Auditor {
     this.count(`event.${row.event}`);
     if (row.reason !== '') this.count(`reason.${row.event}.${row.reason}`);
     if (row.event === 'resolved' && row.reason === 'reassign') this.#reassigned.add(row.taskId);
+    if (ENDS.has(row.event)) this.#closed.add(row.token);
+    const isDenied = row.event === 'never_started' && this.#started.has(row.token);
+    this.#check(!isDenied, 'I2', () => `token ${row.token} was started and is recorded as never started`);
     // What bears no token is the end of the task, not of a try: its try was closed as lost before.
     if (!OUTCOMES.has(row.event) || row.token === 0n) return;
     const key = `${row.taskId}/${row.tryNumber}`;
@@ -130,17 +160,52 @@ export class Auditor {
       );
     }
     const token = row.open?.token;
-    if (token === undefined || token === before?.open?.token) return;
+    const charged = row.open?.lost === null && row.losses.some((loss) => loss.token === token);
+    this.#check(!charged, 'P10', () => `${row.taskId} is charged for token ${token}, which is not lost`);
+    if (token === before?.open?.token) return;
+    const old = before?.open?.token;
+    const told = old === undefined || this.#closed.has(old);
+    this.#check(told, 'I2', () => `token ${old} of ${row.taskId} was closed without an outcome`);
+    if (token !== undefined) this.#permitted(row, token, before);
+  }
+
+  #permitted(row: TaskRow, token: Token, before: TaskRow | undefined): void {
     this.#check(token > this.#highest, 'I1', () => `token ${token} is not above ${this.#highest}`);
     this.#highest = token;
-    const lost = before?.open?.lost;
-    const released = !before?.open || (lost !== null && lost !== undefined && lost.heldUntil === null);
+    const loss = before?.open?.lost;
+    const released = !before?.open || (loss !== null && loss !== undefined && loss.heldUntil === null);
     this.#check(
       released,
       'I1',
       () => `${row.taskId} got token ${token} while ${before?.open?.token} was not released`,
     );
+    const { tryNumber } = row;
+    const complete = tryNumber === 1 || this.#outcomes.has(`${row.taskId}/${tryNumber - 1}`);
+    this.#check(complete, 'I2', () => `try ${row.taskId}/${tryNumber - 1} has no outcome and another begins`);
+    // A timeout that waited for the release comes before poison, and may leave the user's retries.
+    const spared = row.losses.length < DEFAULT_POLICY.poisonLimit || row.executionTimeoutMs !== null;
+    this.#check(spared, 'P14', () => `${row.taskId} is tried again after ${row.losses.length} losses`);
     this.#checkSlots(row);
+    this.#checkAgent(row);
+  }
+
+  /** I4: only to an agent with a live session that serves the queue, and not to a cordoned one. */
+  #checkAgent(row: TaskRow): void {
+    const { open } = row;
+    if (open === null) return;
+    const session = this.#sessions.get(open.epoch);
+    const serves =
+      session?.state === 'live' &&
+      session.queues.includes(row.queue) &&
+      Object.entries(row.requiredLabels).every(([name, value]) => session.labels[name] === value);
+    this.#check(
+      serves,
+      'I4',
+      () => `${row.taskId} was permitted to ${open.agentId}, which does not serve it`,
+    );
+    const agent = this.#agents.get(open.agentId);
+    const cordoned = agent?.cordoned === true && !this.#steered.has(open.agentId);
+    this.#check(!cordoned, 'I4', () => `${row.taskId} was permitted to ${open.agentId}, which is cordoned`);
   }
 
   #checkSlots(row: TaskRow): void {
@@ -159,26 +224,43 @@ export class Auditor {
         this.#check(row.epoch > epoch, 'I1', () => `epoch ${row.epoch} is not above ${epoch}`);
       }
     }
+    const revived = before !== undefined && before.state !== 'live' && row.state === 'live';
+    this.#check(!revived, 'I1', () => `session ${row.epoch} is over and lives again`);
     this.#sessions.set(row.epoch, row);
+    if (row.state === 'live') this.#hear(this.#attached, row.epoch, this.#host?.mono() ?? null);
     if (before?.state === row.state) return;
     this.tell(`${row.agentId} session ${row.epoch} ${row.state} ${row.endReason}`);
     this.count(`session.${row.state}`);
-    const heard = this.#heard.get(row.epoch);
-    if (row.state !== 'failed' || heard === undefined || this.#host === null) return;
-    const silent = (this.#host.mono() as number) - (heard as number);
-    this.#check(
-      silent >= row.leaseMs - 0.001,
-      'I5',
-      () => `${row.agentId} failed ${silent} ms after a heartbeat`,
-    );
+    if (row.state === 'failed') this.#failed(row);
+  }
+
+  /** I5 and P7: within [L, L + 1 s] of the last heartbeat, and later by every stall of our own. */
+  #failed({ epoch, agentId, leaseMs }: SessionRow): void {
+    const silent = (heard: Heard | undefined) => {
+      if (heard === undefined || this.#host === null) return null;
+      const stalled = (this.#engine?.counters.stallMs ?? 0) - heard.stallMs;
+      return (this.#host.mono() as number) - (heard.at as number) - stalled;
+    };
+    const early = silent(this.#heard.get(epoch)) ?? leaseMs;
+    this.#check(early >= leaseMs - 0.001, 'I5', () => `${agentId} failed ${early} ms after a heartbeat`);
+    const late = silent(this.#attached.get(epoch)) ?? leaseMs;
+    const isIn = late <= leaseMs + FAILED_WITHIN_MS;
+    this.#check(isIn, 'I5', () => `${agentId} failed only ${late} ms after a heartbeat`);
+  }
+
+  #hear(heard: Map<Epoch, Heard>, epoch: Epoch, at: MonoMs | null): void {
+    if (at !== null) heard.set(epoch, { at, stallMs: this.#engine?.counters.stallMs ?? 0 });
   }
 
   // — the coordinator —
 
-  coordinatorStarted(engine: Engine, host: Host): void {
+  coordinatorStarted(engine: Engine, host: Host, at: MonoMs): void {
     this.#engine = engine;
     this.#host = host;
     this.#heard.clear();
+    this.#attached.clear();
+    for (const { epoch, state } of this.#sessions.values())
+      if (state === 'live') this.#hear(this.#heard, epoch, at);
     this.tell('coordinator up');
   }
 
@@ -193,7 +275,9 @@ export class Auditor {
 
   heard(streamId: StreamId, at: MonoMs): void {
     const epoch = this.#engine?.state.streams.get(streamId);
-    if (epoch !== undefined) this.#heard.set(epoch, at);
+    if (epoch === undefined) return;
+    this.#hear(this.#heard, epoch, at);
+    this.#hear(this.#attached, epoch, at);
   }
 
   acked(streamId: StreamId, ack: Ack): void {

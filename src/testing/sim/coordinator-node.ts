@@ -58,6 +58,7 @@ export class CoordinatorNode {
   async start(): Promise<void> {
     if (this.#process !== null) return;
     const process = new Process(this.host);
+    const startedAt = this.host.mono();
     this.#process = process;
     const generation = ++this.#generation;
     const { policy, random } = this.#world;
@@ -76,7 +77,7 @@ export class CoordinatorNode {
     const engine = await Engine.start(options);
     if (this.#process !== process) return;
     this.#engine = engine;
-    this.#world.auditor.coordinatorStarted(engine, this.host);
+    this.#world.auditor.coordinatorStarted(engine, this.host, startedAt);
   }
 
   /** kill -9: the sockets are reset; what was committed stays. */

@@ -60,7 +60,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'machine_suspend',
-    weight: 2,
+    weight: 4,
     happen: (world) => {
       const agent = world.pick(world.agents);
       agent.suspend();
@@ -105,8 +105,18 @@ const FAULTS: readonly Fault[] = [
     weight: 3,
     happen: (world) => {
       const agent = world.pick(world.agents);
-      Object.assign(agent.weather, { delay: world.random() * 1_500, jitter: world.random() * 1_500 });
+      const lease = 3 * world.policy.heartbeatIntervalMs;
+      Object.assign(agent.weather, {
+        delay: world.random() * 0.5 * lease,
+        jitter: world.random() * 0.2 * lease,
+      });
       later(world, 60_000, () => Object.assign(agent.weather, { delay: 2, jitter: 5 }));
+      // What is late when all ends is what a gate or lease counted from the wrong moment trips over.
+      if (world.chance(0.5)) return;
+      later(world, world.random() * 60_000, () => {
+        Object.assign(agent.weather, { cutUp: true, cutDown: true });
+        later(world, span(world), () => heal(agent));
+      });
     },
   },
   {
@@ -156,7 +166,7 @@ const FAULTS: readonly Fault[] = [
   { name: 'resolve', weight: 4, happen: (world) => onTask(world, 'resolve') },
   {
     name: 'cordon',
-    weight: 2,
+    weight: 4,
     happen: (world) => {
       const { agentId } = world.pick(world.agents).settings;
       void world.coordinator.call((callId) => ({ kind: 'cordon', callId, agentId }));

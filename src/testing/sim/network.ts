@@ -57,6 +57,11 @@ export class Connection {
     this.#send(this.#down, { message, close: false });
   }
 
+  /** The agent has turned to another stream; what is on its way on this one still arrives. */
+  leaveByAgent(): void {
+    this.#send(this.#up, { message: null, close: true });
+  }
+
   /** The agent's end is closed; the coordinator hears of it when a packet gets through. */
   closeByAgent(): void {
     this.#down.end = null;

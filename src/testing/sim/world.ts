@@ -162,7 +162,10 @@ class World implements AgentWorld, FaultWorld {
   }
 
   #commitFault(): CommitFault | null {
-    if (this.events.now < this.fullUntil) return { fault: 'full', applied: false };
+    if (this.events.now < this.fullUntil) {
+      this.auditor.storeFull();
+      return { fault: 'full', applied: false };
+    }
     const fault = this.nextFault;
     this.nextFault = null;
     return fault;

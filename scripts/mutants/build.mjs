@@ -1,0 +1,65 @@
+// Sources to plain JavaScript, in a folder outside the checkout: types are taken off, nothing is checked.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { transformSync } from '@swc/core';
+import { root } from '../tool.mjs';
+
+/** All that the simulator imports, by folder. */
+const ROOMS = ['kit', 'core', 'agent/core', 'engine', 'store', 'testing/sim', 'testing/model'];
+const SWC = {
+  swcrc: false,
+  jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },
+  module: { type: 'es6' },
+};
+
+/** A build of the sources that can be mutated and healed again. */
+export class Build {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-mutant-'));
+  #sources = new Map();
+
+  constructor() {
+    writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }\n');
+    for (const room of ROOMS) {
+      const files = readdirSync(resolve(root, 'src', room), { recursive: true, encoding: 'utf8' });
+      for (const file of files) if (file.endsWith('.ts')) this.#take(`src/${room}/${file}`);
+    }
+  }
+
+  #take(file) {
+    this.#sources.set(file, readFileSync(resolve(root, file), 'utf8'));
+    this.#write(file, this.#sources.get(file));
+  }
+
+  #write(file, source) {
+    const path = join(this.folder, file.slice('src/'.length).replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(path), { recursive: true, encoding: 'utf8' });
+    writeFileSync(path, transformSync(source, { ...SWC, filename: file }).code);
+  }
+
+  /** Puts the edits of a mutant in. Each must match exactly once, else the table is stale. */
+  mutate(mutant) {
+    const changed = new Map();
+    for (const { file, find, replace } of editsOf(mutant)) {
+      const source = changed.get(file) ?? this.#sources.get(file);
+      const found = source === undefined ? 0 : source.split(find).length - 1;
+      if (found !== 1)
+        throw new Error(`${mutant.name} is stale: its text is found ${found} times in ${file}`);
+      changed.set(file, source.split(find).join(replace));
+    }
+    for (const [file, source] of changed) this.#write(file, source);
+  }
+
+  heal(mutant) {
+    for (const { file } of editsOf(mutant)) this.#write(file, this.#sources.get(file));
+  }
+
+  remove() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function editsOf({ file, find, replace, model, also = [] }) {
+  if (model !== undefined) return [];
+  return [{ file, find, replace }, ...also.map((edit) => ({ file, ...edit }))];
+}
