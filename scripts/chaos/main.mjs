@@ -45,7 +45,8 @@ if (!profileNames.includes(values.profile) || !Number.isInteger(seed)) {
 }
 const world = preparedWorld();
 process.exitCode = world === undefined ? await runInside(possibleWorld(values.proxy)) : await playIn(world);
-if (world === undefined) process.exit();
+// A run that broke off leaves its load trying to reach what is gone.
+process.exit();
 
 async function playIn(prepared) {
   const startedAt = monoMs();
