@@ -84,7 +84,7 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
   invariant(open?.lost, 'only a lost try is released');
   const { poisonLimit } = draft.ctx.policy;
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
-  if (task.losses.length >= poisonLimit) return failAsPoison(draft, task);
+  if (task.losses.length >= poisonLimit) return failAsPoison(draft, task, lostOutcome(task));
   if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
   const released: OpenPermit = { ...open, lost: { ...open.lost, heldUntil: null } };
   draft.put(
@@ -106,10 +106,12 @@ export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
   const charged = charge && !task.losses.some((loss) => loss.token === open.token);
   const losses = charged ? [...task.losses, chargeOf(open)] : task.losses;
-  if (losses.length >= draft.ctx.policy.poisonLimit) return failAsPoison(draft, { ...task, losses });
+  const happening: Happening = { event: 'lost_reported', ...about(open), reason };
+  if (losses.length >= draft.ctx.policy.poisonLimit) {
+    return failAsPoison(draft, { ...task, losses }, [happening]);
+  }
   if (task.stopRequest?.kind === 'timeout')
     return failTry(draft, { ...task, losses }, 'execution_timeout', '');
-  const happening: Happening = { event: 'lost_reported', ...about(open), reason };
   if (task.state === 'queued') {
     draft.put({ ...task, open: null, losses }, happening);
     return;
@@ -122,7 +124,7 @@ export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason
 }
 
 /** P14: the third lost try that was seen running; the agents it took down are named. */
-function failAsPoison(draft: Draft, task: TaskRow): void {
+function failAsPoison(draft: Draft, task: TaskRow, outcome: Happening[]): void {
   const agentIds = [...new Set(task.losses.map((loss) => loss.agentId))];
   const message = `lost with its agent ${task.losses.length} times: ${agentIds.join(', ')}`;
   const happening: Happening = {
@@ -132,7 +134,7 @@ function failAsPoison(draft: Draft, task: TaskRow): void {
     message,
   };
   const failed = move(task, 'failTask', { reason: 'poison', message, endedAt: draft.ctx.wall });
-  draft.put(failed, ...lostOutcome(task), happening);
+  draft.put(failed, ...outcome, happening);
   draft.notes.push({ kind: 'poison', taskId: task.taskId, agentIds });
 }
 

@@ -274,6 +274,8 @@ describe('poison (P14)', () => {
     a.end(token, 'lost').deaf = true;
     a.beat();
     expect(w.task(taskId)).toMatchObject({ state: 'failed', reason: 'poison' });
+    // The try has an outcome of its own beside the end of the task (I2).
+    expect(w.events(taskId).slice(-2)).toEqual(['lost_reported', 'poison']);
     a.cut().deaf = false;
     a.unread.length = 0;
     a.connect();
