@@ -1,4 +1,4 @@
-/** The limits of the stream, enforced by the coordinator and dictated in its Welcome. */
+/** The limits of the stream. The coordinator enforces them, but for the output window, and dictates them in its Welcome. */
 export const LIMITS = {
   /** Bytes of one message, up or down; a larger one ends its stream with RESOURCE_EXHAUSTED. */
   messageBytes: 1024 * 1024,
@@ -6,7 +6,7 @@ export const LIMITS = {
   resultBytes: 256 * 1024,
   /** Bytes of data in one LogChunk. */
   logChunkBytes: 64 * 1024,
-  /** Bytes of task output that one stream may send without an acknowledgement. */
+  /** Bytes of task output that an agent leaves unacknowledged; kept by the agent, not enforced. */
   logWindowBytes: 1024 * 1024,
   /** Bytes of reports in one Hello with its chunks; the agent sends the rest in heartbeats. */
   helloReportBytes: 8 * 1024 * 1024,
