@@ -38,7 +38,8 @@ export function storeFailure(file: string, error: unknown): Failure {
     {
       what: `the database ${file} cannot be used`,
       because: because ?? messageOf(error),
-      try: known ? STORE_TRIES[fault] : (suggestion ?? fallback),
+      // The store knows the way back from a newer schema: whether the copy from before the upgrade is there.
+      try: known && fault !== 'newer' ? STORE_TRIES[fault] : (suggestion ?? fallback),
     },
   ]);
 }

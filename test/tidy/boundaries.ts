@@ -48,8 +48,14 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'store/sqlite': {
     job: 'rows kept in one file',
-    mayImport: ['store', 'core', 'kit'],
+    mayImport: ['store', 'store/sqlite/files.ts', 'core', 'kit'],
     builtins: ['node:sqlite'],
+    packages: [],
+  },
+  'store/sqlite/files.ts': {
+    job: 'whole copies of the database; the database itself is opened by the driver alone',
+    mayImport: [],
+    builtins: ['node:fs', 'node:path'],
     packages: [],
   },
   'store/postgres': {

@@ -1,7 +1,8 @@
 import { StoreError } from '../store.js';
 import { Driver, type Param } from './driver.js';
+import { migrate, schemaOf } from './migrate.js';
 import { noteOwner, readOwner } from './owner.js';
-import { checkOurs, migrate } from './schema.js';
+import { checkOurs } from './schema.js';
 import { SqliteStore } from './store.js';
 
 export interface SqliteOptions {
@@ -54,8 +55,11 @@ export function openDriver(options: SqliteOptions): Driver {
     lock(driver, file);
     checkOurs(driver, file);
     for (const [name, set, inForce] of PRAGMAS) setPragma(driver, name, set, inForce);
+    // Damage is found before the upgrade: neither the copy nor the new schema may be made of damaged pages.
+    const isNew = schemaOf(driver, file) === 0;
+    if (!isNew) checkAfterCrash(driver, file, options.checkLimitBytes ?? CHECK_LIMIT_BYTES);
     migrate(driver, file);
-    checkAfterCrash(driver, file, options.checkLimitBytes ?? CHECK_LIMIT_BYTES);
+    driver.transaction(() => driver.exec('UPDATE opening SET closed_cleanly = 0'));
     noteOwner(file, process.pid);
     return driver;
   } catch (error) {
@@ -94,7 +98,7 @@ function setPragma(driver: Driver, name: string, set: string | number, inForce: 
 
 /**
  * A crash is when files get damaged, and closing in good order proves that the last owner saw no fault: so only after
- * a crash is the file read through. The mark is taken away here and set again by close().
+ * a crash is the file read through. The mark is taken away once it is open and set again by close().
  */
 function checkAfterCrash(driver: Driver, file: string, limitBytes: number): void {
   const clean = driver.statement('SELECT closed_cleanly FROM opening').get()?.closed_cleanly === 1;
@@ -108,5 +112,4 @@ function checkAfterCrash(driver: Driver, file: string, limitBytes: number): void
       );
     }
   }
-  driver.transaction(() => driver.exec('UPDATE opening SET closed_cleanly = 0'));
 }

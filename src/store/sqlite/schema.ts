@@ -4,11 +4,18 @@ import type { Driver } from './driver.js';
 /** "HFst": tells our files from other SQLite files. */
 export const APPLICATION_ID = 0x48467374;
 
-/** One step from one schema to the next. Steps that were released are never changed. */
+/**
+ * One step from one schema to the next. Steps that were released are never changed, and every release has a fixture in
+ * test/store/fixtures that the newest program must open with every row unharmed.
+ */
 export interface Migration {
   /** PRAGMA user_version after the step; from 1, without gaps. */
   readonly version: number;
   readonly name: string;
+  /**
+   * Statements without BEGIN and COMMIT: the step is one transaction. A field added to the end of a stored tuple is
+   * given to old rows with `json_insert(data, '$[#]', value)`.
+   */
   readonly up: string;
 }
 
@@ -71,31 +78,8 @@ CREATE TABLE opening (id INTEGER PRIMARY KEY CHECK (id = 1), closed_cleanly INTE
 INSERT INTO opening VALUES (1, 1);
 `;
 
+/** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'initial', up: INITIAL }];
-
-/**
- * Brings the file to the newest schema, each step in a transaction of its own. Throws StoreError `newer` for a file of
- * a newer program and `corrupt` for a database that is not ours.
- */
-export function migrate(driver: Driver, file: string, migrations: readonly Migration[] = MIGRATIONS): void {
-  const found = Number(driver.pragma('user_version'));
-  const newest = migrations.at(-1)?.version ?? 0;
-  if (found > newest) {
-    throw new StoreError(
-      'newer',
-      `${file} is not opened, because it has schema ${found} and this program knows only up to ${newest}; ` +
-        'start the newer program, or restore the backup made before the upgrade',
-    );
-  }
-  for (const migration of migrations) {
-    if (migration.version <= found) continue;
-    driver.transaction(() => {
-      driver.exec(migration.up);
-      driver.pragma('user_version', migration.version);
-      driver.pragma('application_id', APPLICATION_ID);
-    });
-  }
-}
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */
 export function checkOurs(driver: Driver, file: string): void {
