@@ -70,7 +70,7 @@ export function toFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   if (error instanceof HoldfastError) {
     return new Failure(BY_STATUS[error.grpcStatus] ?? EXIT.unexpected, error.code, [
-      { what: error.what, because: error.because, try: error.try },
+      { what: error.what, because: error.reason, try: error.advice },
     ]);
   }
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -66,7 +66,8 @@ export function clientAction<Flags>(
     readVariables(command, terminal.env);
     const settings = await context.settings(commonFlags(command));
     const timeoutMs = settings.timeoutMs ?? CALL_TIMEOUT_MS;
-    const client = connect(settings.coordinator, { timeoutMs });
+    // People at a terminal would rather hear at once that nobody is there; submissions are repeated with a word.
+    const client = connect(settings.coordinator, { timeoutMs, retry: false });
     const { output } = settings;
     try {
       const session: Session = {

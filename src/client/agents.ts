@@ -11,8 +11,11 @@ import {
 } from './translate.js';
 import type { Agent, AgentDescription, AgentKind, AgentState, CoordinatorInfo } from './types.js';
 
+/** Which agents to list; an empty filter means all. */
 export interface AgentFilter {
+  /** Agents of these kinds. Default all. */
   readonly kinds?: readonly AgentKind[] | undefined;
+  /** Agents in these states. Default all. */
   readonly states?: readonly AgentState[] | undefined;
 }
 
@@ -20,6 +23,7 @@ export interface AgentFilter {
 export class Agents {
   readonly #channel: Channel;
 
+  /** For `connect`: agents as seen through this connection. */
   constructor(channel: Channel) {
     this.#channel = channel;
   }
@@ -30,43 +34,42 @@ export class Agents {
       kinds: (filter.kinds ?? []).map(agentKindToWire),
       states: (filter.states ?? []).map(agentStateToWire),
     };
-    const answer = await this.#channel.unary(FleetServiceService.listAgents, request, choices);
+    const answer = await this.#channel.repeatable(FleetServiceService.listAgents, request, choices);
     return answer.agents.map(agentFromWire);
   }
 
   /** One agent with what it holds. */
   async describe(agentId: string, choices?: CallChoices): Promise<AgentDescription> {
-    const answer = await this.#channel.unary(FleetServiceService.describeAgent, { agentId }, choices);
+    const answer = await this.#channel.repeatable(FleetServiceService.describeAgent, { agentId }, choices);
     return { agent: wanted(answer), runs: answer.runs.map(heldRunFromWire) };
   }
 
   /** Stops new work for an agent; what runs goes on. */
   async cordon(agentId: string, choices?: CallChoices): Promise<Agent> {
-    return wanted(await this.#channel.unary(FleetServiceService.cordonAgent, { agentId }, choices));
+    return wanted(await this.#channel.repeatable(FleetServiceService.cordonAgent, { agentId }, choices));
   }
 
   /** Takes cordon and drain back. */
   async uncordon(agentId: string, choices?: CallChoices): Promise<Agent> {
-    return wanted(await this.#channel.unary(FleetServiceService.uncordonAgent, { agentId }, choices));
+    return wanted(await this.#channel.repeatable(FleetServiceService.uncordonAgent, { agentId }, choices));
   }
 
   /** Cordons, lets what runs finish (stopping it after `timeoutMs`, if given), then lets the agent end. */
   async drain(agentId: string, timeoutMs?: number, choices?: CallChoices): Promise<Agent> {
     const request = { agentId, timeout: durationToWire(timeoutMs) };
-    return wanted(await this.#channel.unary(FleetServiceService.drainAgent, request, choices));
+    return wanted(await this.#channel.repeatable(FleetServiceService.drainAgent, request, choices));
   }
 }
 
 /** Version and figures of the coordinator. */
 export async function readCoordinator(channel: Channel, choices?: CallChoices): Promise<CoordinatorInfo> {
-  return coordinatorFromWire(await channel.unary(FleetServiceService.getCoordinator, {}, choices));
+  return coordinatorFromWire(await channel.repeatable(FleetServiceService.getCoordinator, {}, choices));
 }
 
 function wanted(answer: { readonly agent: WireAgent | undefined }): Agent {
   if (answer.agent !== undefined) return agentFromWire(answer.agent);
   throw new HoldfastError({
     code: 'INCOMPLETE_ANSWER',
-    grpcStatus: 13,
     what: 'the coordinator answered without the agent that was asked for',
   });
 }

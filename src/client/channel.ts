@@ -6,10 +6,10 @@ import {
   Metadata,
   type MethodDefinition,
   type ServiceError,
-  status,
 } from '@grpc/grpc-js';
+import { type Backoff, fullJitter } from '../kit/backoff.js';
 import type { ClientClock } from './clock.js';
-import { HoldfastError, toHoldfastError } from './errors.js';
+import { cancelled, type HoldfastError, isUnavailable, lateAnswer, toHoldfastError } from './errors.js';
 
 /** Every choice has its reason in the gRPC library's defaults: see each line. */
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -31,9 +31,9 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 
 /** How one call is made. */
 export interface CallChoices {
-  /** Ends the call, which then rejects with `CANCELLED`. */
+  /** Ends the call, which then rejects with `CANCELLED`. Default: nothing does. */
   readonly signal?: AbortSignal | undefined;
-  /** Default: that of the connection, 10 s. */
+  /** Milliseconds after which it rejects with `DEADLINE_EXCEEDED`. Default: that of the connection, 10 s. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -43,29 +43,73 @@ export type Method<Request, Response> = Pick<
   'path' | 'requestSerialize' | 'responseDeserialize'
 >;
 
+/** How calls of one connection are made. */
+export interface ChannelChoices {
+  readonly timeoutMs: number;
+  readonly retry: boolean;
+  readonly clock: ClientClock;
+}
+
+/** Between two attempts of one call. */
+const RETRY_BACKOFF: Backoff = { initialMs: 100, maxMs: 2_000 };
+
 /** One connection, and how calls are made on it. */
 export class Channel {
   readonly address: string;
   readonly clock: ClientClock;
+  /** Whether calls that are safe to repeat are repeated while the coordinator is away. */
+  readonly retries: boolean;
   readonly #client: Client;
   readonly #timeoutMs: number;
 
-  constructor(address: string, timeoutMs: number, clock: ClientClock) {
+  constructor(address: string, choices: ChannelChoices) {
     this.address = address;
-    this.clock = clock;
-    this.#timeoutMs = timeoutMs;
+    this.clock = choices.clock;
+    this.retries = choices.retry;
+    this.#timeoutMs = choices.timeoutMs;
     this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
-  /** Makes one call with a deadline. */
-  unary<Request, Response>(
+  /** Makes a call that does no more the second time than the first: again while the coordinator is away. */
+  async repeatable<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     choices: CallChoices = {},
   ): Promise<Response> {
     const timeoutMs = choices.timeoutMs ?? this.#timeoutMs;
+    const deadline = this.clock.now() + timeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#attempt(method, request, choices.signal, timeoutMs, deadline);
+      } catch (error) {
+        if (!this.retries || !isUnavailable(error)) throw error;
+        const wait = fullJitter(RETRY_BACKOFF, attempt, this.clock.random);
+        // The last word of the coordinator says more than that the time is over.
+        if (this.clock.now() + wait >= deadline) throw error;
+        await this.clock.wait(wait, choices.signal);
+      }
+    }
+  }
+
+  /** Makes a call once. */
+  once<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    choices: CallChoices = {},
+  ): Promise<Response> {
+    const timeoutMs = choices.timeoutMs ?? this.#timeoutMs;
+    return this.#attempt(method, request, choices.signal, timeoutMs, this.clock.now() + timeoutMs);
+  }
+
+  #attempt<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    signal: AbortSignal | undefined,
+    timeoutMs: number,
+    deadline: number,
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      if (choices.signal?.aborted) return reject(cancelled());
+      if (signal?.aborted) return reject(cancelled());
       const abort = () => call.cancel();
       const call = this.#client.makeUnaryRequest(
         method.path,
@@ -73,24 +117,25 @@ export class Channel {
         method.responseDeserialize,
         request,
         new Metadata(),
-        { deadline: this.clock.now() + timeoutMs },
+        { deadline },
         (error, response) => {
-          choices.signal?.removeEventListener('abort', abort);
+          signal?.removeEventListener('abort', abort);
           if (error === null && response !== undefined) resolve(response);
-          else if (choices.signal?.aborted || error === null) reject(cancelled());
+          else if (signal?.aborted || error === null) reject(cancelled());
           else reject(this.#explain(error, timeoutMs));
         },
       );
-      choices.signal?.addEventListener('abort', abort);
+      signal?.addEventListener('abort', abort);
     });
   }
 
-  /** Reads a server stream to its end; leaving the loop early cancels the call. */
+  /** Reads a server stream to its end; leaving the loop early cancels the call. `deadline` is an instant of the clock. */
   async *read<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
-    signal: AbortSignal | undefined,
+    limits: StreamLimits,
   ): AsyncGenerator<Response, void, undefined> {
+    const { signal, timeoutMs, deadline } = limits;
     if (signal?.aborted) throw cancelled();
     const call = this.#client.makeServerStreamRequest(
       method.path,
@@ -98,7 +143,7 @@ export class Channel {
       method.responseDeserialize,
       request,
       new Metadata(),
-      {},
+      deadline === undefined ? {} : { deadline },
     );
     const abort = () => call.cancel();
     signal?.addEventListener('abort', abort);
@@ -108,13 +153,28 @@ export class Channel {
       for await (const response of call) yield response as Response;
     } catch (error) {
       if (signal?.aborted) throw cancelled();
-      throw isServiceError(error) ? this.#explain(error, undefined) : error;
+      throw isServiceError(error) ? this.#explain(error, timeoutMs) : error;
     } finally {
       signal?.removeEventListener('abort', abort);
       call.cancel();
     }
     // A cancelled call may end its iteration without an error.
     if (signal?.aborted) throw cancelled();
+  }
+
+  /** The limits of a stream that starts now, and of the streams that go on in its place. */
+  limits(choices: CallChoices): StreamLimits {
+    const { signal, timeoutMs } = choices;
+    return {
+      signal,
+      timeoutMs,
+      deadline: timeoutMs === undefined ? undefined : this.clock.now() + timeoutMs,
+    };
+  }
+
+  /** The error of a stream whose time is over. */
+  late(limits: StreamLimits): HoldfastError {
+    return lateAnswer({ address: this.address, timeoutMs: limits.timeoutMs });
   }
 
   #explain(error: ServiceError, timeoutMs: number | undefined): HoldfastError {
@@ -127,12 +187,13 @@ export class Channel {
   }
 }
 
-const cancelled = (): HoldfastError =>
-  new HoldfastError({
-    code: 'CANCELLED',
-    grpcStatus: status.CANCELLED,
-    what: 'the call was cancelled by its caller',
-  });
+/** What ends a stream from this side. */
+export interface StreamLimits {
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+  /** The instant of the clock that `timeoutMs` leads to. */
+  readonly deadline: number | undefined;
+}
 
 // Errors of the gRPC library are told by their fields: they may come from another realm than this module.
 function isServiceError(error: unknown): error is ServiceError {

@@ -1,4 +1,6 @@
-/** What the client needs of time: deadlines of calls, and waits between attempts to reconnect. */
+import { randomUUID } from 'node:crypto';
+
+/** What the client needs of time and chance: deadlines of calls, waits between attempts, idempotency keys. */
 export interface ClientClock {
   /** Milliseconds since 1970: gRPC takes deadlines as instants of this machine's wall clock. */
   readonly now: () => number;
@@ -6,12 +8,15 @@ export interface ClientClock {
   readonly wait: (durationMs: number, signal: AbortSignal | undefined) => Promise<void>;
   /** In [0, 1), for jitter. */
   readonly random: () => number;
+  /** A new text that nobody has ever had, for the idempotency key of a task that has none. */
+  readonly unique: () => string;
 }
 
 /** The machine's clock. */
 export const CLIENT_CLOCK: ClientClock = {
   now: () => Date.now(),
   random: () => Math.random(),
+  unique: () => randomUUID(),
   wait: (durationMs, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

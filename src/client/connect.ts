@@ -4,27 +4,40 @@ import { CLIENT_CLOCK, type ClientClock } from './clock.js';
 import { Tasks } from './tasks.js';
 import type { CoordinatorInfo } from './types.js';
 
+/** How a client behaves; every choice may be left out. */
 export interface ConnectOptions {
-  /** Deadline of each unary call. Default 10 s. */
+  /** Milliseconds that each call may take in all, its attempts and the waits between them included. Default 10,000. */
   readonly timeoutMs?: number | undefined;
-  /** Default: the machine's clock. */
+  /**
+   * Whether a call that is safe to repeat is made again, with back-off and within its deadline, while the coordinator
+   * is away or overloaded. Default true: submissions then carry an idempotency key each, drawn when the task has none.
+   */
+  readonly retry?: boolean | undefined;
+  /** Time and chance, for tests. Default: the machine's. */
   readonly clock?: ClientClock | undefined;
 }
 
 /** A client of one coordinator. It dials when first used, and again after a loss. */
 export interface Client {
+  /** HOST:PORT of the coordinator. */
   readonly address: string;
+  /** Submits, reads and steers tasks. */
   readonly tasks: Tasks;
+  /** Shows and steers agents. */
   readonly agents: Agents;
   /** Version and figures of the coordinator. */
   coordinator(choices?: CallChoices): Promise<CoordinatorInfo>;
-  /** Ends the connection; calls in flight fail. */
+  /** Ends the connection; calls in flight fail with `CANCELLED`. */
   close(): void;
 }
 
-/** A client of the coordinator at `address` (HOST:PORT). */
+/** A client of the coordinator at `address` (HOST:PORT). Plaintext; close it when done. */
 export function connect(address: string, options: ConnectOptions = {}): Client {
-  const channel = new Channel(address, options.timeoutMs ?? 10_000, options.clock ?? CLIENT_CLOCK);
+  const channel = new Channel(address, {
+    timeoutMs: options.timeoutMs ?? 10_000,
+    retry: options.retry ?? true,
+    clock: options.clock ?? CLIENT_CLOCK,
+  });
   return {
     address,
     tasks: new Tasks(channel),

@@ -1,42 +1,81 @@
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import type { CallCode } from '../wire/status.js';
 
-/** What went wrong, why, and what to try; the only error that the client throws for answers of the coordinator. */
+/** Codes that this library gives itself, when no coordinator has said one, and the gRPC status nearest to each. */
+export const CLIENT_STATUS = {
+  COORDINATOR_UNREACHABLE: status.UNAVAILABLE,
+  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
+  CANCELLED: status.CANCELLED,
+  UNIMPLEMENTED: status.UNIMPLEMENTED,
+  INCOMPLETE_ANSWER: status.INTERNAL,
+  INVALID_OPTIONS: status.INVALID_ARGUMENT,
+  NOT_RUNNING: status.FAILED_PRECONDITION,
+  STORE_LOCKED: status.FAILED_PRECONDITION,
+  STORE_CORRUPT: status.DATA_LOSS,
+  STORE_NEWER: status.FAILED_PRECONDITION,
+  STORE_UNUSABLE: status.UNAVAILABLE,
+  PORT_IN_USE: status.ALREADY_EXISTS,
+  PORT_DENIED: status.PERMISSION_DENIED,
+  HOST_UNKNOWN: status.INVALID_ARGUMENT,
+  START_FAILED: status.INTERNAL,
+} as const;
+
+/** Every code of an error that this version knows; `docs/reference/errors.md` says when each is given. */
+export type ErrorCode = CallCode | keyof typeof CLIENT_STATUS;
+
+/** What a HoldfastError is made of. */
+export interface HoldfastErrorFields {
+  /** A code of `docs/reference/errors.md`, or one that only a newer coordinator knows. */
+  readonly code: ErrorCode | (string & {});
+  /** Number of the gRPC status. Default: that of the code, else 2 (unknown). */
+  readonly grpcStatus?: number | undefined;
+  /** What went wrong, in one sentence without a full stop. */
+  readonly what: string;
+  /** Why. Default empty. */
+  readonly reason?: string | undefined;
+  /** What to try. Default empty. */
+  readonly advice?: string | undefined;
+  /** The error behind this one, if any. */
+  readonly cause?: unknown;
+}
+
+/** What went wrong, why, and what to try: the one error that this library throws for anything that a program may meet. */
 export class HoldfastError extends Error {
+  /** Always `HoldfastError`. */
   override readonly name = 'HoldfastError';
   /** Stable, such as `TASK_NOT_FOUND`; the same in gRPC metadata, logs and the reference of errors. */
-  readonly code: string;
-  /** Number of the gRPC status. */
+  readonly code: ErrorCode | (string & {});
+  /** Number of the gRPC status; the nearest one for an error that no coordinator has sent. */
   readonly grpcStatus: number;
+  /** What went wrong, in one sentence. */
   readonly what: string;
-  /** Empty when there is nothing to add. */
-  readonly because: string;
-  /** A suggestion; empty when there is none. */
-  readonly try: string;
+  /** Why; empty when there is nothing to add. */
+  readonly reason: string;
+  /** What to try; empty when there is nothing to suggest. */
+  readonly advice: string;
 
-  constructor(fields: {
-    code: string;
-    grpcStatus: number;
-    what: string;
-    because?: string;
-    try?: string;
-    cause?: unknown;
-  }) {
-    super(fields.because ? `${fields.what}: ${fields.because}` : fields.what, { cause: fields.cause });
+  /** An error of these fields; its `message` is what and why. */
+  constructor(fields: HoldfastErrorFields) {
+    super(fields.reason ? `${fields.what}: ${fields.reason}` : fields.what, { cause: fields.cause });
+    const known = fields.code as keyof typeof CLIENT_STATUS;
     this.code = fields.code;
-    this.grpcStatus = fields.grpcStatus;
+    this.grpcStatus = fields.grpcStatus ?? CLIENT_STATUS[known] ?? status.UNKNOWN;
     this.what = fields.what;
-    this.because = fields.because ?? '';
-    this.try = fields.try ?? '';
+    this.reason = fields.reason ?? '';
+    this.advice = fields.advice ?? '';
   }
 }
 
 /** Whether a later attempt of the same call may succeed without anybody's doing. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof HoldfastError)) return false;
-  const { grpcStatus, code } = error;
-  return (
-    grpcStatus === status.UNAVAILABLE || grpcStatus === status.DEADLINE_EXCEEDED || code === 'OVERLOADED'
-  );
+  return isUnavailable(error) || error.grpcStatus === status.DEADLINE_EXCEEDED;
+}
+
+/** Whether the coordinator was not there, or said that it has too much to do just now. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof HoldfastError)) return false;
+  return error.grpcStatus === status.UNAVAILABLE || error.code === 'OVERLOADED';
 }
 
 /** What the client knows about the call that failed. */
@@ -56,8 +95,8 @@ export function toHoldfastError(error: ServiceError, call: FailedCall): Holdfast
       code,
       grpcStatus: error.code,
       what: error.details,
-      because: text(error.metadata, 'holdfast-because'),
-      try: text(error.metadata, 'holdfast-try'),
+      reason: text(error.metadata, 'holdfast-because'),
+      advice: text(error.metadata, 'holdfast-try'),
       cause: error,
     });
   }
@@ -65,36 +104,40 @@ export function toHoldfastError(error: ServiceError, call: FailedCall): Holdfast
   if (error.code === status.UNAVAILABLE || (timedOut && !call.connected)) {
     return new HoldfastError({
       code: 'COORDINATOR_UNREACHABLE',
-      grpcStatus: status.UNAVAILABLE,
       what: `cannot reach the coordinator at ${call.address}`,
-      because: timedOut ? `there was no answer within ${call.timeoutMs} ms` : plainReason(error.details),
-      try: 'start one with `holdfast dev`, or name another with --coordinator HOST:PORT',
+      reason: timedOut ? `there was no answer within ${call.timeoutMs} ms` : plainReason(error.details),
+      advice: 'start one with `holdfast dev`, or name another with --coordinator HOST:PORT',
       cause: error,
     });
   }
-  if (timedOut) {
-    return new HoldfastError({
-      code: 'DEADLINE_EXCEEDED',
-      grpcStatus: error.code,
-      what: `the coordinator at ${call.address} did not answer in time`,
-      because: `the call had ${call.timeoutMs} ms`,
-      try: 'ask again, or allow more time with --timeout',
-      cause: error,
-    });
-  }
+  if (timedOut) return lateAnswer(call, error);
   if (error.code === status.UNIMPLEMENTED) {
     return new HoldfastError({
       code: 'UNIMPLEMENTED',
-      grpcStatus: error.code,
       what: `the server at ${call.address} does not know this call`,
-      because: error.details,
-      try: 'check that it is a Holdfast coordinator, and no older than this program',
+      reason: error.details,
+      advice: 'check that it is a Holdfast coordinator, and no older than this program',
       cause: error,
     });
   }
   const name = status[error.code] ?? 'UNKNOWN';
   return new HoldfastError({ code: name, grpcStatus: error.code, what: error.details || name, cause: error });
 }
+
+/** The deadline of a call has passed. */
+export function lateAnswer(call: Pick<FailedCall, 'address' | 'timeoutMs'>, cause?: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'DEADLINE_EXCEEDED',
+    what: `the coordinator at ${call.address} did not answer in time`,
+    reason: `the call had ${call.timeoutMs} ms`,
+    advice: 'ask again, or allow more time with --timeout',
+    cause,
+  });
+}
+
+/** The caller's own signal has ended the call. */
+export const cancelled = (): HoldfastError =>
+  new HoldfastError({ code: 'CANCELLED', what: 'the call was cancelled by its caller' });
 
 /** One trailing value. Metadata is ASCII, so sentences travel percent-encoded. */
 function text(metadata: Metadata | undefined, name: string): string {

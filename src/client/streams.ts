@@ -1,14 +1,17 @@
 import { status } from '@grpc/grpc-js';
 import { type Backoff, fullJitter } from '../kit/backoff.js';
-import type { ClientClock } from './clock.js';
+import type { CallChoices, Channel, StreamLimits } from './channel.js';
 import { HoldfastError } from './errors.js';
 
 /** How a stream goes on when the coordinator goes away in the middle. */
-export interface StreamChoices {
+export interface StreamChoices extends CallChoices {
+  /** Ends the stream, which then rejects with `CANCELLED`. Default: nothing does. */
   readonly signal?: AbortSignal | undefined;
-  /** Default true: dial again, for ever, until the signal aborts. */
+  /** Milliseconds after which it rejects with `DEADLINE_EXCEEDED`, over all reconnects. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
+  /** Default true: dial again, until the signal aborts or the time is over. */
   readonly reconnect?: boolean | undefined;
-  /** Told each time the stream is lost and dialled again. */
+  /** Told each time the stream is lost and dialled again. Default: nobody is. */
   readonly onInterrupted?: ((error: HoldfastError) => void) | undefined;
 }
 
@@ -19,11 +22,13 @@ const BACKOFF: Backoff = { initialMs: 250, maxMs: 5_000 };
  * restarts ends its streams in several ways (unavailable, cancelled, reset, even a clean end): all mean "ask again".
  */
 export async function* readAcrossRestarts<T>(
+  channel: Channel,
+  limits: StreamLimits,
   open: () => AsyncGenerator<T, void, undefined>,
   complete: () => boolean,
-  clock: ClientClock,
   choices: StreamChoices,
 ): AsyncGenerator<T, void, undefined> {
+  const { clock } = channel;
   let attempt = 0;
   for (;;) {
     try {
@@ -35,12 +40,19 @@ export async function* readAcrossRestarts<T>(
     } catch (error) {
       const lost = error instanceof HoldfastError && isInterruption(error);
       if (!lost || choices.reconnect === false || choices.signal?.aborted) throw error;
+      if (isOver(channel, limits)) throw channel.late(limits);
       choices.onInterrupted?.(error);
     }
-    await clock.wait(fullJitter(BACKOFF, attempt, clock.random), choices.signal);
+    const wait = fullJitter(BACKOFF, attempt, clock.random);
+    const left = limits.deadline === undefined ? wait : Math.max(0, limits.deadline - clock.now());
+    await clock.wait(Math.min(wait, left), choices.signal);
+    if (isOver(channel, limits)) throw channel.late(limits);
     attempt += 1;
   }
 }
+
+const isOver = (channel: Channel, { deadline }: StreamLimits): boolean =>
+  deadline !== undefined && channel.clock.now() >= deadline;
 
 function isInterruption(error: HoldfastError): boolean {
   if (error.grpcStatus === status.INTERNAL) return error.what.includes('RST_STREAM');

@@ -1,5 +1,5 @@
 import { ReadTaskLogsRequest, TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
-import type { CallChoices, Channel } from './channel.js';
+import type { CallChoices, Channel, StreamLimits } from './channel.js';
 import { HoldfastError } from './errors.js';
 import { readAcrossRestarts, type StreamChoices } from './streams.js';
 import {
@@ -12,6 +12,7 @@ import {
 } from './translate.js';
 import {
   type Explanation,
+  type HistoryEvent,
   hasEnded,
   type LogPiece,
   type SubmittedTask,
@@ -21,12 +22,13 @@ import {
   type Verdict,
 } from './types.js';
 
-/** Most tasks of one submission. */
+/** Most tasks of one submission: 500. */
 export const SUBMIT_BATCH = 500;
 // Well below the coordinator's limit of ids, so that the request stays far from the limit of a message.
 const WATCH_BATCH = 5_000;
 const PAGE = 100;
 
+/** How tasks are listed. */
 export interface ListChoices extends CallChoices {
   /** At most so many tasks. Default all. */
   readonly limit?: number | undefined;
@@ -34,12 +36,13 @@ export interface ListChoices extends CallChoices {
   readonly full?: boolean | undefined;
 }
 
+/** Which output of a task to read, and how. */
 export interface LogChoices extends StreamChoices {
   /** Default: all tries, in order. */
   readonly tryNumber?: number | undefined;
-  /** Go on with what is still to come, until the task has ended. */
+  /** Go on with what is still to come, until the task has ended. Default false. */
   readonly follow?: boolean | undefined;
-  /** At most so many bytes of what is there already, from its end. */
+  /** At most so many bytes of what is there already, from its end. Default all. */
   readonly tailBytes?: number | undefined;
 }
 
@@ -47,19 +50,43 @@ export interface LogChoices extends StreamChoices {
 export class Tasks {
   readonly #channel: Channel;
 
+  /** For `connect`: tasks as seen through this connection. */
   constructor(channel: Channel) {
     this.#channel = channel;
   }
 
-  /** Accepts all tasks of the batch (at most 500), durably, or none of them; in the order given. */
+  /**
+   * Accepts all tasks of the batch (at most 500), durably, or none of them; in the order given. While the coordinator
+   * is away it is sent again: an idempotency key, drawn for each task that has none, keeps that from adding tasks.
+   */
   async submit(batch: readonly TaskSpec[], choices?: CallChoices): Promise<readonly SubmittedTask[]> {
-    const request = { tasks: batch.map(specToWire) };
-    return (await this.#channel.unary(TaskServiceService.submitTasks, request, choices)).tasks;
+    const keyed = this.#channel.retries ? batch.map((spec) => this.#withKey(spec)) : batch;
+    const request = { tasks: keyed.map(specToWire) };
+    const answer = this.#channel.retries
+      ? await this.#channel.repeatable(TaskServiceService.submitTasks, request, choices)
+      : await this.#channel.once(TaskServiceService.submitTasks, request, choices);
+    // A key that was drawn here is known only to an earlier attempt of this very call: to the caller the task is new.
+    return answer.tasks.map((task, i) => (batch[i]?.idempotencyKey ? task : { ...task, existing: false }));
+  }
+
+  #withKey(spec: TaskSpec): TaskSpec {
+    return spec.idempotencyKey ? spec : { ...spec, idempotencyKey: this.#channel.clock.unique() };
+  }
+
+  /** Submits one task and waits for its end, over restarts of the coordinator; the task with its result and history. */
+  async submitAndWait(spec: TaskSpec, choices: StreamChoices = {}): Promise<Task> {
+    const { signal, timeoutMs } = choices;
+    const limits = this.#channel.limits(choices);
+    const [submitted] = await this.submit([spec], { signal, timeoutMs });
+    if (submitted === undefined) throw incomplete();
+    const { taskId } = submitted;
+    for await (const _task of this.#watch(new Set([taskId]), limits, choices));
+    return await this.get(taskId, { signal });
   }
 
   /** One task with its history and result. */
   async get(taskId: string, choices?: CallChoices): Promise<Task> {
-    return wanted(await this.#channel.unary(TaskServiceService.getTask, { taskId }, choices));
+    return wanted(await this.#channel.repeatable(TaskServiceService.getTask, { taskId }, choices));
   }
 
   /** Tasks newest first, without history and result, fetched page by page as they are asked for. */
@@ -75,7 +102,7 @@ export class Tasks {
         pageToken,
         full: choices.full ?? false,
       };
-      const page = await this.#channel.unary(TaskServiceService.listTasks, request, choices);
+      const page = await this.#channel.repeatable(TaskServiceService.listTasks, request, choices);
       for (const task of page.tasks.slice(0, left)) yield taskFromWire(task);
       left -= page.tasks.length;
       pageToken = page.nextPageToken;
@@ -85,52 +112,70 @@ export class Tasks {
 
   /** Asks for a task's end: at once, or as a request to its agent. */
   async cancel(taskId: string, reason = '', choices?: CallChoices): Promise<Task> {
-    return wanted(await this.#channel.unary(TaskServiceService.cancelTask, { taskId, reason }, choices));
+    return wanted(await this.#channel.repeatable(TaskServiceService.cancelTask, { taskId, reason }, choices));
   }
 
   /** What the task waits for, what happens next and when, and what its policy guarantees. */
   async explain(taskId: string, choices?: CallChoices): Promise<Explanation> {
-    const answer = await this.#channel.unary(TaskServiceService.explainTask, { taskId }, choices);
+    const answer = await this.#channel.repeatable(TaskServiceService.explainTask, { taskId }, choices);
     if (answer.task === undefined) throw incomplete();
     return explanationFromWire(answer, answer.task);
   }
 
-  /** The operator's verdict on a lost try; final at once. */
+  /** The operator's verdict on a lost try; final at once. Never sent twice: a second verdict would find no lost try. */
   async resolve(taskId: string, verdict: Verdict, reason = '', choices?: CallChoices): Promise<Task> {
     const request = { taskId, verdict: verdictToWire(verdict), reason };
-    return wanted(await this.#channel.unary(TaskServiceService.resolveTask, request, choices));
+    return wanted(await this.#channel.once(TaskServiceService.resolveTask, request, choices));
   }
 
   /**
    * Each task as it is now, then again whenever it changes, until all have ended. Goes on over restarts of the
-   * coordinator; what was seen already is not repeated.
+   * coordinator; what was seen already is not repeated. Between two looks a task may have taken several steps: the
+   * newest is seen, the last one always. For every step read `events`.
    */
   async *watch(
     taskIds: readonly string[],
     choices: StreamChoices = {},
   ): AsyncGenerator<Task, void, undefined> {
+    const limits = this.#channel.limits(choices);
     for (let at = 0; at < taskIds.length; at += WATCH_BATCH) {
-      yield* this.#watchSome(new Set(taskIds.slice(at, at + WATCH_BATCH)), choices);
+      const seen = new Map<string, string>();
+      for await (const task of this.#watch(new Set(taskIds.slice(at, at + WATCH_BATCH)), limits, choices)) {
+        const face = faceOf(task);
+        const same = seen.get(task.taskId) === face;
+        seen.set(task.taskId, face);
+        if (!same) yield task;
+      }
     }
   }
 
-  async *#watchSome(open: Set<string>, choices: StreamChoices): AsyncGenerator<Task, void, undefined> {
+  /**
+   * Everything that happens to a task, from its submission to its end: each event once and in order, over restarts of
+   * the coordinator as well.
+   */
+  async *events(taskId: string, choices: StreamChoices = {}): AsyncGenerator<HistoryEvent, void, undefined> {
+    const limits = this.#channel.limits(choices);
+    let told = 0;
+    for await (const { state } of this.#watch(new Set([taskId]), limits, choices)) {
+      const { history } = await this.get(taskId, { signal: choices.signal });
+      yield* history.slice(told);
+      told = Math.max(told, history.length);
+      if (hasEnded(state)) return;
+    }
+  }
+
+  /** Every row of the watched tasks, those that came before the stream was lost once more, until all have ended. */
+  async *#watch(
+    open: Set<string>,
+    limits: StreamLimits,
+    choices: StreamChoices,
+  ): AsyncGenerator<Task, void, undefined> {
     const channel = this.#channel;
-    const seen = new Map<string, string>();
-    const stream = () => channel.read(TaskServiceService.watchTasks, { taskIds: [...open] }, choices.signal);
-    for await (const message of readAcrossRestarts(stream, () => open.size === 0, channel.clock, choices)) {
+    const stream = () => channel.read(TaskServiceService.watchTasks, { taskIds: [...open] }, limits);
+    for await (const message of readAcrossRestarts(channel, limits, stream, () => open.size === 0, choices)) {
       const task = wanted(message);
       if (hasEnded(task.state)) open.delete(task.taskId);
-      const face = [
-        task.state,
-        task.tryNumber,
-        task.fencingToken,
-        task.lost !== undefined,
-        task.cancelRequested,
-      ];
-      const same = seen.get(task.taskId) === face.join(' ');
-      seen.set(task.taskId, face.join(' '));
-      if (!same) yield task;
+      yield task;
       if (open.size === 0) return;
     }
   }
@@ -148,18 +193,24 @@ export class Tasks {
       tailBytes: BigInt(choices.tailBytes ?? 0),
     });
     const resumable = request.follow && request.tailBytes === 0n && choices.reconnect !== false;
+    const limits = channel.limits(choices);
     const counted = new Map<bigint, number>();
     const open = () => {
       const skip = new Map(counted);
-      return skipSeen(channel.read(TaskServiceService.readTaskLogs, request, choices.signal), skip);
+      return skipSeen(channel.read(TaskServiceService.readTaskLogs, request, limits), skip);
     };
-    const pieces = readAcrossRestarts(open, () => true, channel.clock, { ...choices, reconnect: resumable });
+    const again = { ...choices, reconnect: resumable };
+    const pieces = readAcrossRestarts(channel, limits, open, () => true, again);
     for await (const message of pieces) {
       counted.set(message.fencingToken, (counted.get(message.fencingToken) ?? 0) + message.data.length);
       yield logPieceFromWire(message);
     }
   }
 }
+
+/** What of a task its watchers are told of. */
+const faceOf = (task: Task): string =>
+  [task.state, task.tryNumber, task.fencingToken, task.lost !== undefined, task.cancelRequested].join(' ');
 
 /** Cuts off, for each token, the bytes that an earlier stream has brought already. */
 async function* skipSeen<T extends { fencingToken: bigint; data: Buffer }>(
@@ -182,6 +233,5 @@ function wanted(answer: { readonly task: Parameters<typeof taskFromWire>[0] | un
 const incomplete = (): HoldfastError =>
   new HoldfastError({
     code: 'INCOMPLETE_ANSWER',
-    grpcStatus: 13,
     what: 'the coordinator answered without the task that was asked for',
   });

@@ -52,10 +52,13 @@ const describeOrigin = (origin: Origin, key: SettingKey): string =>
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 
+/** Whether nobody but this machine can reach what listens on `host`. */
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
+
 /** Refuses to listen beyond this machine by accident. Throws ConfigError. */
 export function checkListening(config: Config): void {
   const host = config.get('server.host');
-  if (LOOPBACK.test(host) || config.get('server.allowPlaintext')) return;
+  if (isLoopback(host) || config.get('server.allowPlaintext')) return;
   throw new ConfigError([
     {
       what: `the coordinator does not listen on ${host}`,

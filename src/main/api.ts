@@ -1,6 +1,4 @@
-export type { AgentEnd, RunningAgent, WorkerOptions } from '../agent/options.js';
 export * from '../client/index.js';
-export { checkPolicy, DEFAULT_POLICY, type Policy } from '../core/policy.js';
-export type { Coordinator, CoordinatorOptions } from '../server/options.js';
-export type { Store } from '../store/store.js';
-export { openStore, startCoordinator, startWorker } from './parts.js';
+export type { Log } from '../kit/log.js';
+export { Coordinator } from './coordinator.js';
+export type { CoordinatorOptions } from './coordinator-options.js';

@@ -1,12 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type Client, connect, HoldfastError, type Task } from '../../src/client/index.js';
+import { type Client, type ClientClock, connect, HoldfastError, type Task } from '../../src/client/index.js';
 import { TaskState } from '../../src/wire/gen/holdfast/v1/task_service.js';
 import { FakeCoordinator, refusal } from '../cli/support/fake-coordinator.js';
 
 let fake: FakeCoordinator;
 let client: Client;
-const clock = { now: () => Date.now(), random: () => 0, wait: () => Promise.resolve() };
+let drawn = 0;
+const clock: ClientClock = {
+  now: () => Date.now(),
+  random: () => 0,
+  wait: () => Promise.resolve(),
+  unique: () => `drawn-${++drawn}`,
+};
 
 beforeEach(async () => {
   fake = await new FakeCoordinator().start();
@@ -83,8 +89,8 @@ describe('errors', () => {
       code: 'TASK_NOT_FOUND',
       grpcStatus: status.NOT_FOUND,
       what: 'there is no task nope',
-      because: 'no task was ever given this id',
-      try: 'holdfast task list',
+      reason: 'no task was ever given this id',
+      advice: 'holdfast task list',
     });
   });
 
@@ -96,11 +102,11 @@ describe('errors', () => {
     });
   });
 
-  test('tell an unreachable coordinator at once', async () => {
-    const nobody = connect('127.0.0.1:1', { clock });
+  test('tell an unreachable coordinator at once to who does not want to wait', async () => {
+    const nobody = connect('127.0.0.1:1', { clock, retry: false });
     const error = await failureOf(nobody.coordinator());
     expect(error).toMatchObject({ code: 'COORDINATOR_UNREACHABLE', grpcStatus: status.UNAVAILABLE });
-    expect(error.because).toContain('refused');
+    expect(error.reason).toContain('refused');
     nobody.close();
   });
 
@@ -174,4 +180,144 @@ test('a drain carries its time limit, and an agent comes with its numbers whole'
     labels: { zone: 'b' },
     kind: 'worker',
   });
+});
+
+describe('a call that is safe to repeat', () => {
+  const away = refusal(status.UNAVAILABLE, 'going away');
+
+  test('is made again while the coordinator is away, a submission with the same key', async () => {
+    const keys: (string | undefined)[] = [];
+    fake.hooks.submitTasks = ({ tasks }) => {
+      keys.push(tasks[0]?.idempotencyKey);
+      return keys.length < 3 ? away : undefined;
+    };
+    await client.tasks.submit([{ command: ['true'] }]);
+    expect(new Set(keys).size).toBe(1);
+    expect(keys).toHaveLength(3);
+    expect(keys[0]).toMatch(/^drawn-/);
+  });
+
+  test('a key of the task itself is left alone, and two tasks never share a drawn one', async () => {
+    await client.tasks.submit([
+      { command: ['a'], idempotencyKey: 'mine' },
+      { command: ['b'] },
+      { command: ['b'] },
+    ]);
+    const keys = fake.submitted[0]?.tasks.map((task) => task.idempotencyKey) ?? [];
+    expect(keys[0]).toBe('mine');
+    expect(new Set(keys).size).toBe(3);
+  });
+
+  test('an answer that was lost counts as the first one: the task is new to its submitter', async () => {
+    let lost = true;
+    fake.hooks.submitTasks = () => {
+      if (!lost) return undefined;
+      lost = false;
+      return away;
+    };
+    fake.existing = true;
+    const [drawnKey] = await client.tasks.submit([{ command: ['true'] }]);
+    expect(drawnKey?.existing).toBe(false);
+    const [ownKey] = await client.tasks.submit([{ command: ['true'], idempotencyKey: 'k' }]);
+    expect(ownKey?.existing).toBe(true);
+  });
+
+  test('ends with the last word of the coordinator when its time is over', async () => {
+    let now = 0;
+    const waits: number[] = [];
+    const slow = connect(fake.address, {
+      timeoutMs: 1_000,
+      clock: {
+        ...clock,
+        now: () => Date.now() + now,
+        random: () => 0.999,
+        wait: async (ms) => {
+          waits.push(ms);
+          now += ms;
+        },
+      },
+    });
+    fake.hooks.listTasks = () => refusal(status.RESOURCE_EXHAUSTED, 'too much to do', { code: 'OVERLOADED' });
+    expect(await failureOf(collect(slow.tasks.list()))).toMatchObject({ code: 'OVERLOADED' });
+    expect(waits).toEqual([99, 199, 399]);
+    slow.close();
+  });
+
+  test('is made once when the refusal is final', async () => {
+    let calls = 0;
+    fake.hooks.listTasks = () => {
+      calls += 1;
+      return refusal(status.INVALID_ARGUMENT, 'nonsense', { code: 'INVALID_REQUEST' });
+    };
+    await failureOf(collect(client.tasks.list()));
+    expect(calls).toBe(1);
+  });
+
+  test('stops waiting when its caller cancels', async () => {
+    const abort = new AbortController();
+    fake.hooks.listTasks = () => {
+      abort.abort();
+      return away;
+    };
+    expect(await failureOf(collect(client.tasks.list({}, { signal: abort.signal })))).toMatchObject({
+      code: 'CANCELLED',
+    });
+  });
+});
+
+describe('a stream with a deadline', () => {
+  test('ends with DEADLINE_EXCEEDED while it waits for the next change', async () => {
+    fake.addTask({ taskId: 't' });
+    fake.hooks.watchTasks = () => false;
+    expect(await failureOf(collect(client.tasks.watch(['t'], { timeoutMs: 50 })))).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+  });
+
+  test('ends with DEADLINE_EXCEEDED while the coordinator is away', async () => {
+    let now = 0;
+    const waiting = connect(fake.address, {
+      clock: {
+        ...clock,
+        now: () => Date.now() + now,
+        random: () => 0.999,
+        wait: async (ms) => {
+          now += ms;
+        },
+      },
+    });
+    fake.hooks.watchTasks = () => refusal(status.UNAVAILABLE, 'going away');
+    const error = await failureOf(collect(waiting.tasks.watch(['t'], { timeoutMs: 5_000 })));
+    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    waiting.close();
+  });
+});
+
+test('submitAndWait gives the task as it ended, with its result', async () => {
+  fake.hooks.watchTasks = (request, send) => {
+    const taskId = request.taskIds[0] ?? '';
+    send(fake.addTask({ taskId, state: TaskState.SUCCESS, result: Buffer.from('42'), tryNumber: 1 }));
+    return true;
+  };
+  const task = await client.tasks.submitAndWait({ command: ['true'] });
+  expect(task.state).toBe('success');
+  expect(Buffer.from(task.result).toString()).toBe('42');
+});
+
+test('events come once each and in order, over a coordinator that comes back', async () => {
+  const happened = [{ event: 'submitted' }];
+  const show = (state: TaskState) => fake.addTask({ taskId: 't', state, history: [...happened] as never });
+  let opened = 0;
+  fake.hooks.watchTasks = (_request, send) => {
+    opened += 1;
+    if (opened === 1) {
+      send(show(TaskState.QUEUED));
+      return refusal(status.UNAVAILABLE, 'going away');
+    }
+    happened.push({ event: 'permitted' }, { event: 'success' });
+    send(show(TaskState.SUCCESS));
+    return true;
+  };
+  const events = await collect(client.tasks.events('t'));
+  expect(events.map(({ event }) => event)).toEqual(['submitted', 'permitted', 'success']);
 });

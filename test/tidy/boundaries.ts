@@ -104,8 +104,13 @@ export const rooms: Readonly<Record<string, Room>> = {
   client: {
     job: 'typed client of the public API',
     mayImport: ['wire', 'kit'],
-    builtins: [],
+    builtins: ['node:crypto'],
     packages: ['@grpc/grpc-js'],
+  },
+  stubs: {
+    job: 'the generated messages and services, for programs that speak the protocols themselves',
+    mayImport: ['wire'],
+    ...nothing,
   },
   cli: {
     job: 'what people see in a terminal; a plain client',

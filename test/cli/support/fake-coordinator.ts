@@ -19,7 +19,6 @@ import {
   type ListAgentsRequest,
 } from '../../../src/wire/gen/holdfast/v1/fleet_service.js';
 import {
-  type DeepPartial,
   ExplainTaskResponse,
   type ListTasksRequest,
   ReadTaskLogsResponse,
@@ -31,6 +30,8 @@ import {
   TaskState,
   type WatchTasksRequest,
 } from '../../../src/wire/gen/holdfast/v1/task_service.js';
+
+type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;
 
 /** A refusal as the coordinator sends it: status, message, and what goes into the trailing metadata. */
 export function refusal(
@@ -65,6 +66,8 @@ export class FakeCoordinator {
   /** Pieces of output, whatever the task. */
   logs: DeepPartial<ReadTaskLogsResponse>[] = [];
   hooks: Partial<Hooks> = {};
+  /** Whether it says that it knew the tasks of a submission already. */
+  existing = false;
   address = '';
   #server = new Server();
 
@@ -127,7 +130,7 @@ export class FakeCoordinator {
         const tasks = request.tasks.map((spec) => {
           const taskId = `task-${this.tasks.size + 1}`;
           this.addTask({ taskId, spec: spec as never, submittedAt: new Date() });
-          return { taskId, existing: false };
+          return { taskId, existing: this.existing };
         });
         return { tasks };
       }),

@@ -1,0 +1,144 @@
+import { HoldfastError } from '../client/index.js';
+import { isLoopback } from '../config/policy.js';
+import { checkPolicy, DEFAULT_POLICY, type Policy } from '../core/policy.js';
+import type { Log } from '../kit/log.js';
+
+/** What a coordinator inside a program is made of. Only `dbFile` is needed; all are checked at start, with their relations. */
+export interface CoordinatorOptions {
+  /**
+   * Path of the database, made when it is missing, readable by its owner only. One coordinator has it at a time;
+   * task output is kept beside it.
+   */
+  readonly dbFile: string;
+  /** Address to listen on. Default 127.0.0.1; another machine's reach needs `allowPlaintext`. */
+  readonly host?: string | undefined;
+  /** Port to listen on; 0 lets the system choose. Default 7400. */
+  readonly port?: number | undefined;
+  /** Listen beyond this machine without TLS: whoever reaches the port may run commands on every agent. Default false. */
+  readonly allowPlaintext?: boolean | undefined;
+  /** Directory of task output. Default: `dbFile` with `.logs` behind it. */
+  readonly logDirectory?: string | undefined;
+  /** Where log lines go: a pino logger, or anything with its four methods. Default: nowhere. */
+  readonly log?: Log | undefined;
+  /**
+   * Pace of heartbeats (H), in milliseconds; 100 to 300,000, default 5,000. An agent is failed after three intervals
+   * without one: shorter notices losses earlier, and forgives less.
+   */
+  readonly heartbeatIntervalMs?: number | undefined;
+  /** A task queued for longer, in milliseconds, fails with `queued_timeout`, unless it says otherwise. Default 600,000. */
+  readonly queuedTimeoutMs?: number | undefined;
+  /** The queued timeout stands still while no live agent serves the task's queue and labels. Default false. */
+  readonly queuedTimeoutWaitsForAgent?: boolean | undefined;
+  /** Tasks offered to an agent beyond its free slots when no other agent has a free one; 0 to 16, default 1. */
+  readonly prefetch?: number | undefined;
+  /** Hold reassignment back for one lease when most workers fail at once (P8). Default true. */
+  readonly stormBrake?: boolean | undefined;
+  /** The lost try, seen running, that fails its task as poison (P14); 1 to 1,000, default 3. */
+  readonly poisonLimit?: number | undefined;
+  /** How many agents a second may come back after a start (P7); 1 to 100,000, default 100. */
+  readonly recoveryPerSecond?: number | undefined;
+  /** Milliseconds between SIGTERM and SIGKILL for tasks that do not say. Default 10,000. */
+  readonly killGraceMs?: number | undefined;
+  /** Milliseconds after which policy `hold` gives up waiting, for tasks that do not say. Default 86,400,000 (a day). */
+  readonly holdTimeoutMs?: number | undefined;
+}
+
+/** Options with every default filled in, found to fit together. */
+export interface CheckedOptions {
+  readonly dbFile: string;
+  readonly host: string;
+  readonly port: number;
+  readonly logDirectory: string | null;
+  readonly log: Log | null;
+  readonly policy: Policy;
+}
+
+type Kind = 'string' | 'number' | 'boolean';
+
+/** What may be given: programs in plain JavaScript misspell names, and a misspelt option would be ignored in silence. */
+const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log'>> = {
+  dbFile: 'string',
+  host: 'string',
+  port: 'number',
+  allowPlaintext: 'boolean',
+  logDirectory: 'string',
+  log: 'log',
+  heartbeatIntervalMs: 'number',
+  queuedTimeoutMs: 'number',
+  queuedTimeoutWaitsForAgent: 'boolean',
+  prefetch: 'number',
+  stormBrake: 'boolean',
+  poisonLimit: 'number',
+  recoveryPerSecond: 'number',
+  killGraceMs: 'number',
+  holdTimeoutMs: 'number',
+};
+
+/** Options with their defaults. Throws HoldfastError `INVALID_OPTIONS` with every fault found. */
+export function checkOptions(options: CoordinatorOptions): CheckedOptions {
+  const host = options.host ?? '127.0.0.1';
+  const port = options.port ?? 7400;
+  const policy = policyOf(options);
+  const faults = typeFaults(options);
+  if (!options.dbFile) faults.push('dbFile is missing, because a coordinator keeps everything in it');
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    faults.push(`port is ${port}, because it must be a whole number from 0 to 65535`);
+  }
+  if (!isLoopback(host) && options.allowPlaintext !== true) {
+    faults.push(
+      `host is ${host}, because the coordinator speaks without TLS: set allowPlaintext if the network is yours alone`,
+    );
+  }
+  faults.push(...checkPolicy(policy).map((fault) => fault.replace(/^task\./, '')));
+  if (faults.length > 0) {
+    throw new HoldfastError({
+      code: 'INVALID_OPTIONS',
+      what: 'the coordinator cannot be started with these options',
+      reason: faults.join('; '),
+      advice: 'correct them; docs/reference/api.md has every option with its default and unit',
+    });
+  }
+  const { dbFile, logDirectory, log } = options;
+  return { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, policy };
+}
+
+function typeFaults(options: CoordinatorOptions): string[] {
+  const faults: string[] = [];
+  for (const [name, value] of Object.entries(options)) {
+    const kind = Object.hasOwn(KINDS, name) ? KINDS[name as keyof CoordinatorOptions] : undefined;
+    if (kind === undefined) faults.push(`${name} is no option, because none has this name`);
+    else if (value === undefined) continue;
+    else if (kind === 'log' ? !isLog(value) : typeof value !== kind) {
+      faults.push(
+        `${name} cannot be ${typeof value}, because it must be ${kind === 'log' ? 'a logger' : kind}`,
+      );
+    }
+  }
+  return faults;
+}
+
+const isLog = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (['debug', 'info', 'warn', 'error'] as const).every(
+    (name) => typeof (value as Record<string, unknown>)[name] === 'function',
+  );
+
+function policyOf(options: CoordinatorOptions): Policy {
+  const or = DEFAULT_POLICY;
+  return {
+    ...or,
+    heartbeatIntervalMs: options.heartbeatIntervalMs ?? or.heartbeatIntervalMs,
+    queuedTimeoutMs: options.queuedTimeoutMs ?? or.queuedTimeoutMs,
+    queuedTimeoutWaitsForAgent: options.queuedTimeoutWaitsForAgent ?? or.queuedTimeoutWaitsForAgent,
+    prefetch: options.prefetch ?? or.prefetch,
+    stormBrake: options.stormBrake ?? or.stormBrake,
+    poisonLimit: options.poisonLimit ?? or.poisonLimit,
+    recoveryPerSecond: options.recoveryPerSecond ?? or.recoveryPerSecond,
+    task: {
+      ...or.task,
+      killGraceMs: options.killGraceMs ?? or.task.killGraceMs,
+      holdTimeoutMs: options.holdTimeoutMs ?? or.task.holdTimeoutMs,
+    },
+  };
+}
