@@ -1,5 +1,6 @@
 // `npm run sim -- --seeds 1000 [--from 1] [--minutes 20]` runs many seeds; `-- --seed N [--trace]` one of them again.
 // `--coverage` prints what was reached, `--record` adds the run to the track record of docs/safety.md.
+// `--replicas 1` is the number of coordinators; there is no other yet. Exits 2 when it cannot do what it is asked.
 // Exits 1 when a promise was broken, with the story's end and the one line that replays it.
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -17,9 +18,17 @@ const { values } = parseArgs({
     trace: { type: 'boolean' },
     coverage: { type: 'boolean' },
     record: { type: 'boolean' },
+    replicas: { type: 'string', default: '1' },
   },
 });
 const minutes = Number(values.minutes);
+if (values.replicas !== '1') {
+  console.error(
+    `--replicas ${values.replicas} cannot be simulated, because Holdfast runs with one coordinator today; ` +
+      'leave it out, or give --replicas 1',
+  );
+  process.exit(2);
+}
 
 if (values.seed !== undefined) await replay(Number(values.seed));
 else await runMany(Number(values.from), Number(values.seeds));

@@ -2,13 +2,36 @@ import { later } from '../kit/time.js';
 import { decideCall } from './calls.js';
 import { Draft, type LoadedRows } from './draft.js';
 import { decideHeartbeat } from './heartbeat.js';
-import type { Context, Input } from './inputs.js';
+import type { Context, Hello, Input } from './inputs.js';
 import { renewedLease } from './lease.js';
-import { observeBeat } from './presence.js';
+import { observeBeat, type Presence } from './presence.js';
 import { decideGoodbye, decideHello, extendLeases } from './session.js';
 import { detach } from './settle.js';
 import type { State } from './state.js';
 import { decideTick } from './tick.js';
+
+/**
+ * Takes in what the receipt of an input alone says: a heartbeat renews its lease (P1) and breaks the silence (P4), and
+ * while a Hello waits its session's lease is not judged. That is true from the arrival on, however long a slow commit
+ * lets them wait in the inbox and in whichever batch they are decided: no tick before it fails an agent that was heard.
+ */
+export function hear(state: State, input: Input): void {
+  if (input.kind === 'hello') presenceOf(state, input.hello)?.greetings.add(input.streamId);
+  if (input.kind !== 'heartbeat') return;
+  const presence = state.presenceOfStream(input.streamId);
+  const session = presence && state.sessions.get(presence.epoch);
+  if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return;
+  const ends = renewedLease(input.at, session.leaseMs);
+  if (presence.lastBeat === null || input.at > presence.lastBeat) presence.lastBeat = input.at;
+  if (input.at > presence.lastHeard) presence.lastHeard = input.at;
+  if (ends > presence.leaseEnds) presence.leaseEnds = ends;
+}
+
+/** The presence of the very process that says Hello; an accepted Hello renews its lease from the receipt (P5). */
+function presenceOf(state: State, { agentId, instanceId }: Hello): Presence | undefined {
+  const session = state.liveSession(agentId);
+  return session?.instanceId === instanceId ? state.presences.get(session.epoch) : undefined;
+}
 
 /**
  * Takes in the facts of one input: a heartbeat renews its lease, a lost stream makes its agent SUSPECT, a stall of ours
@@ -21,10 +44,7 @@ export function observe(state: State, input: Input): void {
       const presence = state.presenceOfStream(input.streamId);
       const session = presence && state.sessions.get(presence.epoch);
       if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return;
-      presence.lastBeat = input.at;
-      presence.lastHeard = input.at;
-      const ends = renewedLease(input.at, session.leaseMs);
-      if (ends > presence.leaseEnds) presence.leaseEnds = ends;
+      hear(state, input);
       observeBeat(presence, input.beat);
       state.dirty.add(presence.epoch);
       return;
@@ -42,6 +62,8 @@ export function observe(state: State, input: Input): void {
       extendLeases(state, input.ms);
       return;
     case 'hello':
+      presenceOf(state, input.hello)?.greetings.delete(input.streamId);
+      return;
     case 'goodbye':
     case 'tick':
     case 'submit':
@@ -54,10 +76,14 @@ export function observe(state: State, input: Input): void {
   }
 }
 
-/** Decides a batch of observed inputs. Pure: the same state, context and rows give the same draft. */
+/**
+ * Decides a batch of observed inputs. Pure: the same state, context and rows give the same draft. Time is judged last:
+ * a Hello that came before this moment counts, wherever it stands in the batch.
+ */
 export function decide(state: State, ctx: Context, inputs: readonly Input[], loaded: LoadedRows): Draft {
   const draft = new Draft(state, ctx, loaded);
-  for (const input of inputs) decideInput(draft, input);
+  for (const input of inputs) if (input.kind !== 'tick') decideInput(draft, input);
+  for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
   return draft;
 }
 

@@ -18,6 +18,8 @@ export interface Presence {
   lastHeard: MonoMs;
   /** The stream it speaks on; null makes the agent SUSPECT (P4). */
   streamId: StreamId | null;
+  /** Streams of its process whose Hello has arrived and is not decided yet. */
+  readonly greetings: Set<StreamId>;
   /** Highest heartbeat seq received on the stream; the Hello is 1. */
   received: number;
   /** Highest message number that the agent has applied on the stream. */
@@ -78,6 +80,7 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
     lastBeat: null,
     lastHeard: now,
     streamId: null,
+    greetings: new Set(),
     received: 0,
     applied: 0,
     sent: 0,

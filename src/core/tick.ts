@@ -25,8 +25,9 @@ function failExpired(draft: Draft): void {
   const { now, policy } = draft.ctx;
   const failing: SessionRow[] = [];
   for (const presence of draft.state.presences.values()) {
-    // A Hello of this very batch is a heartbeat (P5): its lease counts once it is settled.
+    // A Hello is a heartbeat (P5): its lease counts once it is settled, by this batch or by one that follows.
     if (!leaseExpired(presence.leaseEnds, now) || draft.attaches(presence.epoch)) continue;
+    if (presence.greetings.size > 0) continue;
     const session = draft.session(presence.epoch);
     if (session?.state === 'live') failing.push(session);
   }

@@ -1,4 +1,4 @@
-import { decide, observe } from '../core/decide.js';
+import { decide, hear, observe } from '../core/decide.js';
 import { Draft } from '../core/draft.js';
 import type { Frame, Note } from '../core/frames.js';
 import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
@@ -131,6 +131,7 @@ export class Engine {
   /** Takes in what a stream says; streams bound themselves by waiting for their acknowledgements. */
   put(input: Input): void {
     if (this.#stopping) return;
+    hear(this.state, input);
     this.#inbox.put(input);
     this.#schedule();
   }
@@ -181,7 +182,8 @@ export class Engine {
     this.#lastPulse = now;
     if (late > STALL_MS) {
       this.counters.stallMs += late;
-      this.put({ kind: 'stall', ms: late });
+      // At once: a tick may lie in the inbox already, and the next batch may take it without this.
+      observe(this.state, { kind: 'stall', ms: late });
     }
     // What arrived during a stall is read before leases are judged.
     this.#options.timers.soon(() => this.put({ kind: 'tick' }));

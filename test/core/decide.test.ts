@@ -15,6 +15,16 @@ describe('a batch', () => {
     expect(w.task(taskId).open?.lost).toBeNull();
   });
 
+  test('counts the Hello behind a tick before it judges leases', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.submit();
+    w.advance(L);
+    w.feed({ kind: 'tick' }, a.helloInput());
+    expect(w.session(a.agentId)).toMatchObject({ state: 'live', epoch: 1n });
+    checkWorld(w);
+  });
+
   test('ignores what an older stream says once a newer one is attached in it (P5)', () => {
     const w = world();
     const a = ready(w, 'a');

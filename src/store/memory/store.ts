@@ -34,6 +34,8 @@ export interface MemoryOptions {
   readonly beforeCommit?: (puts: Puts) => CommitFault | null;
   /** Told of each commit that was made, also of one whose outcome is reported as unknown. */
   readonly onCommit?: (puts: Puts) => void;
+  /** Awaited before the puts are made and again before the commit returns: a disk that takes its time. */
+  readonly pace?: (step: 'write' | 'return') => Promise<void>;
   /** `each` (default): a commit survives a crash once it returns. `manual`: only what sync() was called for does. */
   readonly sync?: 'each' | 'manual';
 }
@@ -149,6 +151,7 @@ export class MemoryStore implements Store {
   }
 
   async commit(puts: Puts): Promise<void> {
+    await this.#options.pace?.('write');
     const tables = this.#usable();
     tables.check(puts);
     const wrong = this.#options.beforeCommit?.(puts) ?? null;
@@ -157,6 +160,7 @@ export class MemoryStore implements Store {
       if (this.#durable !== null) this.#unsynced.push(puts);
       this.#options.onCommit?.(puts);
     }
+    await this.#options.pace?.('return');
     if (wrong === null) return;
     const error = new StoreError(
       wrong.fault,

@@ -63,6 +63,8 @@ export class Auditor {
   readonly #agents = new Map<AgentId, AgentRow>();
   /** By heartbeat, or by the start of a coordinator (P7): no lease ends earlier than L after it. */
   readonly #heard = new Map<Epoch, Heard>();
+  /** Heard since the batch under way was decided; null while none is. */
+  #unknown: { readonly streamId: StreamId; readonly at: MonoMs }[] | null = null;
   /** By heartbeat or Hello: no lease ends later than that either. */
   readonly #attached = new Map<Epoch, Heard>();
   readonly #outcomes = new Map<string, string>();
@@ -124,9 +126,20 @@ export class Auditor {
     for (const row of puts.agents) this.#agents.set(row.agentId, row);
   }
 
-  /** The store cannot be written to: whoever should be failed is failed later. */
-  storeFull(): void {
+  /** The store cannot be written to, or not now: whoever should be failed is failed later. */
+  storeLags(): void {
     this.#attached.clear();
+  }
+
+  /** A batch is decided: what is heard before its commit has returned was not known to it (P1). */
+  decided(): void {
+    this.#unknown = [];
+  }
+
+  commitOver(): void {
+    const heard = this.#unknown ?? [];
+    this.#unknown = null;
+    for (const { streamId, at } of heard) this.heard(streamId, at);
   }
 
   #history(row: HistoryRow): void {
@@ -266,6 +279,7 @@ export class Auditor {
 
   coordinatorDied(): void {
     this.#engine = null;
+    this.#unknown = null;
     this.tell('coordinator dead');
   }
 
@@ -274,6 +288,7 @@ export class Auditor {
   }
 
   heard(streamId: StreamId, at: MonoMs): void {
+    if (this.#unknown !== null) return void this.#unknown.push({ streamId, at });
     const epoch = this.#engine?.state.streams.get(streamId);
     if (epoch === undefined) return;
     this.#hear(this.#heard, epoch, at);

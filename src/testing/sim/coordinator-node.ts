@@ -8,6 +8,7 @@ import type { StreamId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import type { MemoryStore } from '../../store/memory/store.js';
 import type { Auditor } from './auditor.js';
+import type { CommitStep, Disk } from './disk.js';
 import { type Host, Process } from './host.js';
 import { ackToAgent, beatFromAgent, helloFromAgent } from './messages.js';
 import type { Connection, End } from './network.js';
@@ -17,10 +18,8 @@ export interface CoordinatorWorld {
   readonly random: Random;
   readonly auditor: Auditor;
   readonly policy: Policy;
+  readonly disk: Disk;
 }
-
-/** The disk: a new one, or what a restart finds on an old one. */
-export type OpenDisk = (from: MemoryStore | null) => MemoryStore;
 
 /** The coordinator: its machine, its process with the real engine and core, its disk. */
 export class CoordinatorNode {
@@ -33,18 +32,15 @@ export class CoordinatorNode {
   #nextStream = 0;
   readonly #streams = new Map<StreamId, Connection>();
 
-  readonly #open: OpenDisk;
-
-  constructor(host: Host, open: OpenDisk, world: CoordinatorWorld) {
+  constructor(host: Host, world: CoordinatorWorld) {
     this.host = host;
-    this.#open = open;
-    this.#store = open(null);
     this.#world = world;
+    this.#store = world.disk.open(null, this.#pace);
   }
 
-  /** Its process does not run: nothing of it comes to an end now. */
-  get waits(): boolean {
-    return this.#process === null || this.#process.paused;
+  /** Whether a batch is under way that time need not pass for. */
+  get busy(): boolean {
+    return (this.#engine?.busy ?? false) && !this.#world.disk.waited;
   }
 
   get up(): boolean {
@@ -88,9 +84,17 @@ export class CoordinatorNode {
     this.#engine = null;
     for (const wire of this.#streams.values()) wire.closeByCoordinator();
     this.#streams.clear();
-    this.#store = this.#open(this.#store);
+    this.#store = this.#world.disk.open(this.#store, this.#pace);
     this.#world.auditor.coordinatorDied();
   }
+
+  /** A commit waits for its disk; so does the whole process, where the disk is called from the loop. */
+  readonly #pace = (step: CommitStep): Promise<void> =>
+    new Promise((resolve) => {
+      const { disk } = this.#world;
+      const process = this.#process;
+      if (process !== null) disk.wait(step, process, resolve);
+    });
 
   pause(): void {
     this.#process?.pause();

@@ -1,9 +1,9 @@
 import type { TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
-import type { CommitFault } from '../../store/memory/store.js';
 import type { AgentNode } from './agent-node.js';
 import type { Auditor } from './auditor.js';
 import type { CoordinatorNode } from './coordinator-node.js';
+import type { Disk } from './disk.js';
 import type { EventQueue } from './events.js';
 
 /** What faults can reach. */
@@ -16,8 +16,7 @@ export interface FaultWorld {
   readonly accepted: ReadonlySet<TaskId>;
   readonly faultsEnd: number;
   readonly policy: { readonly heartbeatIntervalMs: number };
-  fullUntil: number;
-  nextFault: CommitFault | null;
+  readonly disk: Disk;
   chance(share: number): boolean;
   pick<T>(values: readonly T[]): T;
 }
@@ -122,24 +121,53 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'coordinator_kill',
     weight: 2,
-    happen: (world) => {
-      world.coordinator.kill();
-      later(world, world.pick([10, 1_000, span(world)]), () => void world.coordinator.start());
-    },
+    happen: killCoordinator,
   },
   {
     name: 'coordinator_pause',
     weight: 2,
-    happen: (world) => {
-      world.coordinator.pause();
-      later(world, span(world), () => world.coordinator.resume());
-    },
+    happen: pauseCoordinator,
   },
   {
     name: 'store_full',
     weight: 1,
     happen: (world) => {
-      world.fullUntil = world.events.now + span(world);
+      world.disk.fullUntil = world.events.now + span(world);
+    },
+  },
+  {
+    name: 'store_slow',
+    weight: 3,
+    happen: (world) => {
+      world.disk.slowMs = world.pick([20, 200, 2_000, 10_000]);
+      world.disk.slowUntil = world.events.now + span(world);
+    },
+  },
+  {
+    name: 'coordinator_pause_in_commit',
+    weight: 1,
+    happen: (world) => {
+      world.disk.strike = {
+        step: world.pick(['write', 'return']),
+        happen: () => pauseCoordinator(world),
+      };
+    },
+  },
+  {
+    name: 'coordinator_kill_in_commit',
+    weight: 1,
+    happen: (world) => {
+      world.disk.strike = {
+        step: world.pick(['write', 'return']),
+        happen: () => killCoordinator(world),
+      };
+    },
+  },
+  {
+    name: 'store_busy',
+    weight: 1,
+    happen: (world) => {
+      world.disk.nextFault = { fault: 'busy', applied: false };
     },
   },
   {
@@ -147,9 +175,9 @@ const FAULTS: readonly Fault[] = [
     weight: 1,
     happen: (world) => {
       // The process must end on it; what it finds after a restart is the truth.
-      world.nextFault = { fault: 'unknown', applied: world.chance(0.5) };
+      world.disk.nextFault = { fault: 'unknown', applied: world.chance(0.5) };
       later(world, 3_000, () => {
-        world.nextFault = null;
+        world.disk.nextFault = null;
         void world.coordinator.start();
       });
     },
@@ -195,6 +223,16 @@ const FAULTS: readonly Fault[] = [
 ];
 
 const TOTAL = FAULTS.reduce((sum, fault) => sum + fault.weight, 0);
+
+function killCoordinator(world: FaultWorld): void {
+  world.coordinator.kill();
+  later(world, world.pick([10, 1_000, span(world)]), () => void world.coordinator.start());
+}
+
+function pauseCoordinator(world: FaultWorld): void {
+  world.coordinator.pause();
+  later(world, span(world), () => world.coordinator.resume());
+}
 
 function heal(agent: AgentNode): void {
   Object.assign(agent.weather, { cutUp: false, cutDown: false });

@@ -88,16 +88,40 @@ export class Host {
 export class Process {
   readonly host: Host;
   alive = true;
-  #paused = false;
+  #stopped = false;
+  #blocked = false;
   #waiting: (() => void)[] = [];
   #due: (() => void)[] = [];
+  /** What a blocking call was waiting for when the process was stopped. */
+  #returning: (() => void)[] = [];
 
   constructor(host: Host) {
     this.host = host;
   }
 
   get paused(): boolean {
-    return this.#paused || this.host.suspended;
+    return this.#blocked || this.#halted;
+  }
+
+  get #halted(): boolean {
+    return this.#stopped || this.host.suspended;
+  }
+
+  /** A call into the disk that blocks the loop: no timer and no message until it has returned. */
+  block(): void {
+    this.#blocked = true;
+  }
+
+  unblock(): void {
+    this.#blocked = false;
+    this.drain();
+  }
+
+  /** The blocking call goes on with `task`, unless the process is stopped inside of it. */
+  proceed(task: () => void): void {
+    if (!this.alive) return;
+    if (this.#halted) this.#returning.push(task);
+    else task();
   }
 
   /** Lets the process do something: now, when it goes on, or never if it is dead. */
@@ -115,16 +139,17 @@ export class Process {
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#stopped = true;
   }
 
   /** Goes on: first the timers that came due (as an event loop does), then what has arrived. */
   resume(): void {
-    this.#paused = false;
+    this.#stopped = false;
     this.drain();
   }
 
   drain(): void {
+    if (!this.#halted) for (const task of this.#returning.splice(0)) task();
     if (this.paused) return;
     for (const task of [...this.#due.splice(0), ...this.#waiting.splice(0)]) this.run(task);
   }
@@ -133,5 +158,6 @@ export class Process {
     this.alive = false;
     this.#waiting = [];
     this.#due = [];
+    this.#returning = [];
   }
 }

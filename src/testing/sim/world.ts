@@ -2,10 +2,10 @@ import type { NewTask } from '../../core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../core/policy.js';
 import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
-import { type CommitFault, MemoryStore } from '../../store/memory/store.js';
 import { AgentNode, type AgentWorld, type RunScript } from './agent-node.js';
 import { Auditor, type Violation } from './auditor.js';
 import { CoordinatorNode } from './coordinator-node.js';
+import { Disk } from './disk.js';
 import { EventQueue } from './events.js';
 import { type FaultWorld, scheduleFaults } from './faults.js';
 import { Host } from './host.js';
@@ -48,10 +48,7 @@ class World implements AgentWorld, FaultWorld {
   readonly coordinator: CoordinatorNode;
   readonly accepted = new Set<TaskId>();
   readonly faultsEnd: number;
-  /** The store is full until then, in true time. */
-  fullUntil = 0;
-  /** The next commit fails in this way. */
-  nextFault: CommitFault | null = null;
+  readonly disk: Disk;
   readonly #seed: number;
   readonly #mode: 'safety' | 'liveness';
   readonly #scripts = new Map<TaskId, RunScript>();
@@ -76,15 +73,8 @@ class World implements AgentWorld, FaultWorld {
       return { agentId, queues, labels, slots: slots.get(agentId) ?? 1 };
     });
     this.auditor = new Auditor(this.events, slots, trace);
-    const disk = {
-      beforeCommit: () => this.#commitFault(),
-      onCommit: this.auditor.committed.bind(this.auditor),
-    };
-    this.coordinator = new CoordinatorNode(
-      this.#host(),
-      (from) => from?.fork(disk) ?? new MemoryStore(disk),
-      this,
-    );
+    this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
+    this.coordinator = new CoordinatorNode(this.#host(), this);
     for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
   }
 
@@ -123,8 +113,8 @@ class World implements AgentWorld, FaultWorld {
 
   /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
   async #settle(): Promise<void> {
-    for (let i = 0; i < 2 || (this.coordinator.engine?.busy ?? false); i++) {
-      if (i > 10_000 || (i > 50 && this.coordinator.waits)) return;
+    for (let i = 0; i < 2 || this.coordinator.busy; i++) {
+      if (i > 10_000) return this.auditor.broke(new Error('a batch neither ends nor waits for time'));
       await Promise.resolve();
     }
   }
@@ -135,8 +125,7 @@ class World implements AgentWorld, FaultWorld {
   }
 
   async #heal(): Promise<void> {
-    this.fullUntil = 0;
-    this.nextFault = null;
+    this.disk.heal();
     if (!this.coordinator.up) await this.coordinator.start();
     this.coordinator.resume();
     for (const agent of this.agents) {
@@ -159,16 +148,6 @@ class World implements AgentWorld, FaultWorld {
     // Within P2's bound of 1 % between any two clocks.
     const rate = 0.996 + this.random() * 0.008;
     return new Host(this.events, rate, (this.random() - 0.5) * 7_200_000, this.random() * 1e7);
-  }
-
-  #commitFault(): CommitFault | null {
-    if (this.events.now < this.fullUntil) {
-      this.auditor.storeFull();
-      return { fault: 'full', applied: false };
-    }
-    const fault = this.nextFault;
-    this.nextFault = null;
-    return fault;
   }
 
   // — workload —

@@ -1,0 +1,194 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Hello } from '../../src/core/inputs.js';
+import { DEFAULT_POLICY } from '../../src/core/policy.js';
+import { Engine } from '../../src/engine/engine.js';
+import type { Timers } from '../../src/engine/timers.js';
+import type { AgentId, Epoch, InstanceId, StreamId, Token } from '../../src/kit/ids.js';
+import { seededRandom } from '../../src/kit/random.js';
+import type { MonoMs, WallMs } from '../../src/kit/time.js';
+import { MemoryStore } from '../../src/store/memory/store.js';
+
+const H = DEFAULT_POLICY.heartbeatIntervalMs;
+const L = 3 * H;
+
+/** Clocks and timers that go on only when they are told to. */
+class Bench implements Timers {
+  now = 1_000;
+  #pulse: () => void = () => {};
+  #soon: (() => void)[] = [];
+
+  readonly clock = { mono: () => this.now as MonoMs, wall: () => this.now as WallMs };
+
+  soon(task: () => void): void {
+    this.#soon.push(task);
+  }
+
+  every(_: number, task: () => void) {
+    this.#pulse = task;
+    return { cancel: () => {} };
+  }
+
+  after(_ms: number, _task: () => void) {
+    return { cancel: () => {} };
+  }
+
+  /** Time passes with a pulse every 200 ms, as on a machine that is not stalled. */
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= 200) {
+      this.now += 200;
+      this.#pulse();
+      for (const task of this.#soon.splice(0)) task();
+    }
+  }
+
+  async idle(): Promise<void> {
+    for (let i = 0; i < 200; i++) {
+      for (const task of this.#soon.splice(0)) task();
+      await Promise.resolve();
+    }
+  }
+}
+
+/** A disk that keeps every commit waiting once it is told to. */
+class SlowDisk {
+  #release: (() => void)[] = [];
+  slow = false;
+  readonly store = new MemoryStore({
+    pace: () => (this.slow ? new Promise((resolve) => this.#release.push(resolve)) : Promise.resolve()),
+  });
+
+  letGo(): void {
+    this.slow = false;
+    for (const resolve of this.#release.splice(0)) resolve();
+  }
+}
+
+function hello(name: string): Hello {
+  return {
+    agentId: name as AgentId,
+    instanceId: `instance-${name}-0123456789` as InstanceId,
+    streamNo: 1n,
+    kind: 'worker',
+    queues: ['default'],
+    slots: 1,
+    labels: {},
+    software: '',
+    hostname: '',
+    highestToken: 0n as Token,
+    highestEpoch: 0n as Epoch,
+    inventory: [],
+    reports: [],
+    process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
+    proof: null,
+  };
+}
+
+function beat(engine: Engine, bench: Bench, streamId: StreamId, seq: number): void {
+  const quiet = { reports: [], inventoryChanges: [], startRequests: [], health: null, fullInventory: null };
+  engine.put({
+    kind: 'heartbeat',
+    streamId,
+    at: bench.now as MonoMs,
+    beat: { ...quiet, seq, applied: 1, inventoryCount: 0, inventoryHash: 0, freeSlots: 1 },
+  });
+}
+
+async function started() {
+  const bench = new Bench();
+  const disk = new SlowDisk();
+  const engine = await Engine.start({
+    store: disk.store,
+    policy: DEFAULT_POLICY,
+    coordinatorId: 'c',
+    clock: bench.clock,
+    timers: bench,
+    random: seededRandom(1),
+    listener: {
+      send: () => {},
+      changed: () => {},
+      noted: () => {},
+      broke: (error) => {
+        throw error;
+      },
+    },
+  });
+  const names = ['a', 'b'].map((name, i) => ({ name: name as AgentId, streamId: (i + 1) as StreamId }));
+  for (const { name, streamId } of names)
+    engine.put({ kind: 'hello', streamId, at: bench.now as MonoMs, hello: hello(name) });
+  await bench.idle();
+  const states = () => names.map(({ name }) => engine.state.newestSession(name)?.state);
+  return { bench, disk, engine, states };
+}
+
+describe('the engine, while a commit takes longer than a lease', () => {
+  test('fails nobody whose heartbeats have arrived, however many batches they have to wait for', async () => {
+    const { bench, disk, engine, states } = await started();
+    disk.slow = true;
+    engine.put({ kind: 'cordon', callId: 0, agentId: 'a' as AgentId });
+    await bench.idle();
+    expect(engine.busy).toBe(true);
+    let seq = 1;
+    for (let waited = 0; waited <= L + H; waited += H) {
+      bench.pass(H);
+      seq++;
+      beat(engine, bench, 1 as StreamId, seq);
+      for (let i = 0; i < 200; i++) beat(engine, bench, 2 as StreamId, seq * 1_000 + i);
+    }
+    disk.letGo();
+    await bench.idle();
+    expect(engine.busy).toBe(false);
+    expect(states()).toEqual(['live', 'live']);
+  });
+
+  test('nor anybody whose Hello has arrived', async () => {
+    const { bench, disk, engine, states } = await started();
+    disk.slow = true;
+    engine.put({ kind: 'cordon', callId: 0, agentId: 'a' as AgentId });
+    await bench.idle();
+    bench.pass(L - 200);
+    for (const [i, name] of ['a', 'b'].entries()) {
+      for (let seq = 2; seq < 200; seq++) beat(engine, bench, 2 as StreamId, seq);
+      const again = { ...hello(name), streamNo: 2n };
+      engine.put({ kind: 'hello', streamId: (i + 11) as StreamId, at: bench.now as MonoMs, hello: again });
+    }
+    bench.pass(1_000);
+    disk.letGo();
+    await bench.idle();
+    expect(states()).toEqual(['live', 'live']);
+    bench.pass(L - 1_200);
+    await bench.idle();
+    expect(states()).toEqual(['live', 'live']);
+    bench.pass(400);
+    await bench.idle();
+    expect(states()).toEqual(['failed', 'failed']);
+  });
+
+  test('still fails the agent that has sent none', async () => {
+    const { bench, disk, engine, states } = await started();
+    disk.slow = true;
+    engine.put({ kind: 'cordon', callId: 0, agentId: 'a' as AgentId });
+    await bench.idle();
+    bench.pass(L - 1_000);
+    beat(engine, bench, 1 as StreamId, 2);
+    bench.pass(1_200);
+    disk.letGo();
+    await bench.idle();
+    bench.pass(200);
+    await bench.idle();
+    expect(states()).toEqual(['live', 'failed']);
+  });
+
+  test('and its own loop stands still as well, adds the stall to every lease before any is judged (P7)', async () => {
+    const { bench, disk, engine, states } = await started();
+    disk.slow = true;
+    engine.put({ kind: 'cordon', callId: 0, agentId: 'a' as AgentId });
+    await bench.idle();
+    bench.pass(200);
+    for (let i = 0; i < 300; i++) beat(engine, bench, 2 as StreamId, 2 + i);
+    bench.now += 2 * L;
+    bench.pass(200);
+    disk.letGo();
+    await bench.idle();
+    expect(states()).toEqual(['live', 'live']);
+  });
+});
