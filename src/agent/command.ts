@@ -73,7 +73,7 @@ export class CommandRunner {
     const runId = String(permit.token);
     const directory = join(this.#host.stateDirectory, 'runs', runId);
     const run: Running = { permit, directory, startedAtMs: null };
-    if (permit.work === null) {
+    if (permit.work?.kind !== 'command') {
       const failure = { runId, code: 'EINVAL', text: 'this agent does not know the kind of work' } as const;
       return this.#host.ended(failedToStart(this.#reported(run), failure));
     }

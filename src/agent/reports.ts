@@ -13,7 +13,7 @@ export interface ReportedRun {
   readonly endedAtMs: number;
 }
 
-const NOTHING = { exitCode: null, message: '', result: null, resultType: '' } as const;
+const NOTHING = { exitCode: null, message: '', result: null, resultType: '', final: false } as const;
 
 /** How a run ended, in the protocol's words. `resultFile` is read when the command says that it succeeded. */
 export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string): Report {
@@ -109,8 +109,8 @@ export function reportToJson(report: Report): Json {
 export function reportFromJson(json: Json): Report | null {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return null;
   const fields = json as { readonly [key: string]: Json };
-  const { token, taskId, kind, reason, message, result, resultType, exitCode, startedAtMs, endedAtMs } =
-    fields;
+  const { token, taskId, kind, reason, message, result, resultType, final } = fields;
+  const { exitCode, startedAtMs, endedAtMs } = fields;
   if (typeof token !== 'string' || typeof taskId !== 'string' || typeof kind !== 'string') return null;
   return {
     token: BigInt(token) as Token,
@@ -121,6 +121,7 @@ export function reportFromJson(json: Json): Report | null {
     message: typeof message === 'string' ? message : '',
     result: typeof result === 'string' ? Buffer.from(result, 'base64') : null,
     resultType: typeof resultType === 'string' ? resultType : '',
+    final: final === true,
     startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : null,
     endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : 0,
   };

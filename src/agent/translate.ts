@@ -68,6 +68,7 @@ function helloOf(hello: Hello): proto.ConnectRequest[] {
     process: identity.process,
     proof: identity.proof ?? undefined,
     hostname: identity.hostname,
+    handlers: identity.handlers,
   };
   return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
 }
@@ -145,6 +146,7 @@ function reportOf(report: Report): proto.Report {
     message: report.message.slice(0, LIMITS.messageLength),
     result: Buffer.from(report.result ?? []),
     resultType: report.resultType,
+    final: report.final,
     startedAt: report.startedAtMs === null ? undefined : new Date(report.startedAtMs),
     endedAt: new Date(report.endedAtMs),
   };
@@ -234,9 +236,18 @@ function permitOf(permit: proto.Permit): Permit {
 }
 
 function workOf(work: proto.Permit['work']): Work | null {
-  if (work?.work?.$case !== 'command') return null;
-  const { argv, env, workingDirectory } = work.work.value;
-  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+  switch (work?.work?.$case) {
+    case 'command': {
+      const { argv, env, workingDirectory } = work.work.value;
+      return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+    }
+    case 'handler': {
+      const { name, input, inputType } = work.work.value;
+      return { kind: 'handler', name, input, inputType };
+    }
+    case undefined:
+      return null;
+  }
 }
 
 export function refusedOf(refused: proto.Refused): Refused {

@@ -212,6 +212,7 @@ function identityOf(options: WorkerOptions, instanceId: InstanceId, { lock, proo
     queues: options.queues,
     slots: options.slots,
     labels: options.labels,
+    handlers: [],
     software: `holdfast-worker/${VERSION}`,
     hostname: hostname(),
     process: { bootId: lock.bootId, lockDevice: lock.device, lockInode: lock.inode, pid: process.pid },

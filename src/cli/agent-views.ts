@@ -57,6 +57,7 @@ export function agentDescriptionView(description: AgentDescription, view: View):
           ['lease', agent.leaseRemainingMs === 0 ? '' : `${spanWords(agent.leaseRemainingMs)} left`],
           ['queues', agent.queues.join(', ')],
           ['labels', labelWords(agent)],
+          ['handlers', agent.handlers.join(', ')],
           ['session epoch', String(agent.sessionEpoch)],
           ['instance', agent.instanceId],
           ['stream', agent.streamNo === 0n ? '' : String(agent.streamNo)],

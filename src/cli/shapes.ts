@@ -31,7 +31,17 @@ export function taskShape(task: Task, complete: boolean): Shape {
         : { at: time(task.lost.at), agentId: orNull(task.lost.agentId), heldForMs: task.lost.heldForMs },
     lostTries: task.lostTries,
     cancelRequested: task.cancelRequested,
-    command: spec.command,
+    progress:
+      task.progress === undefined
+        ? null
+        : {
+            fraction: task.progress.fraction ?? null,
+            message: orNull(task.progress.message),
+            at: time(task.progress.at),
+          },
+    command: spec.command ?? null,
+    handler: spec.handler ?? null,
+    ...inputShape(spec),
     env: spec.env ?? {},
     workingDirectory: orNull(spec.workingDirectory),
     retries: spec.retries ?? 0,
@@ -50,6 +60,17 @@ export function taskShape(task: Task, complete: boolean): Shape {
     ...(complete ? { ...resultShape(task), history: task.history.map(historyShape) } : {}),
   };
 }
+
+/** A handler's input: JSON as it is, bytes in base64. */
+function inputShape({ input, inputType }: Task['spec']): Shape {
+  if (!ArrayBuffer.isView(input)) return { input: input ?? null, inputType: orNull(inputType) };
+  return { ...base64Of(input), inputType: orNull(inputType) };
+}
+
+const base64Of = (bytes: ArrayBufferView): Shape => ({
+  input: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+  inputEncoding: 'base64',
+});
 
 const historyShape = (event: Task['history'][number]): Shape => ({
   at: time(event.at),
@@ -121,6 +142,7 @@ export const agentShape = (agent: Agent): Shape => ({
   rttMs: agent.rttMs ?? null,
   loopLagMs: agent.loopLagMs ?? null,
   streamNo: String(agent.streamNo),
+  handlers: agent.handlers,
 });
 
 export const agentDescriptionShape = ({ agent, runs }: AgentDescription): Shape => ({

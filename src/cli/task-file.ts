@@ -20,6 +20,7 @@ const duration = z.string(DURATION_RULE).transform((text, context) => {
 const STRINGS_RULE = 'it must be an object of strings';
 const strings = z.record(z.string(), z.string('it must be a string'), STRINGS_RULE);
 const COMMAND_RULE = 'it must be a list of 1 to 1024 strings, a program and its arguments';
+const HANDLER_RULE = 'it must be the name of a handler: 1 to 128 characters of A-Z a-z 0-9 . _ -';
 const QUEUE_RULE = 'it must be 1 to 128 characters of A-Z a-z 0-9 . _ - and start with a letter or digit';
 const whole = (low: number, high: number) => {
   const rule = `it must be a whole number from ${low} to ${high}`;
@@ -33,14 +34,17 @@ const retryBackoff = z.strictObject(
   'it must be an object with initial and max',
 );
 
-/** One line of a task file. What is left out has the coordinator's default. */
-const taskLine = z.strictObject(
+/** The fields of a line of a task file. What is left out has the coordinator's default. */
+const fields = z.strictObject(
   {
     queue: z.string(QUEUE_RULE).regex(NAME_PATTERN, QUEUE_RULE).optional(),
     command: z
       .array(z.string('it must be a string'), COMMAND_RULE)
       .min(1, COMMAND_RULE)
-      .max(1024, COMMAND_RULE),
+      .max(1024, COMMAND_RULE)
+      .optional(),
+    handler: z.string(HANDLER_RULE).regex(NAME_PATTERN, HANDLER_RULE).optional(),
+    input: z.unknown().optional(),
     env: strings.optional(),
     workingDirectory: text(
       (given) => Buffer.byteLength(given) <= WORKING_DIRECTORY_BYTES,
@@ -63,10 +67,51 @@ const taskLine = z.strictObject(
   'each line must be a JSON object',
 );
 
+/** What does not go together on one line. The first that matches is told, with its field. */
+const MISFITS: readonly {
+  readonly field: keyof typeof fields.shape;
+  readonly when: (line: z.output<typeof fields>) => boolean;
+  readonly because: string;
+}[] = [
+  {
+    field: 'command',
+    when: (l) => l.command === undefined && l.handler === undefined,
+    because: COMMAND_RULE,
+  },
+  {
+    field: 'handler',
+    when: (l) => l.command !== undefined && l.handler !== undefined,
+    because: 'a task has a command or a handler, never both',
+  },
+  {
+    field: 'input',
+    when: ({ input, handler }) => input !== undefined && !handler,
+    because: 'only a handler takes one',
+  },
+  {
+    field: 'env',
+    when: (l) => l.handler !== undefined && l.env !== undefined,
+    because: 'a handler is called with an input, not with variables',
+  },
+  {
+    field: 'workingDirectory',
+    when: (l) => l.handler !== undefined && l.workingDirectory !== undefined,
+    because: 'a handler is called with an input, not in a directory',
+  },
+];
+
+const taskLine = fields.superRefine((line, context) => {
+  const misfit = MISFITS.find(({ when }) => when(line));
+  if (misfit !== undefined)
+    context.addIssue({ code: 'custom', path: [misfit.field], message: misfit.because, input: line });
+});
+
 /** How each field is written. */
-const EXAMPLES: Readonly<Record<keyof typeof taskLine.shape, unknown>> = {
+const EXAMPLES: Readonly<Record<keyof typeof fields.shape, unknown>> = {
   queue: 'default',
   command: ['echo', 'hello'],
+  handler: 'resize',
+  input: { width: 320 },
   env: { NAME: 'value' },
   workingDirectory: '/srv/reports',
   priority: 10,
@@ -125,7 +170,7 @@ const parseJson = (text: string): { value: unknown } | { fault: string } => {
 function describe(issue: z.core.$ZodIssue, line: unknown): Problem[] {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(path === 'retryBackoff' ? retryBackoff.shape : taskLine.shape);
+    const known = Object.keys(path === 'retryBackoff' ? retryBackoff.shape : fields.shape);
     return issue.keys.map((key) => ({
       what: `unknown field ${JSON.stringify(key)}${didYouMean(key, known)}`,
       because: `${path === '' ? 'a task' : path} has ${known.join(', ')}`,
@@ -144,11 +189,10 @@ function describe(issue: z.core.$ZodIssue, line: unknown): Problem[] {
 }
 
 function toSpec(line: z.output<typeof taskLine>): TaskSpec {
+  const { command, env, workingDirectory, handler = '', input } = line;
   return {
+    ...(command === undefined ? { handler, input } : { command, env, workingDirectory }),
     queue: line.queue,
-    command: line.command,
-    env: line.env,
-    workingDirectory: line.workingDirectory,
     priority: line.priority,
     retries: line.retries,
     retryBackoff: line.retryBackoff && { initialMs: line.retryBackoff.initial, maxMs: line.retryBackoff.max },

@@ -9,6 +9,7 @@ import {
   SUBMIT_BATCH,
   type SubmittedTask,
   type Task,
+  type TaskChoices,
   type TaskSpec,
 } from '../client/index.js';
 import { SECOND } from '../kit/time.js';
@@ -18,6 +19,7 @@ import { WORKING_DIRECTORY_BYTES } from './limits.js';
 import { clientAction, pause, type Session, verb } from './session.js';
 import { taskShape } from './shapes.js';
 import type { TaskLine } from './task-file.js';
+import { readInput, refuseCommandFlags } from './task-input.js';
 import { taskView } from './task-views.js';
 import { awaitTasks, requireSuccess } from './task-wait.js';
 import type { CliContext } from './terminal.js';
@@ -25,6 +27,9 @@ import { spanWords } from './words.js';
 
 interface SubmitFlags {
   readonly file?: string;
+  readonly handler?: string;
+  readonly input?: string;
+  readonly inputType?: string;
   readonly wait?: boolean;
   readonly queue?: string;
   readonly priority?: number;
@@ -42,14 +47,25 @@ interface SubmitFlags {
   readonly idempotencyKey?: string;
 }
 
+const USAGE = `[options] -- COMMAND [ARG ...]
+       holdfast task submit [options] --handler NAME [--input JSON|@FILE]
+       holdfast task submit [options] --file FILE|-`;
+
 /** `task submit`: one task from flags, or many from a file. */
 export function addSubmit(noun: Command, context: CliContext): void {
   const command = verb(noun, 'submit', 'submit one task (flags -- COMMAND ARG …) or many (--file)')
     .argument('[COMMAND...]', 'program and arguments, after --')
-    .usage('[options] -- COMMAND [ARG ...]\n       holdfast task submit [options] --file FILE|-');
+    .usage(USAGE);
   flag(command, '--file <FILE>', 'JSON Lines, one task a line; - is standard input', {
     variable: 'HOLDFAST_TASK_FILE',
   });
+  flag(command, '--handler <NAME>', 'function of a worker to call, instead of a command');
+  flag(
+    command,
+    '--input <JSON|@FILE>',
+    'what the handler is called with: JSON, or a file; @- is standard input',
+  );
+  flag(command, '--input-type <TYPE>', 'content type of the input (default: application/json)');
   flag(command, '--wait', 'wait until all have ended; exit code 3 unless all succeed');
   flag(command, '--queue <QUEUE>', 'queue to wait in (default: default)');
   flag(command, '--priority <N>', 'higher goes first within a queue', { parse: wholeNumber(-1000, 1000) });
@@ -84,7 +100,7 @@ async function submit(session: Session, argv: readonly string[], flags: SubmitFl
   const many = flags.file !== undefined;
   const lines =
     flags.file === undefined
-      ? [{ line: 1, spec: fromFlags(argv, flags) }]
+      ? [{ line: 1, spec: await fromFlags(session, argv, flags) }]
       : await readFile(session, argv, flags);
   // A key of our own makes each batch safe to send again when its answer was lost.
   const drawn = session.terminal.randomId();
@@ -173,19 +189,26 @@ async function neverThere(client: Client, error: unknown): Promise<boolean> {
   );
 }
 
-function fromFlags(argv: readonly string[], flags: SubmitFlags): TaskSpec {
+async function fromFlags(session: Session, argv: readonly string[], flags: SubmitFlags): Promise<TaskSpec> {
+  const { idempotencyKey, handler, env, workingDirectory } = flags;
+  const choices = { ...defaultsOf(flags), idempotencyKey };
+  if (handler !== undefined) {
+    refuseCommandFlags(argv, flags);
+    return { ...choices, handler, ...(await readInput(session, flags)) };
+  }
+  if (flags.input !== undefined || flags.inputType !== undefined) {
+    throw usage('there is an input but no handler', 'only handlers take one', 'name it with --handler');
+  }
   if (argv.length === 0) {
     throw usage('there is no command to run', 'a task needs a program', 'holdfast task submit -- echo hello');
   }
-  return { ...defaultsOf(flags), command: argv, idempotencyKey: flags.idempotencyKey };
+  return { ...choices, command: argv, env, workingDirectory };
 }
 
-function defaultsOf(flags: SubmitFlags): Omit<TaskSpec, 'command'> {
+function defaultsOf(flags: SubmitFlags): TaskChoices {
   const backoff = flags.retryInitial !== undefined || flags.retryMax !== undefined;
   return {
     queue: flags.queue,
-    env: flags.env,
-    workingDirectory: flags.workingDirectory,
     priority: flags.priority,
     retries: flags.retries,
     retryBackoff: backoff ? { initialMs: flags.retryInitial, maxMs: flags.retryMax } : undefined,
@@ -203,8 +226,10 @@ const MOST_SHOWN = 20;
 /** Every line is judged before anything is submitted; flags are the defaults of lines that do not say. */
 async function readFile(session: Session, argv: readonly string[], flags: SubmitFlags): Promise<TaskLine[]> {
   const path = flags.file ?? '-';
-  if (argv.length > 0)
-    throw usage('there is a command as well as --file', 'one of them names the tasks', 'leave one out');
+  if (argv.length > 0 || flags.handler !== undefined || flags.input !== undefined) {
+    const what = argv.length > 0 ? 'a command' : 'a handler or its input';
+    throw usage(`there is ${what} as well as --file`, 'one of them names the tasks', 'leave one out');
+  }
   if (flags.idempotencyKey !== undefined) {
     throw usage(
       '--idempotency-key names one task, --file many',
@@ -229,7 +254,11 @@ async function readFile(session: Session, argv: readonly string[], flags: Submit
   if (tasks.length === 0)
     throw usage(`${name} has no task in it`, 'every line is blank', 'write one JSON object a line');
   const defaults = withoutGaps(defaultsOf(flags));
-  return tasks.map(({ line, spec }) => ({ line, spec: { ...defaults, ...withoutGaps(spec) } as TaskSpec }));
+  const forCommands = withoutGaps({ env: flags.env, workingDirectory: flags.workingDirectory });
+  return tasks.map(({ line, spec }) => {
+    const more = spec.command === undefined ? {} : forCommands;
+    return { line, spec: { ...defaults, ...more, ...withoutGaps(spec) } as TaskSpec };
+  });
 }
 
 const withoutGaps = (spec: object): object =>

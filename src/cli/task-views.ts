@@ -32,7 +32,7 @@ export function taskListView(tasks: readonly Task[], view: View): Presentation {
     names: tasks.map((task) => task.taskId),
     table: () =>
       renderTable(
-        ['TASK', 'STATE', 'QUEUE', 'TRY', 'AGENT', 'SUBMITTED', 'COMMAND'],
+        ['TASK', 'STATE', 'QUEUE', 'TRY', 'AGENT', 'SUBMITTED', 'WORK'],
         tasks.map((task) => [
           task.taskId,
           stateCell(task, view.colours),
@@ -40,7 +40,7 @@ export function taskListView(tasks: readonly Task[], view: View): Presentation {
           String(task.tryNumber),
           task.agentId || '-',
           agoWords(task.submittedAt, view.now),
-          commandWords(task.spec.command),
+          workWords(task.spec),
         ]),
         view.colours,
         view.out.columns,
@@ -71,8 +71,11 @@ function taskFacts(task: Task, view: View): string {
       ['state', stateCell(task, view.colours)],
       ['reason', [task.reason, task.message].filter((text) => text !== '').join(': ')],
       ['queue', task.queue],
-      ['command', commandWords(spec.command)],
+      ['command', spec.command === undefined ? '' : commandWords(spec.command)],
+      ['handler', spec.handler ?? ''],
+      ['input', inputWords(spec)],
       ['agent', task.agentId],
+      ['progress', progressWords(task, view)],
       ['try', `${task.tryNumber} of ${(spec.retries ?? 0) + 1 + task.lostTries}`],
       ['token', task.fencingToken === 0n ? '' : String(task.fencingToken)],
       [
@@ -101,6 +104,26 @@ function taskFacts(task: Task, view: View): string {
   );
 }
 
+/** What a task does, in one cell. */
+const workWords = ({ command, handler }: Task['spec']): string =>
+  command === undefined ? `handler ${handler}` : commandWords(command);
+
+const INPUT_SHOWN = 200;
+
+function inputWords({ input, inputType }: Task['spec']): string {
+  if (input === undefined) return '';
+  if (ArrayBuffer.isView(input)) return `${input.byteLength} bytes of ${inputType ?? 'unknown type'}`;
+  const text = JSON.stringify(input);
+  return text.length > INPUT_SHOWN ? `${text.slice(0, INPUT_SHOWN)}…` : text;
+}
+
+function progressWords({ progress }: Task, { now }: View): string {
+  if (progress === undefined) return '';
+  const percent = progress.fraction === undefined ? '' : `${Math.round(progress.fraction * 100)} %`;
+  const said = [percent, progress.message].filter((text) => text !== '').join(', ');
+  return `${said} (${agoWords(progress.at, now)})`;
+}
+
 function historyTable(task: Task, view: View): string {
   const first = task.history[0]?.at?.getTime();
   return renderTable(
@@ -124,6 +147,7 @@ export function changeView(task: Task, view: View): Presentation {
   const about = [
     task.tryNumber === 0 ? '' : `try ${task.tryNumber}`,
     task.agentId === '' ? '' : `on ${task.agentId}`,
+    task.progress === undefined ? '' : progressWords(task, view),
     [task.reason, task.message].filter((text) => text !== '').join(': '),
   ];
   const rest = about.filter((text) => text !== '').join('  ');

@@ -6,8 +6,10 @@ import {
   type Agent,
   type AgentKind,
   type AgentState,
+  type CommandSpec,
   type CoordinatorInfo,
   type Explanation,
+  type HandlerSpec,
   type HeldRun,
   type HistoryEvent,
   type LogPiece,
@@ -64,16 +66,7 @@ export function specToWire(spec: TaskSpec): wire.TaskSpec {
   const backoff = spec.retryBackoff;
   return {
     queue: spec.queue ?? '',
-    work: {
-      work: {
-        $case: 'command',
-        value: {
-          argv: spec.command,
-          env: mapFrom(spec.env),
-          workingDirectory: spec.workingDirectory ?? '',
-        },
-      },
-    },
+    work: { work: workToWire(spec) },
     priority: spec.priority ?? 0,
     retries: spec.retries ?? 0,
     retryBackoff:
@@ -91,13 +84,62 @@ export function specToWire(spec: TaskSpec): wire.TaskSpec {
   };
 }
 
-function specFromWire(spec: wire.TaskSpec | undefined): TaskSpec {
-  const command = spec?.work?.work?.value;
-  const backoff = spec?.retryBackoff;
+type WireWork = NonNullable<wire.TaskSpec['work']>['work'];
+
+function workToWire(spec: TaskSpec): WireWork {
+  if (spec.handler !== undefined) {
+    const { handler: name, input, inputType } = spec;
+    return { $case: 'handler', value: { name, ...inputToWire(input, inputType) } };
+  }
+  const { command: argv, env, workingDirectory } = spec;
+  return {
+    $case: 'command',
+    value: { argv, env: mapFrom(env), workingDirectory: workingDirectory ?? '' },
+  };
+}
+
+/** Throws TypeError for what JSON cannot hold: a bigint, a circle, a function. */
+function inputToWire(input: unknown, inputType: string | undefined): { input: Buffer; inputType: string } {
+  if (input === undefined) return { input: Buffer.alloc(0), inputType: '' };
+  if (ArrayBuffer.isView(input)) {
+    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+    return { input: bytes, inputType: inputType ?? 'application/octet-stream' };
+  }
+  const text: unknown = JSON.stringify(input);
+  if (typeof text !== 'string') throw new TypeError(`a handler cannot be given a ${typeof input}`);
+  return { input: Buffer.from(text), inputType: inputType ?? JSON_TYPE };
+}
+
+const JSON_TYPE = 'application/json';
+
+function workFromWire(work: WireWork): CommandSpec | HandlerSpec {
+  if (work?.$case === 'handler') {
+    const { name, input, inputType } = work.value;
+    return { handler: name, input: inputFromWire(input, inputType), inputType: inputType || undefined };
+  }
+  const command = work?.value;
   return {
     command: command?.argv ?? [],
     env: Object.fromEntries(command?.env ?? []),
     workingDirectory: command?.workingDirectory || undefined,
+  };
+}
+
+function inputFromWire(input: Uint8Array, inputType: string): unknown {
+  if (input.length === 0) return undefined;
+  if (inputType !== JSON_TYPE) return input;
+  try {
+    return JSON.parse(new TextDecoder().decode(input)) as unknown;
+  } catch {
+    // Its submitter said JSON and sent something else: the handler will say so.
+    return input;
+  }
+}
+
+function specFromWire(spec: wire.TaskSpec | undefined): TaskSpec {
+  const backoff = spec?.retryBackoff;
+  return {
+    ...workFromWire(spec?.work?.work),
     queue: spec?.queue,
     priority: spec?.priority,
     retries: spec?.retries,
@@ -140,6 +182,11 @@ export function taskFromWire(task: wire.Task): Task {
     },
     cancelRequested: task.cancelRequested,
     lostTries: task.lostTries,
+    progress: task.progress && {
+      fraction: task.progress.fraction,
+      message: task.progress.message,
+      at: task.progress.at,
+    },
     history: task.history.map(historyFromWire),
   };
 }
@@ -195,6 +242,7 @@ export const agentFromWire = (agent: fleet.Agent): Agent => ({
   rttMs: durationFromWire(agent.rtt),
   loopLagMs: durationFromWire(agent.loopLag),
   streamNo: agent.streamNo,
+  handlers: agent.handlers,
 });
 
 export const heldRunFromWire = (run: fleet.HeldRun): HeldRun => ({

@@ -41,16 +41,41 @@ export type PartitionPolicy = 'reassign' | 'single_run' | 'hold';
 
 export const PARTITION_POLICIES: readonly PartitionPolicy[] = ['reassign', 'single_run', 'hold'];
 
-/** What a submitter asks for. What is left out has the coordinator's default. */
-export interface TaskSpec {
+/** What a submitter asks for: a command or a handler. What is left out has the coordinator's default. */
+export type TaskSpec = TaskChoices & (CommandSpec | HandlerSpec);
+
+/** A program to run. */
+export interface CommandSpec {
   /** Program and arguments; no shell is involved unless it names one. */
   readonly command: readonly string[];
-  /** Default `default`. */
-  readonly queue?: string | undefined;
   /** Added to the agent's allow-listed environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Default: a directory of the run's own. */
   readonly workingDirectory?: string | undefined;
+  readonly handler?: undefined;
+  readonly input?: undefined;
+  readonly inputType?: undefined;
+}
+
+/** A function to call that a worker has registered by this name. */
+export interface HandlerSpec {
+  readonly handler: string;
+  /**
+   * What it is called with, at most 256 KiB: a value that JSON can hold, or bytes with an `inputType`. Of a task read
+   * from the coordinator: the parsed JSON, or bytes; left out in lists of tasks.
+   */
+  readonly input?: unknown;
+  /** Content type of the input. Default `application/json`, for bytes `application/octet-stream`. */
+  readonly inputType?: string | undefined;
+  readonly command?: undefined;
+  readonly env?: undefined;
+  readonly workingDirectory?: undefined;
+}
+
+/** What may be chosen for a task of any kind. */
+export interface TaskChoices {
+  /** Default `default`. */
+  readonly queue?: string | undefined;
   /** Higher goes first within a queue; -1000 to 1000, default 0. */
   readonly priority?: number | undefined;
   /** Further tries after one that failed by itself; 0 to 100, default 0. Lost agents never use them. */
@@ -109,8 +134,18 @@ export interface Task {
   readonly cancelRequested: boolean;
   /** How many tries were lost with their agents. */
   readonly lostTries: number;
+  /** What the current run last said of itself; undefined when it has said nothing, or runs no longer. */
+  readonly progress: Progress | undefined;
   /** Oldest first; only from `get`. */
   readonly history: readonly HistoryEvent[];
+}
+
+/** How far a run says it has come. */
+export interface Progress {
+  /** 0 to 1; undefined when it does not know. */
+  readonly fraction: number | undefined;
+  readonly message: string;
+  readonly at: Date | undefined;
 }
 
 export interface LostTry {
@@ -190,6 +225,8 @@ export interface Agent {
   readonly rttMs: number | undefined;
   readonly loopLagMs: number | undefined;
   readonly streamNo: bigint;
+  /** Names of the functions that it can call. */
+  readonly handlers: readonly string[];
 }
 
 /** A run or permit that an agent holds. */

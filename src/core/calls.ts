@@ -48,16 +48,16 @@ function submit(draft: Draft, call: Call<'submit'>): void {
         try: 'use a new key for a new task',
       });
     }
-    const lane = laneOf(task.queue, task.requiredLabels);
+    const lane = laneOf(task);
     if (draft.state.lanes.get(lane) === undefined) lanes.add(lane);
   }
   const { limits } = draft.ctx.policy;
   if (draft.state.lanes.size + lanes.size > limits.lanes) {
     return refuse(draft, call.callId, {
       code: 'TOO_MANY_LANES',
-      what: `tasks wait in ${draft.state.lanes.size} combinations of queue and required labels`,
+      what: `tasks wait in ${draft.state.lanes.size} combinations of queue, required labels and handler`,
       because: `the limit is ${limits.lanes}`,
-      try: 'use fewer queues or labels, or wait for tasks to end',
+      try: 'use fewer queues, labels or handlers, or wait for tasks to end',
     });
   }
   const tasks = call.tasks.map((task) => accept(draft, task));

@@ -49,6 +49,7 @@ interface Candidate {
   readonly presence: Presence;
   /** Required labels that it lacks, or has with another value. */
   readonly lacks: readonly string[];
+  readonly hasHandler: boolean;
   /** Why it gets no offers (I4); null when it may. */
   readonly block: string | null;
 }
@@ -63,7 +64,7 @@ interface Situation {
   readonly waits: boolean;
   readonly offer: { readonly agentId: AgentId; readonly offer: OpenOffer } | null;
   readonly candidates: readonly Candidate[];
-  /** Those of them that have every required label. */
+  /** Those of them that have every required label, and the handler. */
   readonly able: readonly Candidate[];
   /** Presence of the session that holds the open permit, unless the agent is lost. */
   readonly holder: Presence | null;
@@ -154,11 +155,22 @@ const FINDINGS: readonly {
     }),
   },
   {
+    name: 'no_agent_has_handler',
+    when: ({ waits, candidates }) => waits && candidates.length > 0 && !candidates.some((c) => c.hasHandler),
+    then: ({ task, candidates }) => ({
+      message: `no agent has handler ${task.handler}: ${listed(candidates.map((c) => handlersOf(c.session)))}`,
+      try: `start a worker that serves queue ${task.queue} with it: holdfast agent start --handlers FILE`,
+    }),
+  },
+  {
     name: 'labels_missing',
-    when: ({ waits, candidates, able }) => waits && candidates.length > 0 && able.length === 0,
+    when: ({ waits, candidates, able }) =>
+      waits && able.length === 0 && candidates.some((c) => c.hasHandler && c.lacks.length > 0),
     then: (s) => ({
       message: `workers serve queue ${s.task.queue}, but none has the required labels: ${listed(
-        s.candidates.map((c) => `${c.session.agentId} lacks ${c.lacks.join(', ')}`),
+        s.candidates
+          .filter((c) => c.hasHandler)
+          .map((c) => `${c.session.agentId} lacks ${c.lacks.join(', ')}`),
       )}`,
       try: 'start a worker with these labels, or submit the task without them',
     }),
@@ -231,7 +243,7 @@ function situation(state: State, task: TaskRow, ctx: ExplainContext): Situation 
     waits: task.state === 'queued' && task.notBefore === null && offered === undefined,
     offer: presence && offer ? { agentId: presence.agentId, offer } : null,
     candidates,
-    able: candidates.filter((c) => c.lacks.length === 0),
+    able: candidates.filter((c) => c.lacks.length === 0 && c.hasHandler),
     holder: open !== null && open.lost === null ? (state.presences.get(open.epoch) ?? null) : null,
   };
 }
@@ -246,7 +258,8 @@ function candidatesOf(state: State, task: TaskRow): Candidate[] {
     const lacks = required
       .filter(([name, value]) => session.labels[name] !== value)
       .map((pair) => pair.join('='));
-    found.push({ session, presence, lacks, block: offerBlock(state, presence) });
+    const hasHandler = task.handler === '' || session.handlers.includes(task.handler);
+    found.push({ session, presence, lacks, hasHandler, block: offerBlock(state, presence) });
   }
   return found;
 }
@@ -258,10 +271,14 @@ function eligible(s: Situation): Candidate[] {
 
 /** How many tasks of the same lane go first, as far as memory knows; the rest of a long lane is in the store. */
 function ahead({ state, task }: Situation): number {
-  const lane = state.lanes.get(laneOf(task.queue, task.requiredLabels));
+  const lane = state.lanes.get(laneOf(task));
   if (lane === undefined) return 0;
   const at = lane.tasks.findIndex((other) => other.taskId === task.taskId);
   return at === -1 ? lane.tasks.length : at;
+}
+
+function handlersOf({ agentId, handlers }: SessionRow): string {
+  return `${agentId} has ${handlers.length === 0 ? 'none' : handlers.slice(0, NAMES).join(', ')}`;
 }
 
 function slotsOf(state: State, { session, presence }: Candidate): string {

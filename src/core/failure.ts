@@ -3,6 +3,7 @@ import type { AgentId, Epoch, TaskId } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import { later, type MonoMs, type ServiceMs } from '../kit/time.js';
 import type { Draft, Happening } from './draft.js';
+import type { Report } from './inputs.js';
 import { singleRunReleaseMs } from './lease.js';
 import type { ChargedLoss, Loss, OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { leaveQueue, move } from './task.js';
@@ -85,7 +86,7 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
   const { poisonLimit } = draft.ctx.policy;
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
   if (task.losses.length >= poisonLimit) return failAsPoison(draft, task, lostOutcome(task));
-  if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, 'execution_timeout', '');
+  if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, TIMED_OUT);
   const released: OpenPermit = { ...open, lost: { ...open.lost, heldUntil: null } };
   draft.put(
     move(task, 'releaseLostTry', {
@@ -110,8 +111,7 @@ export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason
   if (losses.length >= draft.ctx.policy.poisonLimit) {
     return failAsPoison(draft, { ...task, losses }, [happening]);
   }
-  if (task.stopRequest?.kind === 'timeout')
-    return failTry(draft, { ...task, losses }, 'execution_timeout', '');
+  if (task.stopRequest?.kind === 'timeout') return failTry(draft, { ...task, losses }, TIMED_OUT);
   if (task.state === 'queued') {
     draft.put({ ...task, open: null, losses }, happening);
     return;
@@ -165,17 +165,16 @@ export function voidPermit(draft: Draft, task: TaskRow, reason: string): void {
   );
 }
 
+/** How a try ended badly. `final`: another one would end the same way. */
+type TryEnd = Pick<Report, 'reason' | 'message' | 'exitCode' | 'final'>;
+
+const TIMED_OUT: TryEnd = { reason: 'execution_timeout', message: '', exitCode: null, final: false };
+
 /** A try ended badly by itself: another one if the user's retries allow it, else the task has failed. */
-export function failTry(
-  draft: Draft,
-  task: TaskRow,
-  reason: string,
-  message: string,
-  exitCode: number | null = null,
-): void {
+export function failTry(draft: Draft, task: TaskRow, { reason, message, exitCode, final }: TryEnd): void {
   // P10: of a lost try that something else closes the outcome is agent_lost; what follows is the task's.
   const about_ = task.open && !task.open.lost ? about(task.open) : {};
-  if (task.retriesUsed >= task.retries) {
+  if (final || task.retriesUsed >= task.retries) {
     const failed = move(task, 'failTask', { reason, message, exitCode, endedAt: draft.ctx.wall });
     draft.put(failed, ...lostOutcome(task), { event: 'failed', ...about_, reason, message });
     return;

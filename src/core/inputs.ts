@@ -30,6 +30,7 @@ export interface Hello {
   readonly queues: readonly string[];
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly handlers: readonly string[];
   readonly software: string;
   readonly hostname: string;
   readonly highestToken: Token;
@@ -82,6 +83,8 @@ export interface Report {
   readonly message: string;
   readonly result: Uint8Array | null;
   readonly resultType: string;
+  /** Of a failure: another try would fail the same way. */
+  readonly final: boolean;
 }
 
 /** A call of the public API that changes something; answered once its effects are durable. */
@@ -113,6 +116,7 @@ export type NewTask = Pick<
   | 'queue'
   | 'priority'
   | 'requiredLabels'
+  | 'handler'
   | 'partitionPolicy'
   | 'retries'
   | 'retryBackoff'

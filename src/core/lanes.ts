@@ -1,14 +1,12 @@
 import type { TaskId } from '../kit/ids.js';
-import { laneOf, type TaskRow } from './rows.js';
+import { laneOf, type Needs, type TaskRow } from './rows.js';
 
 /**
  * The ready tasks, lane by lane, in the order they are offered. A lane keeps a window of its first tasks in memory;
  * the rest stays in the store, so that a million waiting tasks cost no memory.
  */
-export interface Lane {
+export interface Lane extends Needs {
   readonly key: string;
-  readonly queue: string;
-  readonly requiredLabels: Readonly<Record<string, string>>;
   /** The window: sorted by priority descending, then task id. Offered tasks are not in it. */
   tasks: TaskRow[];
   /** Whether the window holds every ready task of the lane that is not offered. */
@@ -55,15 +53,10 @@ export class Lanes {
   }
 
   /** Names a lane that the store has tasks of; its window is filled when somebody can run them. */
-  known(
-    key: string,
-    queue: string,
-    requiredLabels: Readonly<Record<string, string>>,
-    complete: boolean,
-  ): Lane {
+  known(key: string, { queue, requiredLabels, handler }: Needs, complete: boolean): Lane {
     const old = this.#lanes.get(key);
     if (old !== undefined) return old;
-    const lane: Lane = { key, queue, requiredLabels, tasks: [], complete };
+    const lane: Lane = { key, queue, requiredLabels, handler, tasks: [], complete };
     this.#lanes.set(key, lane);
     const peers = this.#byQueue.get(queue) ?? new Set();
     peers.add(lane);
@@ -72,8 +65,7 @@ export class Lanes {
   }
 
   insert(task: TaskRow): void {
-    const key = laneOf(task.queue, task.requiredLabels);
-    const lane = this.known(key, task.queue, task.requiredLabels, true);
+    const lane = this.known(laneOf(task), task, true);
     const at = position(lane.tasks, task);
     const isLast = at === lane.tasks.length;
     if (isLast && !lane.complete) return;
@@ -85,7 +77,7 @@ export class Lanes {
   }
 
   remove(task: TaskRow): void {
-    const lane = this.#lanes.get(laneOf(task.queue, task.requiredLabels));
+    const lane = this.#lanes.get(laneOf(task));
     if (lane === undefined) return;
     const at = position(lane.tasks, task);
     if (lane.tasks[at]?.taskId === task.taskId) lane.tasks.splice(at, 1);

@@ -3,16 +3,16 @@ import { type AckParts, emptyAck } from './draft.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
 import type { Presence } from './presence.js';
-import type { SessionRow, TaskRow } from './rows.js';
+import type { Needs, SessionRow, TaskRow } from './rows.js';
 import { add, drop, type State } from './state.js';
 
-/** Whether an agent may be offered tasks of a lane: its kind, queue and labels fit (I4). */
+/** Whether an agent may be offered tasks of a lane: its kind, queue, labels and handlers fit (I4). */
 export function canServe(
-  session: Pick<SessionRow, 'kind' | 'queues' | 'labels'>,
-  queue: string,
-  requiredLabels: Readonly<Record<string, string>>,
+  session: Pick<SessionRow, 'kind' | 'queues' | 'labels' | 'handlers'>,
+  { queue, requiredLabels, handler }: Needs,
 ): boolean {
   if (session.kind !== 'worker' || !session.queues.includes(queue)) return false;
+  if (handler !== '' && !session.handlers.includes(handler)) return false;
   for (const name in requiredLabels) if (session.labels[name] !== requiredLabels[name]) return false;
   return true;
 }
@@ -133,12 +133,12 @@ export class Placement {
     return best;
   }
 
-  #firstServing(epochs: ReadonlySet<Epoch>, lane: Lane): Presence | null {
+  #firstServing(epochs: ReadonlySet<Epoch>, needs: Needs): Presence | null {
     for (const epoch of epochs) {
       const session = this.#state.sessions.get(epoch);
       const presence = this.#state.presences.get(epoch);
       if (session === undefined || presence === undefined) continue;
-      if (!canServe(session, lane.queue, lane.requiredLabels)) continue;
+      if (!canServe(session, needs)) continue;
       return presence;
     }
     return null;
@@ -177,7 +177,7 @@ export class Placement {
     const offered = this.#state.offered.get(taskId);
     const holder = offered && this.#state.presences.get(offered.epoch);
     if (!offered || !holder) return;
-    const other = this.#firstServing(roomy, laneLike(offered.task));
+    const other = this.#firstServing(roomy, offered.task);
     if (other === null || other === holder) return;
     this.#withdraw(holder, taskId);
     this.#state.lanes.remove(offered.task);
@@ -196,8 +196,4 @@ export class Placement {
     this.#acks.set(presence.streamId, parts);
     return parts;
   }
-}
-
-function laneLike(task: TaskRow): Lane {
-  return { key: '', queue: task.queue, requiredLabels: task.requiredLabels, tasks: [], complete: true };
 }

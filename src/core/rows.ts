@@ -32,7 +32,16 @@ export interface CommandWork {
   /** Empty means a directory of the run's own. */
   readonly workingDirectory: string;
 }
-export type Work = CommandWork;
+
+/** A function of the worker's own program, called by name. */
+export interface HandlerWork {
+  readonly kind: 'handler';
+  readonly name: string;
+  readonly input: Uint8Array;
+  /** Content type of the input; empty when there is none. */
+  readonly inputType: string;
+}
+export type Work = CommandWork | HandlerWork;
 
 /** The part of a task that never changes and only its worker needs; stored once, apart from the hot row. */
 export interface TaskSpecRow {
@@ -49,6 +58,8 @@ export interface TaskRow {
   readonly queue: string;
   readonly priority: number;
   readonly requiredLabels: Readonly<Record<string, string>>;
+  /** Name of the handler that the worker must have; empty for a command. */
+  readonly handler: string;
   readonly partitionPolicy: PartitionPolicy;
   readonly retries: number;
   readonly retryBackoff: Backoff;
@@ -169,6 +180,8 @@ export interface SessionRow {
   readonly queues: readonly string[];
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Names of the functions that it can call. */
+  readonly handlers: readonly string[];
   readonly process: ProcessIdentity;
   readonly hostname: string;
   readonly software: string;
@@ -218,29 +231,36 @@ export function isFinal(state: TaskState): boolean {
   return FINAL.has(state);
 }
 
+/** What a task asks of the agent that runs it. */
+export type Needs = Pick<TaskRow, 'queue' | 'requiredLabels' | 'handler'>;
+
 /**
- * The lane of a task: its queue and required labels in one canonical string. Tasks of one lane can be run by the same
- * agents, so the head of a lane never blocks another lane.
+ * The lane of a task: what it needs in one canonical string. Tasks of one lane can be run by the same agents, so the
+ * head of a lane never blocks another lane.
  */
-export function laneOf(queue: string, requiredLabels: Readonly<Record<string, string>>): string {
+export function laneOf({ queue, requiredLabels, handler }: Needs): string {
   const names = Object.keys(requiredLabels).sort();
-  if (names.length === 0) return queue;
-  return `${queue}?${names.map((name) => `${encodeURIComponent(name)}=${encodeURIComponent(requiredLabels[name] ?? '')}`).join('&')}`;
+  const pairs = names.map(
+    (name) => `${encodeURIComponent(name)}=${encodeURIComponent(requiredLabels[name] ?? '')}`,
+  );
+  // Neither a queue's name nor an encoded label contains ? or #.
+  return `${queue}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}${handler === '' ? '' : `#${handler}`}`;
 }
 
-/** Queue and required labels of a lane, from its key. */
-export function laneKeyParts(key: string): { queue: string; labels: Record<string, string> } {
-  const [queue = '', query] = key.split('?');
-  const labels: Record<string, string> = {};
+/** What the tasks of a lane need, from its key. */
+export function laneKeyParts(key: string): Needs {
+  const [lane = '', handler = ''] = key.split('#');
+  const [queue = '', query] = lane.split('?');
+  const requiredLabels: Record<string, string> = {};
   for (const pair of query?.split('&') ?? []) {
     const [name = '', value = ''] = pair.split('=');
-    labels[decodeURIComponent(name)] = decodeURIComponent(value);
+    requiredLabels[decodeURIComponent(name)] = decodeURIComponent(value);
   }
-  return { queue, labels };
+  return { queue, requiredLabels, handler };
 }
 
 /** The lane in which the task waits for an agent now; null while it does not (not queued, or in a back-off). */
 export function readyLane(task: TaskRow): string | null {
   if (task.state !== 'queued' || task.notBefore !== null) return null;
-  return laneOf(task.queue, task.requiredLabels);
+  return laneOf(task);
 }

@@ -198,8 +198,8 @@ function grant(draft: Draft, hello: Hello): SessionRow {
 }
 
 function described(hello: Hello) {
-  const { kind, queues, slots, labels, hostname, software } = hello;
-  return { kind, queues, slots, labels, process: hello.process, hostname, software };
+  const { kind, queues, slots, labels, handlers, hostname, software } = hello;
+  return { kind, queues, slots, labels, handlers, process: hello.process, hostname, software };
 }
 
 /** Ends a session. What it held is dealt with by the caller. */

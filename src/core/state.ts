@@ -5,7 +5,14 @@ import { type Lane, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
 import type { Policy } from './policy.js';
 import { newPresence, type OpenOffer, type Presence } from './presence.js';
-import { type AgentRow, type Counters, readyLane, type SessionRow, type TaskRow } from './rows.js';
+import {
+  type AgentRow,
+  type Counters,
+  type Needs,
+  readyLane,
+  type SessionRow,
+  type TaskRow,
+} from './rows.js';
 
 /** The rows that a coordinator starts from (see Store.load). */
 export interface Start {
@@ -13,11 +20,7 @@ export interface Start {
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
   readonly openTasks: readonly TaskRow[];
-  readonly lanes: readonly {
-    readonly key: string;
-    readonly queue: string;
-    readonly labels: Readonly<Record<string, string>>;
-  }[];
+  readonly lanes: readonly ({ readonly key: string } & Needs)[];
 }
 
 export interface Offered {
@@ -93,7 +96,7 @@ export class State {
       this.aliveSince.set(session.epoch, now);
     }
     for (const task of start.openTasks) this.putTask(undefined, task);
-    for (const lane of start.lanes) this.lanes.known(lane.key, lane.queue, lane.labels, false);
+    for (const lane of start.lanes) this.lanes.known(lane.key, lane, false);
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {

@@ -125,7 +125,7 @@ function passed(draft: Draft, deadline: TaskRow['queuedSince'] | undefined): boo
 function served(draft: Draft, task: TaskRow): boolean {
   for (const epoch of draft.state.presences.keys()) {
     const session = draft.session(epoch);
-    if (session?.state === 'live' && canServe(session, task.queue, task.requiredLabels)) return true;
+    if (session?.state === 'live' && canServe(session, task)) return true;
   }
   return false;
 }

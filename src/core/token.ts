@@ -88,7 +88,7 @@ function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit 
       return;
     }
     case 'failed':
-      failTry(draft, task, report.reason, report.message, report.exitCode);
+      failTry(draft, task, report);
       return;
     case 'killed':
       recordKilled(draft, task, report, lost?.charged ?? false);
@@ -112,7 +112,7 @@ function recordKilled(draft: Draft, task: TaskRow, report: Report, charge: boole
   const request = task.stopRequest;
   if (request?.kind === 'cancel') cancelNow(draft, task, request.reason);
   else if (request?.kind === 'timeout')
-    failTry(draft, task, 'execution_timeout', report.message, report.exitCode);
+    failTry(draft, task, { ...report, reason: 'execution_timeout', final: false });
   else closeAsLost(draft, task, charge, report.reason === '' ? 'killed' : report.reason);
 }
 

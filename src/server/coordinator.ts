@@ -21,6 +21,7 @@ import { type LogOwner, TaskLogs } from './logs.js';
 import { logNotes } from './notes.js';
 import type { Coordinator, CoordinatorOptions } from './options.js';
 import type { AgentCall } from './outbox.js';
+import { ProgressBoard } from './progress.js';
 import { AgentStream } from './stream.js';
 import { taskService } from './task-service.js';
 import type { Specs } from './translate-down.js';
@@ -110,6 +111,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       maxInventory: policy.limits.inventory,
     };
     const log = this.#log;
+    const progress = new ProgressBoard(engine.state, this.#watchers);
     const gone = (streamId: StreamId) => void this.#streams.delete(streamId);
     const maxSlots = policy.limits.slots;
     const streamHost = {
@@ -117,6 +119,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       clock: REAL_CLOCK,
       timers: REAL_TIMERS,
       logs,
+      progress,
       log,
       coordinates,
       maxSlots,
@@ -132,7 +135,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     const after = (ms: number, task: () => void) => REAL_TIMERS.after(ms, task);
     this.#server.addService(
       TaskServiceService,
-      taskService({ engine, store, logs, watchers: this.#watchers, log, newTaskId, after }),
+      taskService({ engine, store, logs, progress, watchers: this.#watchers, log, newTaskId, after }),
     );
     const startedAt = REAL_CLOCK.wall();
     const alarms = () => [...this.#alarms, ...(engine.storeFull ? ['store_full'] : [])];

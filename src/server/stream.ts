@@ -18,6 +18,7 @@ import { LIMITS } from '../wire/limits.js';
 import { CLOSE_STATUS, HELLO_STATUS, type StreamEnd } from '../wire/status.js';
 import type { TaskLogs } from './logs.js';
 import { type AgentCall, Outbox } from './outbox.js';
+import type { ProgressBoard } from './progress.js';
 import {
   ackOf,
   type Coordinates,
@@ -37,6 +38,7 @@ export interface StreamHost {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logs: TaskLogs;
+  readonly progress: ProgressBoard;
   readonly log: Log;
   readonly coordinates: Coordinates;
   readonly maxSlots: number;
@@ -143,6 +145,10 @@ export class AgentStream {
       case 'logChunk':
         this.#mustBeOpen('LogChunk');
         return this.#logChunk(message.value);
+      case 'progress':
+        this.#mustBeOpen('Progress');
+        if (this.#agentId !== '') this.#host.progress.note(this.#agentId, message.value);
+        return;
       case 'goodbye': {
         this.#mustBeOpen('Goodbye');
         const { endsSession, reason } = message.value;

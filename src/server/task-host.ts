@@ -5,6 +5,7 @@ import type { Log } from '../kit/log.js';
 import type { Store } from '../store/store.js';
 import { Fault } from './fault.js';
 import type { TaskLogs } from './logs.js';
+import type { ProgressBoard } from './progress.js';
 import type { Watchers } from './watchers.js';
 
 /** What the service for tasks needs of its coordinator. */
@@ -12,6 +13,7 @@ export interface TaskServiceHost {
   readonly engine: Engine;
   readonly store: Store;
   readonly logs: TaskLogs;
+  readonly progress: ProgressBoard;
   readonly watchers: Watchers;
   readonly log: Log;
   readonly newTaskId: () => TaskId;

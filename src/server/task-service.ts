@@ -90,18 +90,19 @@ async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Pro
 
 /** One task with its spec and history, as it is now. Throws Fault TASK_NOT_FOUND. */
 export async function shown(
-  host: Pick<TaskServiceHost, 'engine' | 'store'>,
+  host: Pick<TaskServiceHost, 'engine' | 'store' | 'progress'>,
   taskId: TaskId,
   history: boolean,
 ): Promise<Task> {
   const row = await readTask(host, taskId);
   const [spec] = await host.store.readSpecs([taskId]);
   const rows = history ? await host.store.readHistory(taskId) : [];
-  return taskOf(row, host.engine.serviceNow, { spec, history: rows, result: true });
+  const progress = host.progress.of(row);
+  return taskOf(row, host.engine.serviceNow, { spec, history: rows, result: true, progress });
 }
 
 async function list(
-  { engine, store }: TaskServiceHost,
+  { engine, store, progress }: TaskServiceHost,
   request: ListTasksRequest,
 ): Promise<ListTasksResponse> {
   const states = request.states.map((state) => {
@@ -133,7 +134,13 @@ async function list(
   for (const row of page) {
     const history = request.full ? await store.readHistory(row.taskId) : [];
     tasks.push(
-      taskOf(row, engine.serviceNow, { spec: specs.get(row.taskId), history, result: request.full }),
+      taskOf(row, engine.serviceNow, {
+        spec: specs.get(row.taskId),
+        history,
+        result: request.full,
+        brief: true,
+        progress: progress.of(row),
+      }),
     );
   }
   return { tasks, nextPageToken: rows.length > page.length ? (page.at(-1)?.taskId ?? '') : '' };

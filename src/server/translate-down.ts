@@ -139,8 +139,18 @@ function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
 }
 
 export function workOf(work: Work): ProtoWork {
-  const { argv, env, workingDirectory } = work;
-  return { work: { $case: 'command', value: { argv, env: new Map(Object.entries(env)), workingDirectory } } };
+  switch (work.kind) {
+    case 'command': {
+      const { argv, env, workingDirectory } = work;
+      return {
+        work: { $case: 'command', value: { argv, env: new Map(Object.entries(env)), workingDirectory } },
+      };
+    }
+    case 'handler': {
+      const { name, input, inputType } = work;
+      return { work: { $case: 'handler', value: { name, input: Buffer.from(input), inputType } } };
+    }
+  }
 }
 
 /** Permits in groups that each fit into a message with room to spare for the rest of it. */
@@ -164,6 +174,7 @@ function groupBySize(permits: proto.Permit[]): proto.Permit[][] {
 /** An upper estimate of a permit's bytes: at most three for each character of its text. */
 function sizeOf({ work }: proto.Permit): number {
   let characters = 0;
+  if (work?.work?.$case === 'handler') return 1_024 + work.work.value.input.length;
   if (work?.work?.$case === 'command') {
     const { argv, env, workingDirectory } = work.work.value;
     for (const word of argv) characters += word.length + 4;

@@ -53,6 +53,7 @@ export function helloOf(
     queues: [...new Set(hello.queues.map((queue) => nameOf('queues', queue)))],
     slots: hello.slots,
     labels: labelsOf(hello.labels),
+    handlers: handlersOf(hello.handlers),
     software: textOf(hello.software, LIMITS.nameLength),
     hostname: textOf(hello.hostname, LIMITS.nameLength),
     highestToken: counterOf('highest_token', hello.highestToken) as Token,
@@ -67,6 +68,13 @@ export function helloOf(
     },
     proof: proofOf(hello.proof),
   };
+}
+
+function handlersOf(handlers: readonly string[]): string[] {
+  if (handlers.length > LIMITS.handlers) {
+    throw new Malformed(`handlers has ${handlers.length} entries: a worker has at most ${LIMITS.handlers}`);
+  }
+  return [...new Set(handlers.map((name) => nameOf('handlers', name)))];
 }
 
 function proofOf(proof: proto.PredecessorProof | undefined): Hello['proof'] {
@@ -133,6 +141,7 @@ export function reportOf(report: proto.Report): Report {
     // A copy: the decoded bytes are a view of the whole message, which must not be kept alive by it.
     result: hasResult ? new Uint8Array(report.result) : null,
     resultType: textOf(report.resultType, LIMITS.nameLength),
+    final: report.final,
   };
 }
 

@@ -1,9 +1,9 @@
-import type { HistoryRow, SessionRow, TaskRow, TaskSpecRow } from '../core/rows.js';
+import type { HistoryRow, SessionRow, TaskRow, TaskSpecRow, Work } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId } from '../kit/ids.js';
 import { between, type MonoMs, type ServiceMs, type WallMs } from '../kit/time.js';
 import type { Agent, HeldRun } from '../wire/gen/holdfast/v1/fleet_service.js';
-import type { HistoryEvent, LostTry, Task } from '../wire/gen/holdfast/v1/task_service.js';
+import type { HistoryEvent, LostTry, Task, TaskProgress } from '../wire/gen/holdfast/v1/task_service.js';
 import { agentKinds, agentStates, partitionPolicies, taskStates } from '../wire/names.js';
 import { durationOf } from '../wire/time.js';
 import { workOf } from './translate-down.js';
@@ -13,6 +13,9 @@ export interface Shown {
   readonly spec: TaskSpecRow | undefined;
   readonly history: readonly HistoryRow[];
   readonly result: boolean;
+  /** Leaves a handler's input out: lists of tasks would grow too large with it. */
+  readonly brief?: boolean;
+  readonly progress?: TaskProgress | undefined;
 }
 
 /** A task row as the public API shows it. */
@@ -21,7 +24,7 @@ export function taskOf(row: TaskRow, service: ServiceMs, shown: Shown): Task {
     taskId: row.taskId,
     spec: {
       queue: row.queue,
-      work: shown.spec && workOf(shown.spec.work),
+      work: shown.spec && workOf(shown.brief ? briefly(shown.spec.work) : shown.spec.work),
       priority: row.priority,
       retries: row.retries,
       retryBackoff: {
@@ -52,7 +55,12 @@ export function taskOf(row: TaskRow, service: ServiceMs, shown: Shown): Task {
     cancelRequested: row.stopRequest?.kind === 'cancel',
     history: shown.history.map(eventOf),
     lostTries: row.losses.length,
+    progress: shown.progress,
   };
+}
+
+function briefly(work: Work): Work {
+  return work.kind === 'handler' ? { ...work, input: new Uint8Array() } : work;
 }
 
 function lostOf(row: TaskRow, service: ServiceMs): LostTry | undefined {
@@ -102,6 +110,7 @@ export function agentOf(state: State, agentId: AgentId, now: MonoMs): Agent | un
     rtt: presence?.health ? durationOf(presence.health.rttMs) : undefined,
     loopLag: presence?.health ? durationOf(presence.health.loopLagMs) : undefined,
     streamNo: session.streamNo,
+    handlers: session.handlers,
   };
 }
 

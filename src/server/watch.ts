@@ -28,7 +28,9 @@ export function watchTasks(host: TaskServiceHost, call: WatchCall): void {
       if (blocked) return;
       waiting.delete(taskId);
       if (isFinal(row.state)) open.delete(taskId);
-      const task = taskOf(row, host.engine.serviceNow, { spec: undefined, history: [], result: true });
+      const progress = host.progress.of(row);
+      const shown = { spec: undefined, history: [], result: true, progress } as const;
+      const task = taskOf(row, host.engine.serviceNow, shown);
       blocked = !call.write({ task });
     }
     if (open.size > 0 || waiting.size > 0) return;

@@ -11,6 +11,7 @@ import type {
   TaskRow,
   TaskSpecRow,
   TaskState,
+  Work,
 } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import type { ServiceMs, WallMs } from '../kit/time.js';
@@ -20,7 +21,8 @@ import { TupleReader } from './tuple.js';
 /*
  * Rows to their stored form and back, shared by the stores that keep text. A row is a JSON array without names: half
  * the size of an object and twice as fast, and this is the hottest code of a store. Each encoder stands beside its
- * decoder and both list the fields in one order; a field added later goes to the end and needs a migration.
+ * decoder and both list the fields in one order; a field added later goes to the end, is read with a
+ * default where it is missing, and needs a step of the schema, so that an older program does not open the file.
  */
 
 const STATES: Readonly<Record<TaskState, true>> = {
@@ -52,6 +54,7 @@ export function encodeSubmitted(row: TaskRow): string {
     row.holdTimeoutMs,
     row.contentHash,
     row.submittedAt,
+    row.handler,
   ]);
 }
 
@@ -66,6 +69,7 @@ const decodeSubmitted = (r: TupleReader) => ({
   holdTimeoutMs: r.number(),
   contentHash: r.text(),
   submittedAt: r.number() as WallMs,
+  handler: r.textOr(''),
 });
 
 /** What changes while a task lives, apart from what has a column of its own. */
@@ -193,20 +197,36 @@ export function decodeTask(stored: StoredTask): TaskRow {
 }
 
 export function encodeSpec(row: TaskSpecRow): string {
-  const { kind, argv, env, workingDirectory } = row.work;
-  return JSON.stringify([kind, argv, env, workingDirectory, row.traceparent]);
+  return JSON.stringify([...workTuple(row.work), row.traceparent]);
+}
+
+function workTuple(work: Work): readonly unknown[] {
+  switch (work.kind) {
+    case 'command':
+      return [work.kind, work.argv, work.env, work.workingDirectory];
+    case 'handler':
+      return [work.kind, work.name, base64Of(work.input), work.inputType];
+  }
 }
 
 export function decodeSpec(taskId: string, stored: string): TaskSpecRow {
   const r = new TupleReader(stored, `specification of task ${taskId}`);
-  const work = {
-    kind: r.word({ command: true }),
-    argv: r.texts(),
-    env: r.textMap(),
-    workingDirectory: r.text(),
-  };
-  return { taskId: taskId as TaskId, work, traceparent: r.text() };
+  return { taskId: taskId as TaskId, work: readWork(r), traceparent: r.text() };
 }
+
+function readWork(r: TupleReader): Work {
+  const kind = r.word({ command: true, handler: true });
+  switch (kind) {
+    case 'command':
+      return { kind, argv: r.texts(), env: r.textMap(), workingDirectory: r.text() };
+    case 'handler':
+      return { kind, name: r.text(), input: bytesOf(r.text()), inputType: r.text() };
+  }
+}
+
+const bytesOf = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'));
+const base64Of = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 
 export function encodeHistory(row: HistoryRow): string {
   return JSON.stringify([
@@ -277,6 +297,7 @@ export function encodeSession(row: SessionRow): string {
     row.grantedAt,
     row.endedAt,
     row.endReason,
+    row.handlers,
   ]);
 }
 
@@ -307,5 +328,6 @@ export function decodeSession(version: number, stored: string): SessionRow {
     grantedAt: r.number() as WallMs,
     endedAt: r.numberOrNull() as WallMs | null,
     endReason: r.text(),
+    handlers: r.textsOr([]),
   };
 }

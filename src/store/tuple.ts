@@ -23,6 +23,11 @@ export class TupleReader {
     return value;
   }
 
+  /** For a field that older rows do not have: those end before it. */
+  textOr(fallback: string): string {
+    return this.#isOver() ? fallback : this.text();
+  }
+
   number(): number {
     const value = this.#take();
     if (typeof value !== 'number') throw this.#spoiled('should be a number');
@@ -61,6 +66,11 @@ export class TupleReader {
     return value as string[];
   }
 
+  /** For a field that older rows do not have: those end before it. */
+  textsOr(fallback: string[]): string[] {
+    return this.#isOver() ? fallback : this.texts();
+  }
+
   textMap(): Record<string, string> {
     const value = this.#take();
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -84,6 +94,10 @@ export class TupleReader {
     const value = this.#take();
     if (!Array.isArray(value)) throw this.#spoiled('should be a list');
     return value.map((each) => decode(new TupleReader(each, this.#what)));
+  }
+
+  #isOver(): boolean {
+    return this.#next >= this.#values.length;
   }
 
   #take(): unknown {

@@ -4,6 +4,12 @@ export const LIMITS = {
   messageBytes: 1024 * 1024,
   /** Bytes of a result; a larger one is refused by the agent before it is sent. */
   resultBytes: 256 * 1024,
+  /** Bytes of a handler's input; a submission with a larger one is refused. */
+  inputBytes: 256 * 1024,
+  /** Handlers of one worker; a Hello with more is refused. */
+  handlers: 1_000,
+  /** Characters of a progress message. */
+  progressLength: 1_024,
   /** Bytes of data in one LogChunk. */
   logChunkBytes: 64 * 1024,
   /** Bytes of task output that an agent leaves unacknowledged; kept by the agent, not enforced. */

@@ -56,11 +56,16 @@ describe('task submit', () => {
     expect([code, stdout, stderr]).toEqual([0, 'task-1\n', '']);
     const spec = fake.submitted[0]?.tasks[0];
     expect(spec).toMatchObject({ queue: 'q', retries: 2, partitionPolicy: 2, priority: -5 });
-    expect(spec?.work?.work?.value.argv).toEqual(['sh', '-c', 'exit 3', '--wait']);
-    expect([...(spec?.work?.work?.value.env ?? [])]).toEqual([
-      ['A', '1,2'],
-      ['B', 'x=y'],
-    ]);
+    expect(spec?.work?.work).toMatchObject({
+      $case: 'command',
+      value: {
+        argv: ['sh', '-c', 'exit 3', '--wait'],
+        env: new Map([
+          ['A', '1,2'],
+          ['B', 'x=y'],
+        ]),
+      },
+    });
     expect(spec?.executionTimeout?.seconds).toBe(90n);
     expect(spec?.idempotencyKey).toMatch(/^cli-.+-1$/);
   });
@@ -76,6 +81,24 @@ describe('task submit', () => {
       retries: 1,
       history: [],
     });
+  });
+
+  test('names a handler and its input instead of a command', async () => {
+    const inline = await run(['task', 'submit', '--handler', 'resize', '--input', '{"width": 320}']);
+    const piped = await run(
+      ['task', 'submit', '--handler', 'resize', '--input', '@-', '--input-type', 'image/png'],
+      {
+        input: 'PNG…',
+      },
+    );
+    const none = await run(['task', 'submit', '--handler', 'ping']);
+    expect([inline.code, piped.code, none.code]).toEqual([0, 0, 0]);
+    const sent = fake.submitted.map(({ tasks }) => tasks[0]?.work?.work?.value);
+    expect(sent).toEqual([
+      { name: 'resize', input: Buffer.from('{"width":320}'), inputType: 'application/json' },
+      { name: 'resize', input: Buffer.from('PNG…'), inputType: 'image/png' },
+      { name: 'ping', input: Buffer.alloc(0), inputType: '' },
+    ]);
   });
 
   test('with --wait ends as its task does', async () => {
@@ -393,6 +416,11 @@ describe('exit codes', () => {
     [['task', 'submit', '--retries', '-1', '--', 'x'], 'because: it must be a whole number from 0 to 100'],
     [['task', 'submit', '--working-directory', 'x'.repeat(5_000), '--', 'x'], 'at most 4096 bytes'],
     [['task', 'submit'], 'there is no command to run'],
+    [['task', 'submit', '--handler', 'h', '--', 'ls'], 'there is a command as well as --handler'],
+    [['task', 'submit', '--handler', 'h', '--env', 'A=1'], 'there is --env as well as --handler'],
+    [['task', 'submit', '--handler', 'h', '--input', '{width: 1}'], 'the input {width: 1} is not JSON'],
+    [['task', 'submit', '--handler', 'h', '--input', '@/nowhere'], 'cannot read /nowhere'],
+    [['task', 'submit', '--input', '1', '--', 'ls'], 'there is an input but no handler'],
     [['task', 'submit', 'ls', '-l'], 'put -- before the command'],
     [['task', 'list', '--coordinator', 'nowhere'], 'it must be HOST:PORT'],
     [['task', 'list', '-o', 'xml'], '--output cannot be "xml"'],

@@ -31,6 +31,7 @@ const task = (more: Partial<Task> = {}): Task => ({
   lost: undefined,
   cancelRequested: false,
   lostTries: 0,
+  progress: undefined,
   history: [
     {
       at: at(1),
@@ -95,7 +96,7 @@ describe('every form shows the same data', () => {
 
   test('a table is aligned', async () => {
     const [head = '', row = ''] = (await printed('table')).split('\n');
-    expect(head).toBe('TASK  STATE    QUEUE  TRY  AGENT  SUBMITTED  COMMAND');
+    expect(head).toBe('TASK  STATE    QUEUE  TRY  AGENT  SUBMITTED  WORK');
     expect(row).toBe("t-1   running  q      1    a-1    12s ago    sh -c 'exit 0'");
   });
 });
@@ -223,7 +224,20 @@ describe('a task file', () => {
     });
   });
 
+  test('calls handlers on some lines', () => {
+    const { tasks, problems } = parseTaskFile('t.jsonl', '{"handler":"resize","input":{"width":320}}');
+    expect(problems).toEqual([]);
+    expect(tasks[0]?.spec).toMatchObject({ handler: 'resize', input: { width: 320 } });
+  });
+
   test.each([
+    ['{"handler":"a b"}', /: handler cannot be "a b"; it must be the name of a handler/],
+    [
+      '{"handler":"h","command":["a"]}',
+      /: handler cannot be "h"; a task has a command or a handler, never both$/,
+    ],
+    ['{"command":["a"],"input":1}', /: input cannot be 1; only a handler takes one$/],
+    ['{"handler":"h","env":{"A":"1"}}', /: env cannot be this; a handler is called with an input, not with/],
     ['{', /^t\.jsonl:1: this line is not JSON; Expected /],
     ['[]', /^t\.jsonl:1: this line is no task; each line must be a JSON object$/],
     ['{"queue":"q"}', /^t\.jsonl:1: command is missing; it must be a list of 1 to 1024 strings/],

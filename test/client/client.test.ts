@@ -54,7 +54,7 @@ test('a submission carries every choice, and leaves the rest to the coordinator'
   ]);
   expect(answer).toEqual({ taskId: 'task-1', existing: false });
   const spec = fake.submitted[0]?.tasks[0];
-  expect(spec?.work?.work?.value.env.get('A')).toBe('1');
+  expect(spec?.work?.work).toMatchObject({ $case: 'command', value: { env: new Map([['A', '1']]) } });
   expect(spec?.retryBackoff).toEqual({ initial: { seconds: 1n, nanos: 500_000_000 }, max: undefined });
   expect(spec?.executionTimeout).toEqual({ seconds: 90n, nanos: 250_000_000 });
   expect(spec?.queuedTimeout).toBeUndefined();

@@ -31,6 +31,25 @@ describe('a waiting task is explained', () => {
     expect(message(w, taskId)).toContain('a lacks gpu=yes, disk=ssd; b lacks disk=ssd');
   });
 
+  test('by the handler that none of its workers has, each with those it does have', () => {
+    const w = world();
+    ready(w, 'a');
+    ready(w, 'b', { handlers: ['ping', 'sum'] });
+    const taskId = w.submit({ handler: 'resize' });
+    expect(codes(w, taskId)).toEqual(['no_agent_has_handler']);
+    expect(message(w, taskId)).toBe('no agent has handler resize: a has none; b has ping, sum');
+    expect(ask(w, taskId).findings[0]?.try).toContain('--handlers');
+  });
+
+  test('by the labels of those workers alone that have its handler', () => {
+    const w = world();
+    ready(w, 'a', { labels: { gpu: 'yes' } });
+    ready(w, 'b', { handlers: ['resize'] });
+    const taskId = w.submit({ handler: 'resize', requiredLabels: { gpu: 'yes' } });
+    expect(codes(w, taskId)).toEqual(['labels_missing']);
+    expect(message(w, taskId)).toMatch(/: b lacks gpu=yes$/);
+  });
+
   test('by busy slots and the tasks that go first', () => {
     const w = world({ prefetch: 0 });
     const a = ready(w, 'a', { slots: 2 });

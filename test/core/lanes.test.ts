@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compareReady, Lanes } from '../../src/core/lanes.js';
-import { laneOf, type TaskRow } from '../../src/core/rows.js';
+import { laneKeyParts, laneOf, type Needs, type TaskRow } from '../../src/core/rows.js';
 import { world } from './support.js';
 
 const w = world();
@@ -10,6 +10,8 @@ const row = (n: number, priority = 0): TaskRow => {
   return w.task(taskId);
 };
 const ids = (tasks: readonly TaskRow[] | undefined) => tasks?.map((task) => task.taskId);
+
+const needs = (): Needs => ({ queue: 'default', requiredLabels: {}, handler: '' });
 
 describe('a lane', () => {
   test('keeps its tasks by priority descending, then by id', () => {
@@ -41,7 +43,7 @@ describe('a lane', () => {
 
   test('that is not complete leaves what belongs behind its window in the store', () => {
     const lanes = new Lanes(4);
-    const lane = lanes.known('default', 'default', {}, false);
+    const lane = lanes.known('default', needs(), false);
     lanes.insert(row(40));
     expect(lane.tasks).toEqual([]);
     lanes.refill(lane, [], true);
@@ -55,10 +57,22 @@ describe('a lane', () => {
     expect(ids(lanes.get('default')?.tasks)).toEqual(['t50']);
   });
 
-  test('is named by queue and labels in one canonical string', () => {
-    expect(laneOf('q', {})).toBe('q');
-    expect(laneOf('q', { b: '2', a: 'x&y' })).toBe(laneOf('q', { a: 'x&y', b: '2' }));
-    expect(laneOf('q', { a: '1&b=2' })).not.toBe(laneOf('q', { a: '1', b: '2' }));
+  test('is named by queue, labels and handler in one canonical string', () => {
+    const lane = (requiredLabels: Record<string, string>, handler = '') =>
+      laneOf({ queue: 'q', requiredLabels, handler });
+    expect(lane({})).toBe('q');
+    expect(lane({ b: '2', a: 'x&y' })).toBe(lane({ a: 'x&y', b: '2' }));
+    expect(lane({ a: '1&b=2' })).not.toBe(lane({ a: '1', b: '2' }));
+    expect(new Set([lane({}), lane({}, 'resize'), lane({}, 'ping'), lane({ a: '1' }, 'ping')]).size).toBe(4);
+  });
+
+  test('tells by its name what its tasks need', () => {
+    for (const requiredLabels of [{}, { a: '1#x?&=', 'ü b': '' }]) {
+      for (const handler of ['', 'resize.v2']) {
+        const lane = { queue: 'q-1', requiredLabels, handler };
+        expect(laneKeyParts(laneOf(lane))).toEqual(lane);
+      }
+    }
   });
 
   test('has one order whatever the order of arrival', () => {

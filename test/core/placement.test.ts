@@ -5,9 +5,17 @@ import { checkWorld } from './invariants.js';
 import { H, L, world } from './support.js';
 
 describe('who may be offered a task (I4)', () => {
-  const session = { kind: 'worker', queues: ['q'], labels: { gpu: 'yes', zone: 'b' } } as const;
+  const session = {
+    kind: 'worker',
+    queues: ['q'],
+    labels: { gpu: 'yes', zone: 'b' },
+    handlers: ['resize'],
+  } as const;
   const table = [
     ['its queue is served', session, 'q', {}, true],
+    ['its handler is there', session, 'q', {}, true, 'resize'],
+    ['its handler is another', session, 'q', {}, false, 'ping'],
+    ['a worker without handlers', { ...session, handlers: [] }, 'q', {}, false, 'resize'],
     ['another queue', session, 'other', {}, false],
     ['its labels are there', session, 'q', { gpu: 'yes' }, true],
     ['a label has another value', session, 'q', { gpu: 'no' }, false],
@@ -15,8 +23,9 @@ describe('who may be offered a task (I4)', () => {
     ['a triggerer', { ...session, kind: 'triggerer' }, 'q', {}, false],
     ['a DAG processor', { ...session, kind: 'dag_processor' }, 'q', {}, false],
   ] as const;
-  for (const [claim, candidate, queue, labels, answer] of table) {
-    test(`${claim}: ${answer ? 'yes' : 'no'}`, () => expect(canServe(candidate, queue, labels)).toBe(answer));
+  for (const [claim, candidate, queue, requiredLabels, answer, handler = ''] of table) {
+    const needs = { queue, requiredLabels, handler };
+    test(`${claim}: ${answer ? 'yes' : 'no'}`, () => expect(canServe(candidate, needs)).toBe(answer));
   }
 });
 

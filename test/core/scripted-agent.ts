@@ -10,6 +10,7 @@ export interface AgentChoice {
   readonly slots?: number;
   readonly queues?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly handlers?: readonly string[];
   readonly kind?: AgentKind;
   readonly instanceId?: string;
   readonly process?: ProcessIdentity;
@@ -68,14 +69,15 @@ export class Agent {
     this.world = world;
     this.agentId = agentId as AgentId;
     this.instanceId = (choice.instanceId ?? `${agentId}-instance-0001`) as InstanceId;
-    const { slots = 1, queues = ['default'], labels = {}, kind = 'worker', process = NO_PROCESS } = choice;
-    this.choice = { slots, queues, labels, kind, process };
+    const { slots = 1, queues = ['default'], labels = {}, handlers = [] } = choice;
+    const { kind = 'worker', process = NO_PROCESS } = choice;
+    this.choice = { slots, queues, labels, handlers, kind, process };
   }
 
   // — what it says —
 
   hello(change: Partial<Hello> = {}): Hello {
-    const { slots, queues, labels, kind, process } = this.choice;
+    const { slots, queues, labels, handlers, kind, process } = this.choice;
     for (const [token, waiting] of this.reports) this.#show(token, waiting.kind);
     return {
       agentId: this.agentId,
@@ -85,6 +87,7 @@ export class Agent {
       queues,
       slots,
       labels,
+      handlers,
       software: 'model/1',
       hostname: 'host',
       highestToken: this.highestToken,

@@ -146,6 +146,7 @@ export class World {
       queue: 'default',
       priority: 0,
       requiredLabels: {},
+      handler: '',
       partitionPolicy: 'reassign',
       retries: 0,
       retryBackoff: this.policy.task.retryBackoff,
@@ -291,7 +292,7 @@ export class World {
   #load(): State {
     const lanes = new Map<string, TaskRow>();
     for (const row of this.tasks.values()) {
-      if (readyLane(row) !== null) lanes.set(laneOf(row.queue, row.requiredLabels), row);
+      if (readyLane(row) !== null) lanes.set(laneOf(row), row);
     }
     const newest = [...this.agents.values()].map((agent) => agent.epoch);
     return new State(
@@ -301,7 +302,7 @@ export class World {
         agents: [...this.agents.values()],
         sessions: [...this.sessions.values()].filter((s) => s.state === 'live' || newest.includes(s.epoch)),
         openTasks: [...this.tasks.values()].filter((row) => row.open !== null),
-        lanes: [...lanes].map(([key, row]) => ({ key, queue: row.queue, labels: row.requiredLabels })),
+        lanes: [...lanes].map(([key, row]) => ({ ...row, key })),
       },
       this.now,
     );
@@ -320,6 +321,7 @@ export function report(token: Token, kind: ReportKind, change: Partial<Report> =
     message: '',
     result: null,
     resultType: '',
+    final: false,
   };
   return { token, kind, ...rest, ...change };
 }

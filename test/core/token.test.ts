@@ -72,6 +72,21 @@ describe('the report of an open token is recorded', () => {
     });
   }
 
+  test('failure that is final, which ends the task whatever retries are left', () => {
+    const { w, a, taskId, token } = ran(5);
+    a.end(token, 'failed', {
+      reason: 'handler_input_invalid',
+      message: 'width: a number',
+      final: true,
+    }).talk();
+    expect(w.task(taskId)).toMatchObject({
+      state: 'failed',
+      reason: 'handler_input_invalid',
+      retriesUsed: 0,
+    });
+    checkWorld(w);
+  });
+
   test('by any instance of the agent that it was permitted to, over restarts', () => {
     const w = world();
     const a = ready(w, 'a', { process: MACHINE });

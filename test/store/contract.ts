@@ -65,6 +65,7 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
         queue: 'gpu',
         priority: -5,
         requiredLabels: { zone: 'a', 'ü/"\\': 'x\ny' },
+        handler: 'resize',
         partitionPolicy: 'hold',
         retries: 3,
         executionTimeoutMs: 60_000,
@@ -91,12 +92,19 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       });
       const plain = task(2);
       const full = history(1, 0, { token: HUGE as Token, epoch: HUGE as Epoch, offeredAt: 3 as WallMs });
+      const work = {
+        kind: 'handler',
+        name: 'resize',
+        input: new Uint8Array([0, 255, 123]),
+        inputType: 'x/y',
+      } as const;
+      const called = { ...spec(2), work };
       const live = session(HUGE);
       const worker = agent('agent-1', { epoch: HUGE as Epoch, draining: true, drainUntil: 1.5 as ServiceMs });
       const counters = { token: HUGE as Token, epoch: (HUGE - 1n) as Epoch, serviceMs: 1.25 as ServiceMs };
       await commit({
         tasks: [put(row), put(plain)],
-        specs: [spec(1)],
+        specs: [spec(1), called],
         history: [full],
         agents: [worker],
         sessions: [live],
@@ -105,7 +113,7 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       store = await bench.reopen();
       expect(await only(1)).toEqual(row);
       expect(await only(2)).toEqual(plain);
-      expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(1)]);
+      expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(1), called]);
       expect(await store.readHistory(taskId(1))).toEqual([full]);
       expect(await store.load()).toEqual({ counters, agents: [worker], sessions: [live], openTasks: [row] });
     });

@@ -34,8 +34,15 @@ function databaseOf(version: number): string {
   db.close();
   return file;
 }
-const rowsOf = (version: number) =>
-  fromText(readFileSync(join(FIXTURES, `schema-${version}.json`), 'utf8')) as AllRows;
+/** Its rows, with the defaults of what later releases have added to them. */
+function rowsOf(version: number): AllRows {
+  const rows = fromText(readFileSync(join(FIXTURES, `schema-${version}.json`), 'utf8')) as AllRows;
+  return {
+    ...rows,
+    tasks: rows.tasks.map((row) => ({ ...row, handler: row.handler ?? '' })),
+    sessions: rows.sessions.map((row) => ({ ...row, handlers: row.handlers ?? [] })),
+  };
+}
 
 /** Tables with their columns, and indexes; in an order that does not tell how they came to be. */
 function shapeOf(file: string): unknown {

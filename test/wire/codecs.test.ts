@@ -63,6 +63,8 @@ function sample(field: Field, owner: Descriptor): unknown {
       return 4_294_967_295;
     case 'TYPE_INT32':
       return -7;
+    case 'TYPE_DOUBLE':
+      return 0.125;
     case 'TYPE_ENUM':
       return descriptorOf(last(field.typeName)).value.at(-1)?.name;
     case 'TYPE_MESSAGE': {

@@ -54,6 +54,18 @@ const BAD: readonly (readonly [string, object, string])[] = [
   ['a variable without a name', command({ env: { '': 'x' } }), "is not a variable's name"],
   ['a variable with =', command({ env: { 'A=B': 'x' } }), "is not a variable's name"],
   ['an environment of 70 KiB', command({ env: { A: 'x'.repeat(70_000) } }), 'its env has 70001 bytes'],
+  ['a handler without a name', { work: { handler: {} } }, 'handler "" is not a name'],
+  ['a handler with a space', { work: { handler: { name: 'a b' } } }, 'handler "a b" is not a name'],
+  [
+    'an input without a type',
+    { work: { handler: { name: 'h', input: Buffer.from('1') } } },
+    'its input has no content type',
+  ],
+  [
+    'an input of 257 KiB',
+    { work: { handler: { name: 'h', input: Buffer.alloc(257 * 1024), inputType: 'x/y' } } },
+    'its input has 263168 bytes',
+  ],
   ['an oversize idempotency key', { idempotencyKey: 'x'.repeat(257) }, 'idempotency_key is longer'],
   ['an oversize label', { requiredLabels: { x: 'y'.repeat(129) } }, 'label "x"'],
 ];

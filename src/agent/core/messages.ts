@@ -16,6 +16,7 @@ export interface Identity {
   readonly queues: readonly string[];
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly handlers: readonly string[];
   readonly software: string;
   readonly hostname: string;
   readonly process: ProcessIdentity;
@@ -39,6 +40,8 @@ export interface Report {
   readonly message: string;
   readonly result: Uint8Array | null;
   readonly resultType: string;
+  /** Of a failure: another try would fail the same way. */
+  readonly final: boolean;
   /** By the agent's wall clock, for people; null when it never started. */
   readonly startedAtMs: number | null;
   readonly endedAtMs: number;
@@ -113,11 +116,21 @@ export interface Permit {
   readonly traceparent: string;
 }
 
-export interface Work {
+export type Work = CommandWork | HandlerWork;
+
+export interface CommandWork {
   readonly kind: 'command';
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
+}
+
+export interface HandlerWork {
+  readonly kind: 'handler';
+  readonly name: string;
+  readonly input: Uint8Array;
+  /** Content type of the input; empty when there is none. */
+  readonly inputType: string;
 }
 
 export interface Ack {

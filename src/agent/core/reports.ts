@@ -106,6 +106,7 @@ export function neverStarted(token: Token, taskId: TaskId, reason: string, now: 
     message: '',
     result: null,
     resultType: '',
+    final: false,
     startedAtMs: null,
     endedAtMs: now.wall as number,
   };

@@ -79,7 +79,11 @@ INSERT INTO opening VALUES (1, 1);
 `;
 
 /** In order. Version 1 is release 0.1.0. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'initial', up: INITIAL }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'initial', up: INITIAL },
+  // Tasks and sessions name handlers in fields that older rows lack and older programs would not understand.
+  { version: 2, name: 'handlers', up: '' },
+];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */
 export function checkOurs(driver: Driver, file: string): void {

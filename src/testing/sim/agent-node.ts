@@ -120,8 +120,8 @@ export class AgentNode {
     const lock = { bootId: 'boot', lockDevice: 1n, lockInode: journal.lockInode };
     const { agentId, queues, slots, labels } = this.settings;
     const identity: Identity = {
-      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, software: 'sim', hostname: agentId },
-      process: { ...lock, pid: 1 },
+      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, handlers: [] },
+      ...{ software: 'sim', hostname: agentId, process: { ...lock, pid: 1 } },
       proof: journal.instanceId === null ? null : { ...lock, instanceId: journal.instanceId },
     };
     const lost = [...journal.started].map(([token, { taskId }]) =>
@@ -391,7 +391,7 @@ export class AgentNode {
 
   #report(token: Token, taskId: TaskId, kind: Report['kind'], reason: string): Report {
     return {
-      ...{ token, taskId, kind, reason, message: '', resultType: '', result: null },
+      ...{ token, taskId, kind, reason, message: '', resultType: '', result: null, final: false },
       exitCode: kind === 'success' ? 0 : null,
       startedAtMs: null,
       endedAtMs: this.host.wall() as number,

@@ -210,6 +210,7 @@ export class Auditor {
     const serves =
       session?.state === 'live' &&
       session.queues.includes(row.queue) &&
+      (row.handler === '' || session.handlers.includes(row.handler)) &&
       Object.entries(row.requiredLabels).every(([name, value]) => session.labels[name] === value);
     this.#check(
       serves,

@@ -17,9 +17,7 @@ export function helloFromAgent({
   inventory,
   reports,
 }: AgentHello): Hello {
-  const { agentId, instanceId, kind, queues, slots, labels, software, hostname, proof } = identity;
-  const rest = { agentId, instanceId, kind, queues, slots, labels, software, hostname, proof };
-  return { ...rest, process: identity.process, streamNo, highestToken, highestEpoch, inventory, reports };
+  return { ...identity, streamNo, highestToken, highestEpoch, inventory, reports };
 }
 
 export function beatFromAgent(beat: Beat): Heartbeat {

@@ -181,6 +181,7 @@ class World implements AgentWorld, FaultWorld {
       partitionPolicy,
       queue: this.pick(['q0', 'q1']),
       priority: Math.floor(this.random() * 3),
+      handler: '',
       requiredLabels: this.chance(0.1) ? { disk: 'ssd' } : {},
       retries: Math.floor(this.random() * 3),
       retryBackoff: { initialMs: 1_000, maxMs: 30_000 },

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import type { CommandWork, HandlerWork, Work } from '../core/rows.js';
+import { NAME_PATTERN } from '../kit/ids.js';
+import { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
+import type { Command, Handler, Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
+import { LIMITS } from '../wire/limits.js';
+
+/** Refuses the submission: what, because, try. */
+export type Wrong = (what: string, because: string, advice: string) => never;
+
+/** Checks what a task is to do. */
+export function workOf(work: ProtoWork | undefined, wrong: Wrong): Work {
+  switch (work?.work?.$case) {
+    case 'command':
+      return commandOf(work.work.value, wrong);
+    case 'handler':
+      return handlerOf(work.work.value, wrong);
+    case undefined:
+      return wrong(
+        'it has no work',
+        'a command or a handler is needed',
+        'set work.command.argv, such as ["echo", "hello"]',
+      );
+  }
+}
+
+function handlerOf({ name, input, inputType }: Handler, wrong: Wrong): HandlerWork {
+  if (!NAME_PATTERN.test(name)) {
+    wrong(
+      `handler ${JSON.stringify(name.slice(0, 140))} is not a name`,
+      'names are 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
+      'use the name under which the worker registers it',
+    );
+  }
+  if (input.length > LIMITS.inputBytes) {
+    wrong(
+      `its input has ${input.length} bytes`,
+      `at most ${LIMITS.inputBytes} travel`,
+      'store it elsewhere and pass its address',
+    );
+  }
+  if (inputType.length > LIMITS.nameLength || (inputType === '' && input.length > 0)) {
+    wrong(
+      inputType === '' ? 'its input has no content type' : 'its input_type is too long',
+      'the handler must know how to read it',
+      'set input_type, such as application/json',
+    );
+  }
+  // A copy: the decoded bytes are a view of the whole message, which must not be kept alive by it.
+  return { kind: 'handler', name, input: new Uint8Array(input), inputType };
+}
+
+function commandOf({ argv, env, workingDirectory }: Command, wrong: Wrong): CommandWork {
+  if (Buffer.byteLength(workingDirectory) > 4_096) {
+    wrong(
+      'its working directory is longer than 4096 bytes',
+      'no system takes a longer path',
+      'use a shorter one',
+    );
+  }
+  if (argv.length === 0 || argv[0] === '')
+    wrong('its command is empty', 'there is nothing to run', 'set argv');
+  const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
+  if (argv.length > 1_024 || bytes > 64 * 1024) {
+    wrong(
+      `its command has ${argv.length} words and ${bytes} bytes`,
+      'at most 1024 words and 64 KiB travel',
+      'pass the rest in a file',
+    );
+  }
+  let envBytes = 0;
+  for (const [name, value] of env) {
+    envBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      wrong(
+        `env ${JSON.stringify(name.slice(0, 64))} is not a variable's name`,
+        'no shell could read it',
+        'rename it',
+      );
+    if (name.startsWith('HOLDFAST_'))
+      wrong(`env ${name} is reserved`, 'the agent sets these itself', 'use another prefix');
+  }
+  if (envBytes > 64 * 1024)
+    wrong(`its env has ${envBytes} bytes`, 'at most 64 KiB travel', 'pass the rest in a file');
+  const words = [...argv, workingDirectory, ...env.values()];
+  if (words.some((word) => word.includes('\0')))
+    wrong('its command has a NUL character', 'no system call takes one', 'remove it');
+  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+}
+
+/** SHA-256 of what was submitted, its key left out: tells the same submission from another one with the same key. */
+export function contentHashOf(spec: TaskSpec): string {
+  const content = { ...spec, idempotencyKey: '', traceparent: '' };
+  const sorted = { ...content, requiredLabels: sortedMap(spec.requiredLabels) };
+  const submitted = spec.work?.work;
+  const work: ProtoWork['work'] =
+    submitted?.$case === 'command'
+      ? { $case: 'command', value: { ...submitted.value, env: sortedMap(submitted.value.env) } }
+      : submitted;
+  const bytes = TaskSpec.encode({ ...sorted, work: { work } }).finish();
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function sortedMap(map: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
