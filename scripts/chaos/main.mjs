@@ -4,7 +4,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { judge } from './checker.mjs';
+import { judge } from '../../dist/testing/checker/index.js';
 import { monoMs } from './clock.mjs';
 import { planOf, profileNames } from './profiles.mjs';
 import { Random } from './random.mjs';

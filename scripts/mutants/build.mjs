@@ -6,7 +6,16 @@ import { transformSync } from '@swc/core';
 import { root } from '../tool.mjs';
 
 /** All that the simulator imports, by folder. */
-const ROOMS = ['kit', 'core', 'agent/core', 'engine', 'store', 'testing/sim', 'testing/model'];
+const ROOMS = [
+  'kit',
+  'core',
+  'agent/core',
+  'engine',
+  'store',
+  'testing/checker',
+  'testing/sim',
+  'testing/model',
+];
 const SWC = {
   swcrc: false,
   jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },

@@ -72,6 +72,7 @@ function hello(name: string): Hello {
     queues: ['default'],
     slots: 1,
     labels: {},
+    handlers: [],
     software: '',
     hostname: '',
     highestToken: 0n as Token,

@@ -370,7 +370,7 @@ export class AgentNode {
     this.#runs.delete(token);
     run.ends?.cancel();
     run.kill?.cancel();
-    this.#world.auditor.ended(this.settings.agentId, run.permit);
+    this.#world.auditor.ended(this.settings.agentId, run.permit, report);
     if (report === null) return;
     this.#process?.run(() => {
       this.#journal.started.delete(token);

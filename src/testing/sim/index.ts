@@ -1,3 +1,3 @@
 /** The simulator: the real cores in a world of seeded faults. */
-export type { Violation } from './auditor.js';
+export type { Violation } from '../checker/index.js';
 export { type SimOptions, type SimResult, simulate } from './world.js';

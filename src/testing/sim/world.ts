@@ -2,8 +2,9 @@ import type { NewTask } from '../../core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../core/policy.js';
 import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
+import type { Violation } from '../checker/index.js';
 import { AgentNode, type AgentWorld, type RunScript } from './agent-node.js';
-import { Auditor, type Violation } from './auditor.js';
+import { Auditor } from './auditor.js';
 import { CoordinatorNode } from './coordinator-node.js';
 import { Disk } from './disk.js';
 import { EventQueue } from './events.js';
@@ -25,6 +26,8 @@ export interface SimResult {
   readonly counts: ReadonlyMap<string, number>;
   readonly hash: string;
   readonly trace: readonly string[];
+  /** What led to the first violation, when there is one and `trace` was set. */
+  readonly story: readonly string[];
   readonly agents: number;
   readonly simulatedMs: number;
 }
@@ -72,7 +75,7 @@ class World implements AgentWorld, FaultWorld {
       slots.set(agentId, 1 + Math.floor(this.random() * 4));
       return { agentId, queues, labels, slots: slots.get(agentId) ?? 1 };
     });
-    this.auditor = new Auditor(this.events, slots, trace);
+    this.auditor = new Auditor({ events: this.events, slots, policy: this.policy, trace });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
     this.coordinator = new CoordinatorNode(this.#host(), this);
     for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
@@ -84,13 +87,13 @@ class World implements AgentWorld, FaultWorld {
     this.#submitForEver();
     scheduleFaults(this);
     await this.#runUntil(this.faultsEnd);
-    if (this.#mode === 'safety') return;
+    if (this.#mode === 'safety') return this.auditor.over(this.accepted, false);
     this.auditor.tell('the faults end');
     await this.#heal();
     const end = this.events.now + CONVERGENCE_MS;
     while (this.events.now < end && this.#unfinished())
       await this.#runUntil(Math.min(end, this.events.now + 10_000));
-    this.auditor.mustBeOver(this.accepted);
+    this.auditor.over(this.accepted, true);
   }
 
   result(): SimResult {
@@ -100,7 +103,8 @@ class World implements AgentWorld, FaultWorld {
       violations: this.auditor.violations,
       counts: this.auditor.counts,
       hash: this.auditor.hash,
-      trace: this.auditor.trace ?? [],
+      trace: this.auditor.trace,
+      story: this.auditor.story,
       agents: this.agents.length,
       simulatedMs: this.events.now,
     };

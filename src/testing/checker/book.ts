@@ -1,0 +1,328 @@
+import { isFinal, type TaskState } from '../../core/rows.js';
+import type {
+  Consequence,
+  Failed,
+  Fault,
+  Heard,
+  HistoryEvent,
+  Recorded,
+  Run,
+  Settings,
+  Started,
+} from './events.js';
+
+/** A permit and what became of its token. */
+export interface PermitEntry {
+  readonly token: bigint;
+  readonly taskId: string;
+  readonly agentId: string;
+  readonly tryNumber: number;
+  readonly epoch: bigint | undefined;
+  readonly at: number;
+  /** An operator had ruled on the task before. */
+  readonly afterRuling: boolean;
+  starts: number;
+  /** The first event after which nothing may start with the token (K4). */
+  barred: Recorded | null;
+  /** The event that closed the token (P10). */
+  closed: Recorded | null;
+}
+
+/** What the history has told of a task so far. */
+export interface TaskEntry {
+  readonly taskId: string;
+  /** Newest token. */
+  newest: bigint;
+  readonly permits: PermitEntry[];
+  /** By try. */
+  readonly outcomes: Map<number, Recorded>;
+  /** Tries that count as lost. */
+  readonly losses: Set<number>;
+  /** Events that ended the task for good. */
+  readonly ends: Recorded[];
+  /** A lost token that was not released yet (P11). */
+  held: bigint | null;
+  /** An operator has ruled on a lost try. */
+  ruled: boolean;
+  /** When its queued time last began to count from zero (P12), and whether it was permitted since. */
+  queuedAt: number;
+  permittedSince: boolean;
+  /** The final state that a client was shown. */
+  shown: string | null;
+}
+
+interface SessionEntry {
+  /** When the lease counts from at the earliest: a heartbeat, or our own restart. */
+  early: Heard | null;
+  /** The last that was heard at all. */
+  late: Heard | null;
+}
+
+/** Outcomes of a try; at most one of them each (I2). */
+export const OUTCOMES: ReadonlySet<string> = new Set([
+  'success',
+  'failed',
+  'try_failed',
+  'try_lost',
+  'lost_reported',
+]);
+/** What closes a token for good (P10). */
+const CLOSES: ReadonlySet<string> = new Set([...OUTCOMES, 'never_started', 'cancelled', 'poison']);
+/** After these nothing may be started with the token. */
+const BARS: ReadonlySet<string> = new Set([...CLOSES, 'lost']);
+/** What lets the next permit pass after a loss (P11). */
+const RELEASES: ReadonlySet<string> = new Set([
+  ...['requeued', 'retry_queued', 'adopted', 'never_started', 'lost_reported'],
+  ...['success', 'failed', 'try_failed', 'cancelled', 'poison'],
+]);
+const ENDS: ReadonlySet<string> = new Set(['success', 'failed', 'cancelled', 'poison', 'queued_timeout']);
+/** A try is lost with its agent, or its agent is back without it; the last one may be told as poison only. */
+const LOSES: ReadonlySet<string> = new Set(['lost', 'lost_reported', 'poison']);
+const SPARES: ReadonlySet<string> = new Set(['adopted', 'never_started']);
+/** From here the queued time of a task counts anew (P12). */
+const QUEUES: ReadonlySet<string> = new Set(['submitted', 'requeued', 'retry_queued']);
+
+/** The upper bound of P1 and I5 beyond the lease, in milliseconds. */
+export const FAILED_WITHIN_MS = 1_000;
+
+/** Everything that a history has told so far, for rules that ask about the past. */
+export class Book {
+  readonly settings: Settings;
+  readonly tasks = new Map<string, TaskEntry>();
+  readonly permits = new Map<bigint, PermitEntry>();
+  /** By token; a token that was started twice keeps its newest run. */
+  readonly runs = new Map<bigint, Run>();
+  readonly accepted = new Map<string, string>();
+  readonly listed = new Map<string, string[]>();
+  readonly faults: Fault[] = [];
+  highestToken = 0n;
+  highestTokenAt = Number.NEGATIVE_INFINITY;
+  highestEpoch = 0n;
+  /** The end of the last outage of the coordinator, and of the last outage or stall. */
+  calmSince = Number.NEGATIVE_INFINITY;
+  steadySince = Number.NEGATIVE_INFINITY;
+  readonly #sessions = new Map<bigint, SessionEntry>();
+  readonly #ofTask = new Map<string, Run[]>();
+  readonly #ofAgent = new Map<string, Run[]>();
+  readonly #disturbances: { readonly at: number; readonly until: number }[] = [];
+  readonly #undetected = new Set<Fault>();
+
+  constructor(settings: Settings) {
+    this.settings = settings;
+  }
+
+  task(taskId: string): TaskEntry {
+    const known = this.tasks.get(taskId);
+    if (known !== undefined) return known;
+    const task: TaskEntry = {
+      ...{ taskId, newest: 0n, permits: [], outcomes: new Map(), losses: new Set(), ends: [] },
+      ...{ held: null, ruled: false, queuedAt: 0, permittedSince: false, shown: null },
+    };
+    this.tasks.set(taskId, task);
+    return task;
+  }
+
+  session(epoch: bigint): SessionEntry {
+    return this.#sessions.get(epoch) ?? { early: null, late: null };
+  }
+
+  /** Writes an event down; what follows from it and from what was known is to be judged next. */
+  note(event: HistoryEvent): Consequence[] {
+    switch (event.kind) {
+      case 'accepted':
+        this.accepted.set(event.key, event.taskId);
+        return [];
+      case 'recorded':
+        this.#record(event);
+        return [];
+      case 'started':
+        return this.#start(event);
+      case 'alive':
+        return this.#sign(event.at, event.token);
+      case 'ended':
+        return this.#end(event.at, event.token, event.code);
+      case 'slept': {
+        const run = this.runs.get(event.token);
+        if (run !== undefined) run.slept = true;
+        return [];
+      }
+      case 'granted':
+        if (event.epoch > this.highestEpoch) this.highestEpoch = event.epoch;
+        return [];
+      case 'heard':
+        this.#hear(event);
+        return [];
+      case 'failed':
+        return this.#detect(event);
+      case 'disturbed':
+        if (event.by === 'outage') this.calmSince = Math.max(this.calmSince, event.until);
+        if (event.by === 'outage' && this.settings.faultsAreTold) this.#disturbances.push(event);
+        this.steadySince = Math.max(this.steadySince, event.until);
+        return [];
+      case 'fault':
+        this.faults.push(event);
+        if (event.mustFail) this.#undetected.add(event);
+        return [];
+      case 'shown':
+        if (isFinal(event.state as TaskState)) this.task(event.taskId).shown = event.state;
+        return [];
+      case 'listed':
+        this.listed.set(event.key, [...(this.listed.get(event.key) ?? []), event.taskId]);
+        return [];
+      case 'over':
+        return this.#close(event.at);
+      case 'acknowledged':
+      case 'permit_told':
+        return [];
+    }
+  }
+
+  #record(event: Recorded): void {
+    const task = this.task(event.taskId);
+    const { token, tryNumber } = event;
+    if (event.event === 'permitted') this.#permit(task, event);
+    const permit = this.permits.get(token);
+    if (permit !== undefined && BARS.has(event.event)) permit.barred ??= event;
+    if (permit !== undefined && CLOSES.has(event.event)) permit.closed ??= event;
+    if (OUTCOMES.has(event.event) && token !== 0n) task.outcomes.set(tryNumber, event);
+    if (LOSES.has(event.event)) task.losses.add(tryNumber);
+    if (SPARES.has(event.event)) task.losses.delete(tryNumber);
+    if (event.event === 'lost') task.held = token;
+    else if (RELEASES.has(event.event)) task.held = null;
+    if (event.event === 'resolved') task.ruled = true;
+    if (isEnd(event)) task.ends.push(event);
+    if (QUEUES.has(event.event)) {
+      Object.assign(task, { queuedAt: event.decidedAt ?? event.at, permittedSince: false });
+    }
+  }
+
+  #permit(task: TaskEntry, event: Recorded): void {
+    const { token, taskId, agentId, tryNumber, epoch, at } = event;
+    const entry = { token, taskId, agentId, tryNumber, epoch, at, afterRuling: task.ruled };
+    const permit: PermitEntry = { ...entry, starts: 0, barred: null, closed: null };
+    this.permits.set(token, permit);
+    task.permits.push(permit);
+    task.permittedSince = true;
+    if (token > task.newest) task.newest = token;
+    if (token <= this.highestToken) return;
+    this.highestToken = token;
+    this.highestTokenAt = at;
+  }
+
+  #start({ token, taskId, agentId, policy, at, beside }: Started): Consequence[] {
+    const permit = this.permits.get(token);
+    if (permit !== undefined) permit.starts += 1;
+    const base = { token, taskId, agentId, policy, at, until: at, beside, pairs: new Set<bigint>() };
+    const run: Run = { ...base, over: false, code: undefined, slept: false, alongside: 0 };
+    const siblings = listOf(this.#ofTask, taskId);
+    const neighbours = listOf(this.#ofAgent, agentId);
+    const { endsAreSeen } = this.settings;
+    // When two start at the same moment, it may be the first that sees the second.
+    const isSeen = (other: Run) => beside.includes(other.token) || other.beside.includes(token);
+    const isThere = (other: Run) => (endsAreSeen ? !other.over : isSeen(other));
+    const found = siblings.filter(isThere).map((older) => together(older, run));
+    if (endsAreSeen) {
+      // What is over can be alongside nobody any more: the lists stay as short as the agents' slots.
+      keep(siblings, (other) => !other.over);
+      keep(neighbours, (other) => !other.over);
+      run.alongside = neighbours.length;
+    }
+    siblings.push(run);
+    neighbours.push(run);
+    this.runs.set(token, run);
+    return [...found, crowd(run)];
+  }
+
+  /** The run was alive until then: beside every run that started since its last sign. */
+  #sign(at: number, token: bigint): Consequence[] {
+    const run = this.runs.get(token);
+    if (run === undefined) return [];
+    const since = run.until;
+    run.until = Math.max(since, at);
+    if (this.settings.endsAreSeen) return [];
+    const isNewer = (other: Run) => other !== run && other.at > since && other.at < at && other.at >= run.at;
+    const found: Consequence[] = listOf(this.#ofTask, run.taskId)
+      .filter((other) => isNewer(other) && !other.pairs.has(token))
+      .map((newer) => together(run, newer));
+    for (const newer of listOf(this.#ofAgent, run.agentId).filter(isNewer)) {
+      newer.alongside += 1;
+      found.push(crowd(newer));
+    }
+    const killed = this.faults.findLast(
+      ({ fault, target, at: from }) =>
+        fault === 'kill' && target === run.agentId && run.at < from && from < at,
+    );
+    if (killed === undefined) return found;
+    const { taskId, agentId } = run;
+    return [...found, { kind: 'outlived', at, taskId, token, agentId, livedMs: at - killed.at }];
+  }
+
+  #end(at: number, token: bigint, code: number | null): Consequence[] {
+    const found = this.#sign(at, token);
+    const run = this.runs.get(token);
+    if (run !== undefined) Object.assign(run, { over: true, code });
+    return found;
+  }
+
+  #hear(event: Heard): void {
+    const { early } = this.session(event.epoch);
+    this.#sessions.set(event.epoch, { early: event.by === 'hello' ? early : event, late: event });
+  }
+
+  /** Faults for which this agent had to be failed: it was. */
+  #detect({ at, agentId }: Failed): Consequence[] {
+    const found: Consequence[] = [];
+    for (const fault of this.#undetected) {
+      if (fault.target !== agentId || fault.at > at) continue;
+      this.#undetected.delete(fault);
+      found.push(this.#detected(fault, at, true));
+    }
+    return found;
+  }
+
+  #detected(fault: Fault, at: number, found: boolean): Consequence {
+    const { leaseMs, slackMs } = this.settings;
+    const latest = fault.at + fault.spareMs + leaseMs + FAILED_WITHIN_MS + slackMs;
+    const until = found ? Math.min(at, latest) : latest;
+    const disturbed = this.#disturbances.some((each) => each.at <= until && each.until >= fault.at);
+    return { kind: 'detected', at, agentId: fault.target, fault, found, latest, disturbed };
+  }
+
+  #close(at: number): Consequence[] {
+    const missed = [...this.#undetected].map((fault) => this.#detected(fault, at, false));
+    const counted = [...this.accepted].map(
+      ([key, taskId]): Consequence => ({
+        ...{ kind: 'counted', at, key, taskId },
+        found: this.listed.get(key) ?? [],
+      }),
+    );
+    return [...missed, ...counted];
+  }
+}
+
+/** Whether the event ends its task for good. */
+export function isEnd({ event, reason }: Recorded): boolean {
+  return ENDS.has(event) || (event === 'resolved' && reason !== 'reassign');
+}
+
+function together(older: Run, newer: Run): Consequence {
+  const { taskId, token, agentId, at } = newer;
+  newer.pairs.add(older.token);
+  return { kind: 'together', at, taskId, token, agentId, older, newer };
+}
+
+function crowd({ taskId, token, agentId, at, alongside }: Run): Consequence {
+  return { kind: 'crowd', at, taskId, token, agentId, alive: alongside + 1 };
+}
+
+function listOf(lists: Map<string, Run[]>, key: string): Run[] {
+  const known = lists.get(key);
+  if (known !== undefined) return known;
+  const list: Run[] = [];
+  lists.set(key, list);
+  return list;
+}
+
+function keep(runs: Run[], wanted: (run: Run) => boolean): void {
+  runs.splice(0, runs.length, ...runs.filter(wanted));
+}

@@ -1,0 +1,103 @@
+import { isFinal } from '../../core/rows.js';
+import { type Book, isEnd, OUTCOMES } from './book.js';
+import type { Listed, Recorded } from './events.js';
+import type { Rule } from './rule.js';
+
+/** P12 is counted on a clock within 1 % of ours, and judged by a tick. */
+const QUEUE_EARLY = 0.98;
+const QUEUE_LATE_MS = 2_000;
+
+/** Tasks and their outcomes: nothing is lost, nothing changes afterwards, nothing ends twice or for no reason. */
+export const TASK_RULES: readonly Rule[] = [
+  {
+    name: 'K5',
+    claim: 'A try has one outcome and a task one end, for a reason; what was told of them never changes.',
+    on: {
+      recorded: (event, book) => endedOnce(event, book) ?? endedForReason(event, book),
+      acknowledged: ({ token }, { permits }) =>
+        (permits.get(token)?.closed ?? null) === null
+          ? `the report of token ${token} was acknowledged and is not recorded`
+          : null,
+      shown: ({ taskId, state }, book) => {
+        const { shown } = book.task(taskId);
+        return shown === null || shown === state ? null : `it was shown as ${shown} and later as ${state}`;
+      },
+      listed: listedAsEnded,
+    },
+  },
+  {
+    name: 'K11',
+    claim: 'Every accepted submission is there at the end, once.',
+    on: {
+      counted: ({ key, taskId, found }) =>
+        found.length === 1 && found[0] === taskId
+          ? null
+          : `${key} was acknowledged as ${taskId}; there are ${found.length} tasks with that key`,
+    },
+  },
+  {
+    name: 'K12',
+    claim:
+      'A task fails from the queue when it has waited for its queued timeout, not before and not long after.',
+    on: { recorded: queuedLongEnough },
+  },
+  {
+    name: 'K17',
+    claim: 'When faults have stopped, every accepted task comes to its end within the time given.',
+    on: {
+      listed: ({ state, reason, settled }) =>
+        settled && !isFinal(state) ? `it is still ${state}${reason === '' ? '' : ` (${reason})`}` : null,
+    },
+  },
+];
+
+function endedOnce(event: Recorded, book: Book): string | null {
+  const task = book.task(event.taskId);
+  const { tryNumber } = event;
+  if (event.event === 'permitted' && tryNumber > 1 && !task.outcomes.has(tryNumber - 1)) {
+    return `try ${tryNumber - 1} has no outcome, and try ${tryNumber} begins`;
+  }
+  const before = task.outcomes.get(tryNumber);
+  if (OUTCOMES.has(event.event) && event.token !== 0n && before !== undefined) {
+    return `try ${tryNumber} has the outcomes ${before.event} and ${event.event}`;
+  }
+  const first = task.ends[0];
+  if (!isEnd(event) || first === undefined) return null;
+  return `it ended as ${first.event}, and again as ${event.event}`;
+}
+
+/** A success is what the run itself says, a failure its own code, poison so many losses. Our outage is no reason. */
+function endedForReason(event: Recorded, book: Book): string | null {
+  const { token, reason, taskId } = event;
+  const code = book.runs.get(token)?.code;
+  if (event.event === 'success' && code !== 0) {
+    return `success was accepted for token ${token}; the run's own last word: ${code ?? 'none'}`;
+  }
+  // The execution timeout is the coordinator's own reason, and may end a try whose agent is gone.
+  const isFailure = event.event === 'failed' || event.event === 'try_failed';
+  if (isFailure && reason !== 'execution_timeout' && (code === undefined || code === 0)) {
+    return `${event.event} (${reason}) was accepted for token ${token}; the run ended with ${code ?? 'no word'}`;
+  }
+  if (event.event !== 'poison') return null;
+  const losses = new Set(book.task(taskId).losses).add(event.tryNumber).size;
+  return losses >= book.settings.poisonLimit ? null : `it failed as poison after ${losses} lost tries`;
+}
+
+function listedAsEnded({ taskId, state }: Listed, book: Book): string | null {
+  const { ends, shown } = book.task(taskId);
+  if (shown !== null && shown !== state) return `it was shown as ${shown} and is ${state} at the end`;
+  if (isFinal(state) && ends.length === 0) return `it is ${state}, and no event of its history ended it`;
+  return null;
+}
+
+function queuedLongEnough({ event, taskId, at, decidedAt = at }: Recorded, book: Book): string | null {
+  if (event !== 'queued_timeout') return null;
+  const { queuedAt, permittedSince } = book.task(taskId);
+  const { queuedTimeoutMs, queuedTimeoutWaits, slackMs } = book.settings;
+  const waited = decidedAt - queuedAt;
+  const told = `it failed from the queue after ${Math.round(waited)} ms; the limit is ${queuedTimeoutMs} ms`;
+  if (waited < queuedTimeoutMs * QUEUE_EARLY) return told;
+  // While permitted, during an outage of ours, or with nobody to run it, its time may stand still.
+  if (permittedSince || queuedTimeoutWaits || queuedAt <= book.steadySince) return null;
+  return waited > queuedTimeoutMs * (2 - QUEUE_EARLY) + QUEUE_LATE_MS + slackMs ? told : null;
+}

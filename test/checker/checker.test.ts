@@ -1,0 +1,300 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  CHECKER_RULES,
+  Checker,
+  type HistoryEvent,
+  type Settings,
+  type Violation,
+} from '../../src/testing/checker/index.js';
+
+/** A world whose order of events is known exactly, as the simulator's is. */
+const SETTINGS: Settings = {
+  heartbeatMs: 5_000,
+  leaseMs: 15_000,
+  slackMs: 0,
+  clockStepMs: 0,
+  endsAreSeen: true,
+  faultsAreTold: true,
+  slotsOf: () => 2,
+  queuedTimeoutMs: 60_000,
+  queuedTimeoutWaits: false,
+  poisonLimit: 3,
+};
+
+type Recorded = Extract<HistoryEvent, { kind: 'recorded' }>;
+type Started = Extract<HistoryEvent, { kind: 'started' }>;
+
+const recorded = (
+  at: number,
+  event: Recorded['event'],
+  token: bigint,
+  more: Partial<Recorded> = {},
+): HistoryEvent => ({
+  ...{ kind: 'recorded', at, event, token, taskId: 't', agentId: 'a', tryNumber: 1, epoch: 1n, reason: '' },
+  ...more,
+});
+
+const started = (at: number, token: bigint, more: Partial<Started> = {}): HistoryEvent => ({
+  ...{ kind: 'started', at, execAt: at, token, taskId: 't', agentId: 'a', tryNumber: 1, epoch: 1n },
+  ...{ policy: 'single_run', beside: [], gate: { sinceMs: 100, limitMs: 12_500 } },
+  ...more,
+});
+
+const ended = (at: number, token: bigint, code: number | null = 0): HistoryEvent => ({
+  ...{ kind: 'ended', at, token, code },
+});
+
+const heard = (at: number, epoch = 1n, by: 'beat' | 'hello' | 'restart' = 'beat'): HistoryEvent => ({
+  ...{ kind: 'heard', at, epoch, by, clockMs: at },
+});
+
+const failed = (at: number, epoch = 1n): HistoryEvent => ({
+  ...{ kind: 'failed', at, agentId: 'a', epoch, leaseMs: 15_000, clockMs: at },
+});
+
+const kill = (at: number, until: number): HistoryEvent => ({
+  ...{ kind: 'fault', at, until, fault: 'kill', target: 'a', mustFail: true, spareMs: 0, mayNotFail: false },
+});
+
+const listed = (taskId: string, state: 'success' | 'running', settled = true): HistoryEvent => ({
+  ...{ kind: 'listed', at: 90_000, taskId, key: `key-${taskId}`, state, reason: '', settled },
+});
+
+/** A task that is submitted, permitted, started, ended and recorded, each once. */
+const run = (token: bigint, from = 0): HistoryEvent[] => [
+  recorded(from, 'submitted', 0n),
+  recorded(from + 10, 'permitted', token),
+  started(from + 20, token),
+  ended(from + 30, token),
+  recorded(from + 40, 'success', token),
+];
+
+const second = { tryNumber: 2, agentId: 'b', epoch: 2n } as const;
+
+function judge(history: readonly HistoryEvent[], settings: Partial<Settings> = {}): Violation[] {
+  const checker = new Checker({ ...SETTINGS, ...settings });
+  for (const event of history) checker.take(event);
+  return checker.violations;
+}
+
+const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
+  [
+    'a run that succeeds, with its task there at the end',
+    [
+      { kind: 'granted', at: 0, agentId: 'a', epoch: 1n },
+      { kind: 'accepted', at: 0, key: 'key-t', taskId: 't' },
+      ...run(1n),
+      { kind: 'permit_told', at: 50, token: 1n },
+      { kind: 'acknowledged', at: 60, token: 1n },
+      listed('t', 'success'),
+      { kind: 'over', at: 90_000 },
+    ],
+  ],
+  [
+    'a try that is lost, released, closed as lost, and run again elsewhere',
+    [
+      ...run(1n).slice(0, 3),
+      ended(100, 1n, null),
+      recorded(200, 'lost', 1n),
+      recorded(300, 'requeued', 1n),
+      recorded(400, 'try_lost', 1n),
+      recorded(400, 'permitted', 2n, second),
+      started(410, 2n, second),
+    ],
+  ],
+  [
+    'a permit that was never started, and the same try again',
+    [
+      recorded(0, 'permitted', 1n),
+      recorded(10, 'never_started', 1n),
+      recorded(20, 'permitted', 2n),
+      started(30, 2n),
+    ],
+  ],
+  [
+    'an agent that is failed one lease after its last heartbeat, for a kill',
+    [heard(1_000), kill(2_000, 30_000), failed(16_100)],
+  ],
+  [
+    'an agent that is failed late after an outage of the coordinator',
+    [
+      kill(900, 40_000),
+      heard(1_000),
+      { kind: 'disturbed', at: 2_000, until: 30_000, by: 'outage' },
+      failed(31_000),
+    ],
+  ],
+  [
+    'a task that waits in the queue for its timeout, and fails',
+    [recorded(0, 'submitted', 0n), recorded(60_100, 'queued_timeout', 0n)],
+  ],
+  [
+    'two runs at once under single_run, on a machine that slept',
+    [
+      ...run(1n).slice(0, 3),
+      recorded(200, 'lost', 1n),
+      recorded(300, 'requeued', 1n),
+      recorded(400, 'try_lost', 1n),
+      recorded(400, 'permitted', 2n, second),
+      { kind: 'slept', at: 405, token: 1n },
+      started(410, 2n, second),
+    ],
+  ],
+];
+
+/** By the rule that is broken: what is said of it, and the shortest history that breaks it. */
+const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = [
+  ['K1', 'token 1 was permitted again', [...run(1n), recorded(50, 'permitted', 1n)]],
+  ['K1', 'try 1 was permitted as token 2', [...run(1n), recorded(50, 'permitted', 2n)]],
+  ['I1', 'while token 1 was open', [recorded(0, 'permitted', 1n), recorded(10, 'permitted', 2n, second)]],
+  [
+    'I1',
+    'the lost token 1 was not released',
+    [
+      recorded(0, 'permitted', 1n),
+      recorded(10, 'lost', 1n),
+      recorded(20, 'try_lost', 1n),
+      recorded(20, 'permitted', 2n, second),
+    ],
+  ],
+  ['K2', 'token 1 was started twice', [...run(1n).slice(0, 3), started(25, 1n)]],
+  ['K3', 'without a permit', [started(10, 1n)]],
+  ['K3', 'it was permitted to a, try 1', [recorded(0, 'permitted', 1n), started(10, 1n, { agentId: 'b' })]],
+  ['K3', 'it was permitted in session 1', [recorded(0, 'permitted', 1n), started(10, 1n, { epoch: 2n })]],
+  ['K3', 'sent before it was committed', [{ kind: 'permit_told', at: 0, token: 1n }]],
+  [
+    'K4',
+    'started 10 ms after lost',
+    [recorded(0, 'permitted', 1n), recorded(10, 'lost', 1n), started(20, 1n)],
+  ],
+  ['K4', 'recorded as never started', [...run(1n).slice(0, 3), recorded(25, 'never_started', 1n)]],
+  ['K5', 'has the outcomes success and failed', [...run(1n), recorded(50, 'failed', 1n)]],
+  ['K5', 'it ended as success, and again as cancelled', [...run(1n), recorded(50, 'cancelled', 0n)]],
+  [
+    'K5',
+    'try 1 has no outcome, and try 2 begins',
+    [recorded(0, 'permitted', 1n), recorded(10, 'permitted', 2n, second)],
+  ],
+  ['K5', "the run's own last word: none", [...run(1n).slice(0, 3), recorded(40, 'success', 1n)]],
+  ['K5', 'the run ended with 0', [...run(1n).slice(0, 4), recorded(40, 'try_failed', 1n)]],
+  ['K5', 'poison after 1 lost tries', [recorded(0, 'permitted', 1n), recorded(10, 'poison', 1n)]],
+  ['K5', 'is not recorded', [recorded(0, 'permitted', 1n), { kind: 'acknowledged', at: 10, token: 1n }]],
+  [
+    'K5',
+    'shown as success and later as queued',
+    [
+      ...run(1n),
+      { kind: 'shown', at: 50, taskId: 't', state: 'success', token: 1n },
+      { kind: 'shown', at: 60, taskId: 't', state: 'queued', token: 1n },
+    ],
+  ],
+  ['K5', 'no event of its history ended it', [listed('t', 'success')]],
+  [
+    'K6',
+    'the newest was 2',
+    [
+      ...run(1n).slice(0, 4),
+      recorded(35, 'lost', 1n),
+      recorded(36, 'requeued', 1n),
+      recorded(37, 'permitted', 2n, second),
+      recorded(40, 'success', 1n),
+    ],
+  ],
+  ['K7', 'drawn after 5', [recorded(0, 'permitted', 5n), recorded(10, 'permitted', 4n)]],
+  [
+    'K7',
+    'drawn after the greater token 5',
+    [recorded(0, 'permitted', 5n), recorded(10, 'permitted', 4n, { taskId: 'other' })],
+  ],
+  [
+    'K7',
+    'granted epoch 3 after 3',
+    [
+      { kind: 'granted', at: 0, agentId: 'a', epoch: 3n },
+      { kind: 'granted', at: 10, agentId: 'b', epoch: 3n },
+    ],
+  ],
+  [
+    'K8',
+    'its gate closes after 12500 ms',
+    [recorded(0, 'permitted', 1n), started(10, 1n, { gate: { sinceMs: 12_500, limitMs: 12_500 } })],
+  ],
+  ['K9 early', 'failed 14900 ms after its last heartbeat', [heard(100), kill(50, 15_000), failed(15_000)]],
+  ['K9 early', 'failed 9000 ms after kill', [kill(6_000, 15_000), failed(15_000)]],
+  ['K9 late', 'failed only 16100 ms after its last heartbeat', [heard(0), kill(10, 16_100), failed(16_100)]],
+  ['K9 late', 'never failed after kill', [kill(0, 1_000), { kind: 'over', at: 60_000 }]],
+  ['K9 false', 'nothing was done to it', [heard(0), failed(15_100)]],
+  [
+    'K10',
+    'while token 1 was alive on a (single_run)',
+    [
+      ...run(1n).slice(0, 3),
+      recorded(200, 'lost', 1n),
+      recorded(300, 'requeued', 1n),
+      recorded(400, 'try_lost', 1n),
+      recorded(400, 'permitted', 2n, second),
+      started(410, 2n, second),
+    ],
+  ],
+  [
+    'I4',
+    'a runs 3 tasks with 2 slots',
+    [1n, 2n, 3n].flatMap((token) => [
+      recorded(Number(token), 'permitted', token, { taskId: `t${token}` }),
+      started(Number(token), token, { taskId: `t${token}` }),
+    ]),
+  ],
+  [
+    'K11',
+    'there are 0 tasks with that key',
+    [
+      { kind: 'accepted', at: 0, key: 'key-t', taskId: 't' },
+      { kind: 'over', at: 10 },
+    ],
+  ],
+  [
+    'K12',
+    'failed from the queue after 50000 ms',
+    [recorded(0, 'submitted', 0n), recorded(50_000, 'queued_timeout', 0n)],
+  ],
+  [
+    'K12',
+    'failed from the queue after 70000 ms',
+    [recorded(0, 'submitted', 0n), recorded(70_000, 'queued_timeout', 0n)],
+  ],
+  ['K17', 'it is still running', [listed('t', 'running')]],
+];
+
+describe('the checker', () => {
+  test.each(KEPT)('finds nothing in %s', (_, history) => {
+    expect(judge(history)).toEqual([]);
+  });
+
+  test.each(BROKEN)('%s: sees that %s', (rule, what, history) => {
+    const found = judge(history).filter((violation) => violation.rule === rule);
+    expect(found.map((violation) => violation.what).join('\n')).toContain(what);
+  });
+
+  test('sees a command that outlives its killed agent, where ends are not always seen', () => {
+    const history = [
+      ...run(1n).slice(0, 3),
+      kill(100, 30_000),
+      { kind: 'alive', at: 1_700, token: 1n } as const,
+    ];
+    const found = judge(history, { endsAreSeen: false });
+    expect(found).toMatchObject([{ rule: 'remains', at: 1_700, taskId: 't', agentId: 'a', token: 1n }]);
+  });
+
+  test('has a history that breaks each of its rules', () => {
+    const shown = new Set([...BROKEN.map(([rule]) => rule), 'remains']);
+    expect(CHECKER_RULES.map(({ name }) => name).filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  test('says whom a violation concerns, also where the event names a token only', () => {
+    const history: HistoryEvent[] = [
+      recorded(0, 'permitted', 1n),
+      { kind: 'acknowledged', at: 10, token: 1n },
+    ];
+    expect(judge(history)).toMatchObject([{ rule: 'K5', taskId: 't', agentId: 'a', token: 1n, at: 10 }]);
+  });
+});
