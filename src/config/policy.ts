@@ -10,6 +10,8 @@ const POLICY_KEYS: Readonly<Record<string, SettingKey>> = {
   prefetch: 'server.prefetch',
   poisonLimit: 'server.poisonLimit',
   recoveryPerSecond: 'server.recoveryPerSecond',
+  'retention.ageMs': 'server.retentionAge',
+  'retention.count': 'server.retentionCount',
   'task.killGraceMs': 'server.killGrace',
   'task.holdTimeoutMs': 'server.holdTimeout',
 };
@@ -25,6 +27,10 @@ export function policyOf(config: Config): Policy {
     stormBrake: config.get('server.stormBrake'),
     poisonLimit: config.get('server.poisonLimit'),
     recoveryPerSecond: config.get('server.recoveryPerSecond'),
+    retention: {
+      ageMs: config.get('server.retentionAge'),
+      count: config.get('server.retentionCount'),
+    },
     task: {
       ...DEFAULT_POLICY.task,
       killGraceMs: config.get('server.killGrace'),

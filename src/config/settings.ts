@@ -159,6 +159,18 @@ export const SETTINGS = {
     fallback: DEFAULT_POLICY.task.holdTimeoutMs,
     doc: 'partition policy hold gives up waiting after this, for tasks that do not say',
   }),
+  'server.retentionAge': setting({
+    flag: 'retention-age',
+    kind: duration,
+    fallback: DEFAULT_POLICY.retention.ageMs,
+    doc: 'finished tasks are removed after this, with their tries, history and idempotency keys',
+  }),
+  'server.retentionCount': setting({
+    flag: 'retention-count',
+    kind: integer('N', 0, 1_000_000_000),
+    fallback: DEFAULT_POLICY.retention.count,
+    doc: 'finished tasks kept at most; those that ended first are removed',
+  }),
   'agent.kind': setting<'worker' | 'triggerer' | 'dag-processor'>({
     flag: 'kind',
     kind: choice('worker', 'triggerer', 'dag-processor'),

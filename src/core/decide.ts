@@ -5,6 +5,7 @@ import { decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
 import { renewedLease } from './lease.js';
 import { observeBeat, type Presence } from './presence.js';
+import { decidePrune } from './retention.js';
 import { decideGoodbye, decideHello, extendLeases } from './session.js';
 import { detach } from './settle.js';
 import type { State } from './state.js';
@@ -66,6 +67,7 @@ export function observe(state: State, input: Input): void {
       return;
     case 'goodbye':
     case 'tick':
+    case 'prune':
     case 'submit':
     case 'cancel':
     case 'resolve':
@@ -104,6 +106,9 @@ function decideInput(draft: Draft, input: Input): void {
     }
     case 'tick':
       return decideTick(draft);
+    case 'prune':
+      draft.prunedTo = decidePrune(draft);
+      return;
     case 'stream_closed':
       if (draft.attachments.some(({ streamId }) => streamId === input.streamId))
         draft.gone.push(input.streamId);

@@ -6,6 +6,7 @@ import type { Ack, Acknowledgement, CloseReason, Note, Refused, Verdict } from '
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
+import type { FinishedStretch, FinishedTask } from './retention.js';
 import type { AgentRow, Counters, HistoryRow, OpenPermit, SessionRow, TaskRow, TaskSpecRow } from './rows.js';
 import type { State, WorkerFailure } from './state.js';
 
@@ -16,6 +17,8 @@ export interface LoadedRows {
   readonly byKey: ReadonlyMap<string, TaskRow>;
   /** Tasks whose deadline has passed, earliest first. */
   readonly due: readonly TaskRow[];
+  /** For a step of retention; null when the batch has none. */
+  readonly finished: FinishedStretch | null;
 }
 
 /** An acknowledgement in the making; its number is drawn when it is sent. */
@@ -68,6 +71,10 @@ export class Draft {
   /** Workers failed by this draft, for the storm brake (P8). */
   readonly failures: WorkerFailure[] = [];
   readonly acks = new Map<StreamId, AckParts>();
+  /** Tasks that retention removes, with the version that it decided on. */
+  readonly removals = new Map<TaskId, number>();
+  /** How far a step of retention has come; null when there is nothing more to remove. */
+  prunedTo: FinishedTask | null = null;
   counters: Counters;
   readonly #bases = new Map<TaskId, TaskRow | undefined>();
   readonly #openByToken = new Map<Token, TaskId | null>();
@@ -87,6 +94,7 @@ export class Draft {
   }
 
   task(taskId: TaskId): TaskRow | undefined {
+    if (this.removals.has(taskId)) return undefined;
     return this.tasks.get(taskId) ?? this.state.knownTask(taskId) ?? this.loaded.tasks.get(taskId);
   }
 
@@ -96,7 +104,14 @@ export class Draft {
   }
 
   taskByKey(key: string): TaskRow | undefined {
-    return this.#byKey.get(key) ?? this.loaded.byKey.get(key);
+    const known = this.#byKey.get(key) ?? this.loaded.byKey.get(key);
+    return known !== undefined && this.removals.has(known.taskId) ? undefined : known;
+  }
+
+  /** Takes a finished task out, with its history and its idempotency key. */
+  remove(task: TaskRow): void {
+    invariant(!this.tasks.has(task.taskId), 'a task is written or removed by one draft, never both');
+    this.removals.set(task.taskId, task.version);
   }
 
   /** The task whose open token this is. */
@@ -244,6 +259,7 @@ export class Draft {
   get writes(): boolean {
     return (
       this.tasks.size > 0 ||
+      this.removals.size > 0 ||
       this.sessions.size > 0 ||
       this.agents.size > 0 ||
       this.counters !== this.state.counters

@@ -9,6 +9,8 @@ export type Input =
   | StreamInput
   | CallInput
   | { readonly kind: 'tick' }
+  /** A step of retention: finished tasks were read, those over the limits are removed. */
+  | { readonly kind: 'prune' }
   | { readonly kind: 'stall'; readonly ms: number };
 
 export type StreamInput =

@@ -1,6 +1,8 @@
 import type { Backoff } from '../kit/backoff.js';
 import { HOUR, MINUTE, SECOND } from '../kit/time.js';
 
+const DAY = 24 * HOUR;
+
 /**
  * Everything about the coordinator that a deployment may choose. Relations between the values are checked once, at
  * start, by `checkPolicy`. Limits say what happens when they are reached.
@@ -22,9 +24,21 @@ export interface Policy {
   readonly recoveryPerSecond: number;
   /** P14: wait before a task whose permit was never started is offered again. Default 1 s doubling to 1 min. */
   readonly neverStartedBackoff: Backoff;
+  readonly retention: Retention;
   /** Defaults of tasks that do not say. */
   readonly task: TaskDefaults;
   readonly limits: CoreLimits;
+}
+
+/**
+ * How long tasks are kept after they have ended, with their tries, history and idempotency keys. Whatever limit is
+ * reached first counts; what has not ended, or is still held by an agent, is never removed.
+ */
+export interface Retention {
+  /** On the service clock, which no jump of the wall clock moves. Default 7 days; 1 min to 10 years. */
+  readonly ageMs: number;
+  /** Finished tasks kept; beyond, those that ended first are removed. Default 1,000,000. */
+  readonly count: number;
 }
 
 export interface TaskDefaults {
@@ -51,6 +65,8 @@ export interface CoreLimits {
   readonly laneWindow: number;
   /** Late reports noted in one task's history; further ones are refused without a note. */
   readonly lateReportNotes: number;
+  /** Finished tasks looked at, and at most removed, by one commit; more follow in the next. */
+  readonly pruneStep: number;
 }
 
 export const DEFAULT_POLICY: Policy = {
@@ -62,6 +78,7 @@ export const DEFAULT_POLICY: Policy = {
   poisonLimit: 3,
   recoveryPerSecond: 100,
   neverStartedBackoff: { initialMs: SECOND, maxMs: MINUTE },
+  retention: { ageMs: 7 * DAY, count: 1_000_000 },
   task: {
     retryBackoff: { initialMs: SECOND, maxMs: 5 * MINUTE },
     killGraceMs: 10 * SECOND,
@@ -75,6 +92,7 @@ export const DEFAULT_POLICY: Policy = {
     submitBatch: 500,
     laneWindow: 2_000,
     lateReportNotes: 20,
+    pruneStep: 100,
   },
 };
 
@@ -91,6 +109,8 @@ export function checkPolicy(policy: Policy): string[] {
   range('prefetch', policy.prefetch, 0, 16);
   range('poisonLimit', policy.poisonLimit, 1, 1_000);
   range('recoveryPerSecond', policy.recoveryPerSecond, 1, 100_000);
+  range('retention.ageMs', policy.retention.ageMs, MINUTE, 3_650 * DAY);
+  range('retention.count', policy.retention.count, 0, 1_000_000_000);
   range('task.killGraceMs', policy.task.killGraceMs, 0, HOUR);
   range('task.holdTimeoutMs', policy.task.holdTimeoutMs, SECOND, 365 * 24 * HOUR);
   if (policy.task.holdTimeoutMs <= 3 * policy.heartbeatIntervalMs) {

@@ -27,6 +27,8 @@ interface ReportCase {
   readonly open: (TaskRow & { readonly open: OpenPermit }) | null;
   /** The task it names. */
   readonly task: TaskRow | undefined;
+  /** Whether the token was drawn here, and nothing that was drawn is missing (P18). */
+  readonly drawn: boolean;
   readonly history: readonly HistoryRow[];
 }
 
@@ -38,6 +40,8 @@ const REPORT_RULES: readonly {
   // P10: any instance of the agent that the token was permitted to may report, late or not.
   { name: 'recorded', when: ({ open, agentId }) => open !== null && open.open.agentId === agentId },
   { name: 'foreign', when: ({ open }) => open !== null },
+  // Drawn here for a task that is gone: only retention removes tasks, and only finished ones.
+  { name: 'stale', when: ({ task, drawn }) => task === undefined && drawn },
   { name: 'unknown', when: ({ task, report }) => task === undefined || report.token > task.lastToken },
   { name: 'unknown', when: ({ history, report }) => !history.some((row) => row.token === report.token) },
   { name: 'foreign', when: (c) => c.history.some((row) => permittedToOther(row, c)) },
@@ -64,7 +68,9 @@ export function judgeReport(draft: Draft, agentId: AgentId, report: Report): Ack
   const open = byToken?.open ? (byToken as TaskRow & { readonly open: OpenPermit }) : null;
   const task = open ?? draft.task(report.taskId);
   const history = open === null && task !== undefined ? draft.historyOf(task.taskId) : [];
-  const c: ReportCase = { report, agentId, open, task, history };
+  const drawn =
+    report.token <= draft.state.counters.token && draft.state.recovery === null && !draft.losesCommits;
+  const c: ReportCase = { report, agentId, open, task, history, drawn };
   const disposition = REPORT_RULES.find((rule) => rule.when(c))?.name ?? 'stale';
   if (disposition === 'recorded' && open !== null) recordReport(draft, open, report);
   else if (task !== undefined && disposition !== 'already_recorded') keepApart(draft, task, c, disposition);

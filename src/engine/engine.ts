@@ -3,19 +3,20 @@ import { Draft } from '../core/draft.js';
 import type { Frame, Note } from '../core/frames.js';
 import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
 import type { Policy } from '../core/policy.js';
-import { readyLane, type TaskRow, type TaskSpecRow } from '../core/rows.js';
+import type { TaskRow, TaskSpecRow } from '../core/rows.js';
 import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
-import { dueAt } from '../core/task.js';
 import type { StreamId, TaskId } from '../kit/ids.js';
 import type { Random } from '../kit/random.js';
-import { earliest, type MonoMs, type ServiceMs } from '../kit/time.js';
-import { type Puts, type Store, StoreError } from '../store/store.js';
+import { earliest, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
+import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { Inbox } from './inbox.js';
 import { DUE_LIMIT, loadRows } from './load.js';
+import { putsOf } from './puts.js';
 import { ServiceClock } from './service-clock.js';
 import { startState } from './start.js';
+import { Sweep } from './sweep.js';
 import type { Timers } from './timers.js';
 
 export interface EngineOptions {
@@ -35,6 +36,8 @@ export interface EngineListener {
   /** Tasks that changed. */
   changed(tasks: ReadonlyMap<TaskId, TaskRow>): void;
   noted(notes: readonly Note[]): void;
+  /** Tasks that retention has removed. */
+  removed(taskIds: readonly TaskId[]): void;
   /** The store can no longer be used, or a bug was found: nothing more is confirmed, the process has to end. */
   broke(error: Error): void;
 }
@@ -59,6 +62,7 @@ export interface EngineCounters {
   batches: number;
   inputs: number;
   tasksPut: number;
+  tasksRemoved: number;
   permits: number;
   reports: number;
   heartbeats: number;
@@ -83,6 +87,7 @@ export class Engine {
     batches: 0,
     inputs: 0,
     tasksPut: 0,
+    tasksRemoved: 0,
     permits: 0,
     reports: 0,
     heartbeats: 0,
@@ -94,6 +99,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #inbox = new Inbox(CALL_LIMIT);
   readonly #service: ServiceClock;
+  readonly #sweep: Sweep;
   readonly #specs = new Map<TaskId, TaskSpecRow>();
   readonly #calls = new Map<number, (reply: Reply | Unanswered) => void>();
   readonly #pulse: { cancel(): void };
@@ -105,12 +111,15 @@ export class Engine {
   #stopping = false;
 
   static async start(options: EngineOptions): Promise<Engine> {
-    const loaded = await startState(options.store, options.policy, options.clock.mono());
-    return new Engine(options, loaded.state, await options.store.nextDue());
+    const { store, policy, clock } = options;
+    const { state } = await startState(store, policy, clock.mono());
+    const sweep = await Sweep.start(store, clock.mono());
+    return new Engine(options, state, sweep, await store.nextDue());
   }
 
-  private constructor(options: EngineOptions, state: State, nextDue: ServiceMs | null) {
+  private constructor(options: EngineOptions, state: State, sweep: Sweep, nextDue: ServiceMs | null) {
     this.#options = options;
+    this.#sweep = sweep;
     this.state = state;
     this.#nextDue = nextDue;
     this.#lastPulse = options.clock.mono();
@@ -187,6 +196,11 @@ export class Engine {
     }
     // What arrived during a stall is read before leases are judged.
     this.#options.timers.soon(() => this.put({ kind: 'tick' }));
+    this.#prune();
+  }
+
+  #prune(): void {
+    if (!this.#stopping && this.#sweep.begin(this.#options.clock.mono())) this.put({ kind: 'prune' });
   }
 
   #schedule(): void {
@@ -223,7 +237,9 @@ export class Engine {
       const ctx = this.context();
       const ticks = inputs.some((input) => input.kind === 'tick');
       const isDue = ticks && this.#nextDue !== null && this.#nextDue <= ctx.service;
-      const loaded = await loadRows(store, this.state, inputs, isDue ? { at: ctx.service } : null);
+      const due = isDue ? { at: ctx.service } : null;
+      const step = () => this.#sweep.read(ctx.policy.limits.pruneStep);
+      const loaded = await loadRows(store, this.state, inputs, due, step);
       const draft = decide(this.state, ctx, inputs, loaded);
       const specs = await this.#specsFor(draft);
       try {
@@ -241,6 +257,7 @@ export class Engine {
       }
       this.storeFull = draft.writes ? false : this.storeFull;
       this.#letOut(draft, specs);
+      if (loaded.finished !== null) this.#pruned(draft);
       if (isDue) {
         this.#nextDue = await store.nextDue();
         if (loaded.due.length === DUE_LIMIT) this.put({ kind: 'tick' });
@@ -249,30 +266,28 @@ export class Engine {
     }
   }
 
+  /** A step of retention is over; the next one waits its turn. */
+  #pruned(draft: Draft): void {
+    const pause = this.#sweep.decided(draft.prunedTo, draft.ctx.now);
+    if (pause !== null) this.#options.timers.after(pause, () => this.#prune());
+  }
+
   async #commit(draft: Draft, ticks: boolean): Promise<void> {
     const { now, service } = draft.ctx;
-    const clockOnly = ticks && this.#nextDue !== null && this.#service.wantsWrite(now);
+    // What has ended ages by this clock too; a minute of it may be lost.
+    const clockEveryMs = this.#nextDue !== null ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
+    const clockOnly = ticks && clockEveryMs !== null && this.#service.wantsWrite(now, clockEveryMs);
     if (!draft.writes && !clockOnly) return;
     draft.counters = { ...draft.counters, serviceMs: service };
-    const { leaseMs } = draft;
-    const tasks = [...draft.tasks.values()].map((row) => ({
-      row,
-      lane: readyLane(row),
-      dueAt: dueAt(row, leaseMs),
-    }));
-    const puts: Puts = {
-      tasks,
-      specs: draft.specs,
-      history: draft.history,
-      agents: [...draft.agents.values()],
-      sessions: [...draft.sessions.values()],
-      counters: draft.counters,
-    };
+    const puts = putsOf(draft);
     await this.#options.store.commit(puts);
     this.counters.commits++;
-    this.counters.tasksPut += tasks.length;
+    this.counters.tasksPut += puts.tasks.length;
+    this.counters.tasksRemoved += draft.removals.size;
+    this.#sweep.count(draft);
+    for (const taskId of draft.removals.keys()) this.#specs.delete(taskId);
     this.#service.wrote(service);
-    for (const put of tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
+    for (const put of puts.tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
     for (const spec of draft.specs) this.#keepSpec(spec);
   }
 
@@ -283,6 +298,7 @@ export class Engine {
     listener.send(frames, specs);
     for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
     if (draft.tasks.size > 0) listener.changed(draft.tasks);
+    if (draft.removals.size > 0) listener.removed([...draft.removals.keys()]);
     if (draft.notes.length > 0) listener.noted(draft.notes);
     for (const { callId, reply } of draft.replies) this.#answer(callId, reply);
   }
@@ -295,6 +311,7 @@ export class Engine {
       histories: new Map(),
       byKey: new Map(),
       due: [],
+      finished: null,
     });
     const message = 'the store has no space; free some, nothing is lost meanwhile';
     for (const input of inputs) {
@@ -304,6 +321,7 @@ export class Engine {
         const refused = { reason: 'unavailable', message, delayMs: 1_000, acknowledgements: [] } as const;
         draft.refusals.push({ streamId: input.streamId, refused });
       }
+      if (input.kind === 'prune') this.#pruned(draft);
       // Said once and never again by its agent: it waits here.
       if (input.kind === 'goodbye') this.#options.timers.after(GOODBYE_RETRY_MS, () => this.put(input));
       if ('callId' in input) this.#answer(input.callId, { kind: 'store_full' });

@@ -1,5 +1,6 @@
 import type { LoadedRows } from '../core/draft.js';
 import type { Input, Report } from '../core/inputs.js';
+import type { FinishedStretch } from '../core/retention.js';
 import type { HistoryRow, TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
@@ -22,6 +23,7 @@ export async function loadRows(
   state: State,
   inputs: readonly Input[],
   due: { readonly at: ServiceMs } | null,
+  readFinished: () => Promise<FinishedStretch>,
 ): Promise<LoadedRows> {
   const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
   for (const input of inputs) want(state, input, wanted);
@@ -37,7 +39,9 @@ export async function loadRows(
   }
   const dueRows = due === null ? [] : await store.readDue(due.at, DUE_LIMIT);
   for (const row of dueRows) tasks.set(row.taskId, row);
-  return { tasks, histories, byKey, due: dueRows };
+  const prunes = inputs.some((input) => input.kind === 'prune');
+  const finished = prunes ? await readFinished() : null;
+  return { tasks, histories, byKey, due: dueRows, finished };
 }
 
 function want(state: State, input: Input, wanted: Wanted): void {
@@ -67,6 +71,7 @@ function want(state: State, input: Input, wanted: Wanted): void {
         for (const taskId of presence.lapsed) wantTask(state, taskId, wanted);
       }
       return;
+    case 'prune':
     case 'goodbye':
     case 'stream_closed':
     case 'stall':

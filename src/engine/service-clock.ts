@@ -23,8 +23,8 @@ export class ServiceClock {
     this.#written = service;
   }
 
-  /** Whether a second has passed since it was last written. */
-  wantsWrite(now: MonoMs): boolean {
-    return between(this.#written, this.at(now)) >= 1_000;
+  /** Whether so much time has passed since it was last written. */
+  wantsWrite(now: MonoMs, afterMs: number): boolean {
+    return between(this.#written, this.at(now)) >= afterMs;
   }
 }

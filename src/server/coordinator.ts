@@ -163,6 +163,8 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#watchers.changed(tasks);
   }
 
+  removed(): void {}
+
   noted(notes: readonly Note[]): void {
     logNotes(this.#log, notes);
     if (notes.some((note) => note.kind === 'storm_brake')) this.#alarms.add('storm_brake');

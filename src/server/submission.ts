@@ -47,7 +47,7 @@ export function newTaskOf(spec: TaskSpec, index: number, taskId: TaskId, policy:
     );
   }
   if (Buffer.byteLength(spec.idempotencyKey) > 256)
-    wrong('idempotency_key is longer than 256 bytes', 'it is kept for ever', 'use a shorter one');
+    wrong('idempotency_key is longer than 256 bytes', 'it is kept as long as its task', 'use a shorter one');
   const { initialMs, maxMs } = backoffOf(spec, policy, wrong);
   const work = workOf(spec.work, wrong);
   const task: NewTask = {

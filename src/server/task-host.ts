@@ -1,5 +1,6 @@
 import type { TaskRow } from '../core/rows.js';
 import type { Engine } from '../engine/engine.js';
+import { formatDuration } from '../kit/duration.js';
 import { NAME_PATTERN, type TaskId } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import type { Store } from '../store/store.js';
@@ -21,13 +22,23 @@ export interface TaskServiceHost {
 }
 
 /** A task as it is now. Throws Fault TASK_NOT_FOUND. */
-export async function readTask({ store }: Pick<TaskServiceHost, 'store'>, taskId: TaskId): Promise<TaskRow> {
-  const [row] = await store.readTasks([taskId]);
+export async function readTask(
+  host: Pick<TaskServiceHost, 'store' | 'engine'>,
+  taskId: TaskId,
+): Promise<TaskRow> {
+  const [row] = await host.store.readTasks([taskId]);
   if (row !== undefined) return row;
-  throw new Fault(
+  throw noTask(host, taskId);
+}
+
+/** A task that is not there; its id alone does not tell whether it ever was. */
+export function noTask({ engine }: Pick<TaskServiceHost, 'engine'>, taskId: TaskId): Fault {
+  const { ageMs, count } = engine.context().policy.retention;
+  return new Fault(
     'TASK_NOT_FOUND',
     `no task ${taskId}`,
-    'it was never submitted here',
+    'it was never submitted here, or retention has removed it: ' +
+      `finished tasks are kept for ${formatDuration(ageMs)}, the newest ${count} of them`,
     'use `task list` to see the tasks',
   );
 }

@@ -3,7 +3,7 @@ import { isFinal, type TaskRow } from '../core/rows.js';
 import type { TaskId } from '../kit/ids.js';
 import type { WatchTasksRequest, WatchTasksResponse } from '../wire/gen/holdfast/v1/task_service.js';
 import { Fault, faultOf, serviceError } from './fault.js';
-import { idOf, type TaskServiceHost } from './task-host.js';
+import { idOf, noTask, type TaskServiceHost } from './task-host.js';
 import { taskOf } from './views.js';
 
 const WATCH_LIMIT = 10_000;
@@ -81,12 +81,7 @@ async function begin(
   const found = new Set(rows.map((row) => row.taskId));
   for (const taskId of open) {
     if (found.has(taskId)) continue;
-    throw new Fault(
-      'TASK_NOT_FOUND',
-      `no task ${taskId}`,
-      'it was never submitted here',
-      'use `task list` to see the tasks',
-    );
+    throw noTask(host, taskId);
   }
   return rows;
 }

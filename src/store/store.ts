@@ -1,3 +1,4 @@
+import type { FinishedTask } from '../core/retention.js';
 import type {
   AgentRow,
   Counters,
@@ -34,11 +35,14 @@ export interface Store {
   nextDue(): Promise<ServiceMs | null>;
   /** Tasks newest first (task ids grow with time), without results. */
   listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]>;
-  /** How many tasks there are of each state. */
+  /** Tasks that have ended and have no open token, without results, in the order in which they ended. `after` is exclusive. */
+  readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]>;
+  /** How many tasks there are of each state. Looks at every task: for people, and once at a start. */
   countTasks(): Promise<Partial<Record<TaskState, number>>>;
   /**
    * Makes all puts durable in one transaction, or none of them. Throws StoreError: `conflict` when a row's stored
-   * version is not the put's version minus one, what is insert-only is there already, or an idempotency key is taken.
+   * version is not the put's version minus one (or that of its removal), what is insert-only is there already, or an
+   * idempotency key is taken.
    */
   commit(puts: Puts): Promise<void>;
   close(): Promise<void>;
@@ -59,6 +63,12 @@ export interface ReadyPosition {
   readonly taskId: TaskId;
 }
 
+/** A place in the order in which tasks ended. */
+export interface FinishedPosition {
+  readonly finishedAt: ServiceMs;
+  readonly taskId: TaskId;
+}
+
 export interface TaskFilter {
   readonly states?: readonly TaskState[];
   readonly queue?: string;
@@ -73,9 +83,20 @@ export interface TaskPut {
   readonly lane: string | null;
   /** Its next deadline (`dueAt`), else null. */
   readonly dueAt: ServiceMs | null;
+  /** The service clock if its state is final, else null. The store keeps the first of a row of final ones. */
+  readonly finishedAt: ServiceMs | null;
+}
+
+/** A task to remove, with its specification, its history and its idempotency key. */
+export interface Removal {
+  readonly taskId: TaskId;
+  /** The stored version; with another one it is a conflict. */
+  readonly version: number;
 }
 
 export interface Puts {
+  /** Made before the puts, so that an idempotency key that becomes free may be used again at once. */
+  readonly removals: readonly Removal[];
   /**
    * version 1 inserts, a higher one replaces. At most one put of a task. What was submitted (the fields of TaskRow from
    * `queue` to `submittedAt`) is kept from version 1.

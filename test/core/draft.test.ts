@@ -4,7 +4,7 @@ import type { Epoch, Token } from '../../src/kit/ids.js';
 import { ready } from './agent-model.js';
 import { world } from './support.js';
 
-const NOTHING = { tasks: new Map(), histories: new Map(), byKey: new Map(), due: [] };
+const NOTHING = { tasks: new Map(), histories: new Map(), byKey: new Map(), due: [], finished: null };
 
 function draftOn() {
   const w = world();

@@ -27,6 +27,11 @@ export function checkCommit(world: World, draft: Draft): void {
     }
     faults.push(...taskFaults(row));
   }
+  for (const [taskId, version] of draft.removals) {
+    const old = world.tasks.get(taskId);
+    fault(old !== undefined && isFinal(old.state) && old.open === null, `${taskId}: removed before it ended`);
+    fault(old?.version === version && !draft.tasks.has(taskId), `${taskId}: removed with version ${version}`);
+  }
   for (const h of draft.history)
     fault(draft.tasks.has(h.taskId), `${h.taskId}: history without a row of its task`);
   for (const row of draft.sessions.values())

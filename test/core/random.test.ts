@@ -46,6 +46,7 @@ const STEPS = [
   'swallow',
   'shut',
   'sulk',
+  'prune',
 ] as const;
 type Step = readonly [(typeof STEPS)[number], number, number];
 
@@ -65,7 +66,8 @@ class Story {
 
   constructor(seed: number) {
     const limits = { laneWindow: 1 + (seed % 3) };
-    this.world = new World({ limits, prefetch: seed % 4, stormBrake: seed % 5 > 0 }, seed);
+    const retention = { ageMs: 60_000, count: seed % 6 };
+    this.world = new World({ limits, retention, prefetch: seed % 4, stormBrake: seed % 5 > 0 }, seed);
     const w = this.world;
     this.agents = [
       agent(w, 'a', { slots: 1, process: PROCESS }),
@@ -106,6 +108,9 @@ class Story {
     const a = this.agents[i % this.agents.length] as Agent;
     const task = this.#task(n);
     switch (name) {
+      case 'prune':
+        this.pending.push({ kind: 'prune' });
+        return;
       case 'submit':
         return this.#submit(i, n);
       case 'flush':
@@ -255,6 +260,8 @@ class Story {
   heal(): void {
     const { world } = this;
     for (const a of this.agents) Object.assign(a, { deaf: false, gateShut: false, asking: true });
+    // Nobody may wait for what is gone.
+    this.pending.push({ kind: 'prune' });
     for (const a of this.agents) this.step('uncordon', this.agents.indexOf(a), 0);
     this.flush();
     for (let round = 0; round < 400 && !this.#done(); round++) {

@@ -8,6 +8,7 @@ import {
   type AgentRow,
   type Counters,
   type HistoryRow,
+  isFinal,
   laneOf,
   readyLane,
   type SessionRow,
@@ -46,6 +47,8 @@ export class World {
   coordinatorId = 'coordinator-1';
   readonly tasks = new Map<TaskId, TaskRow>();
   readonly histories = new Map<TaskId, HistoryRow[]>();
+  /** When tasks ended, on the service clock, in the order in which they did. */
+  readonly finished = new Map<TaskId, ServiceMs>();
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
   counters: Counters = { token: 0n as Token, epoch: 0n as Epoch, serviceMs: 0 as ServiceMs };
@@ -257,7 +260,16 @@ export class World {
     }
     const due = inputs.some((input) => input.kind === 'tick') ? this.due() : [];
     for (const row of due) tasks.set(row.taskId, row);
-    return { tasks, histories, byKey, due };
+    const prunes = inputs.some((input) => input.kind === 'prune');
+    return { tasks, histories, byKey, due, finished: prunes ? this.#stretch() : null };
+  }
+
+  /** The first finished tasks, as the store reads them: without results. */
+  #stretch(): LoadedRows['finished'] {
+    const tasks = [...this.finished]
+      .slice(0, this.policy.limits.pruneStep)
+      .map(([taskId, finishedAt]) => ({ row: { ...this.task(taskId), result: null }, finishedAt }));
+    return { tasks, total: this.finished.size };
   }
 
   due(): TaskRow[] {
@@ -268,7 +280,13 @@ export class World {
   #commit(draft: Draft): void {
     checkCommit(this, draft);
     this.counters = draft.counters;
-    for (const row of draft.tasks.values()) this.tasks.set(row.taskId, row);
+    for (const taskId of draft.removals.keys())
+      for (const rows of [this.tasks, this.histories, this.finished]) rows.delete(taskId);
+    for (const row of draft.tasks.values()) {
+      this.tasks.set(row.taskId, row);
+      if (!isFinal(row.state)) this.finished.delete(row.taskId);
+      else if (!this.finished.has(row.taskId)) this.finished.set(row.taskId, this.service);
+    }
     for (const row of draft.history) {
       const rows = this.histories.get(row.taskId) ?? [];
       rows.push(row);

@@ -107,6 +107,7 @@ async function started() {
     listener: {
       send: () => {},
       changed: () => {},
+      removed: () => {},
       noted: () => {},
       broke: (error) => {
         throw error;

@@ -21,6 +21,7 @@ const task = (n, version, state) => ({
   row: { ...fields, taskId: `${taskId}${n}`, version, state, lastToken: BigInt(n), historyCount: version },
   lane: null,
   dueAt: null,
+  finishedAt: state === 'success' ? n : null,
 });
 const history = (n, number) => ({
   ...{ taskId: `${taskId}${n}`, n: number, at: 0, event: 'noted', agentId: '', tryNumber: 0 },
@@ -31,6 +32,7 @@ const history = (n, number) => ({
 for (let n = Number(first); ; n++) {
   const isFirst = n === Number(first);
   await store.commit({
+    removals: [],
     tasks: [task(n, 1, 'queued'), ...(isFirst ? [] : [task(n - 1, 2, 'success')])],
     specs: [],
     history: [history(n, 0), ...(isFirst ? [] : [history(n - 1, 1)])],

@@ -289,6 +289,87 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.countTasks()).toEqual({ success: 3, failed: 1 });
     });
 
+    test('gives finished tasks in the order in which they ended, in pages, without results', async () => {
+      const result = new Uint8Array([1]);
+      const ended = (n: number, at: number, changes: Partial<TaskRow> = {}) =>
+        put(task(n, { state: 'success', result, ...changes }), null, null, at);
+      const failed = { state: 'failed' } as const;
+      await commit({
+        tasks: [ended(1, 30), ended(2, 10.5), ended(3, 20, failed), ended(4, 10.5), put(task(5))],
+      });
+      await commit({ tasks: [ended(6, 1, { open: permit(1n) }), put(task(7, { state: 'deferred' }))] });
+      const all = await store.readFinished(null, 10);
+      expect(ids(all.map(({ row }) => row))).toEqual(names(2, 4, 3, 1));
+      expect(all.map(({ finishedAt }) => finishedAt)).toEqual([10.5, 10.5, 20, 30]);
+      expect(all[0]?.row).toEqual(task(2, { state: 'success' }));
+      const after = { finishedAt: 10.5 as ServiceMs, taskId: taskId(2) };
+      expect(ids((await store.readFinished(after, 2)).map(({ row }) => row))).toEqual(names(4, 3));
+      expect(await store.readFinished({ finishedAt: 30 as ServiceMs, taskId: taskId(1) }, 9)).toEqual([]);
+    });
+
+    test('keeps when a task ended first, and forgets it when the task is begun again', async () => {
+      const row = task(1, { state: 'success' });
+      await commit({ tasks: [put(row, null, null, 5)] });
+      const noted = next(row, { message: 'a late report' });
+      await commit({ tasks: [put(noted, null, null, 9)] });
+      store = await bench.reopen();
+      expect(await store.readFinished(null, 9)).toEqual([{ row: noted, finishedAt: 5 }]);
+      const again = next(noted, { state: 'queued' });
+      await commit({ tasks: [put(again)] });
+      expect(await store.readFinished(null, 9)).toEqual([]);
+      await commit({ tasks: [put(next(again, { state: 'failed' }), null, null, 12)] });
+      expect((await store.readFinished(null, 9)).map(({ finishedAt }) => finishedAt)).toEqual([12]);
+    });
+
+    test('removes a task with its specification, its history and its idempotency key', async () => {
+      const gone = task(1, { state: 'success', idempotencyKey: 'a' });
+      await commit({
+        tasks: [put(gone, 'lane', 5), put(task(2), 'lane', 6)],
+        specs: [spec(1), spec(2)],
+        history: [history(1, 0), history(1, 1), history(2, 0)],
+      });
+      await commit({ removals: [{ taskId: taskId(1), version: 1 }] });
+      store = await bench.reopen();
+      expect(ids(await store.readTasks([taskId(1), taskId(2)]))).toEqual(names(2));
+      expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(2)]);
+      expect(await store.readHistory(taskId(1))).toEqual([]);
+      expect(await store.readHistory(taskId(2))).toHaveLength(1);
+      expect(await store.readByIdempotencyKey(['a'])).toEqual([]);
+      expect(ids(await store.readReady('lane', null, 9))).toEqual(names(2));
+      expect(await store.nextDue()).toBe(6);
+      expect(await store.readFinished(null, 9)).toEqual([]);
+      expect(await store.countTasks()).toEqual({ queued: 1 });
+      expect(ids(await store.listTasks({}, null, 9))).toEqual(names(2));
+    });
+
+    test('gives an idempotency key again in the commit that removes its task', async () => {
+      await commit({ tasks: [put(task(1, { state: 'success', idempotencyKey: 'a' }))] });
+      const again = task(2, { idempotencyKey: 'a' });
+      await commit({ removals: [{ taskId: taskId(1), version: 1 }], tasks: [put(again)] });
+      expect(await store.readByIdempotencyKey(['a'])).toEqual([again]);
+    });
+
+    test.each([
+      ['of another version', { taskId: taskId(1), version: 2 }],
+      ['of a task that is not there', { taskId: taskId(9), version: 1 }],
+    ])('refuses a removal %s, and the whole commit with it', async (_, removal) => {
+      await commit({ tasks: [put(task(1)), put(task(2))] });
+      const attempt = commit({
+        removals: [{ taskId: taskId(2), version: 1 }, removal],
+        tasks: [put(task(3))],
+      });
+      expect(await faultOf(attempt)).toBe('conflict');
+      expect(await store.countTasks()).toEqual({ queued: 2 });
+    });
+
+    test('counts rightly after tasks were removed', async () => {
+      const rows = Array.from({ length: 6 }, (_, i) => put(task(i, { state: i < 4 ? 'success' : 'failed' })));
+      await commit({ tasks: rows });
+      await commit({ removals: [0, 2, 5].map((n) => ({ taskId: taskId(n), version: 1 })) });
+      await commit({ tasks: [put(task(9, { state: 'success' }))] });
+      expect(await store.countTasks()).toEqual({ success: 3, failed: 1 });
+    });
+
     test('loads every task with an open token, whatever its state', async () => {
       const lost = task(1, { state: 'running', open: permit(1n) });
       const failed = task(2, { state: 'failed', open: permit(2n) });

@@ -33,6 +33,7 @@ const change = fc.record({
   agentId: fc.constantFrom(...AGENTS),
   open: fc.boolean(),
   withHistory: fc.boolean(),
+  remove: fc.constantFrom(false, false, false, true),
 });
 type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
@@ -69,11 +70,17 @@ async function putsOf(model: Store, { changes, session: live, token }: Step): Pr
       historyCount: before.historyCount + (withHistory ? 1 : 0),
     };
   };
-  const rows = changes.map(rowOf);
+  const removed = changes.filter(({ n, remove }) => remove && stored.has(taskId(n)));
+  const kept = changes.filter((each) => !removed.includes(each));
+  const rows = kept.map(rowOf);
   return puts({
-    tasks: changes.map(({ lane, dueAt }, i) => put(rows[i] as TaskRow, lane, dueAt)),
+    removals: removed.map(({ n, slip }) => ({
+      taskId: taskId(n),
+      version: (stored.get(taskId(n))?.version ?? 0) + slip,
+    })),
+    tasks: kept.map(({ lane, dueAt }, i) => put(rows[i] as TaskRow, lane, dueAt, dueAt ?? 0)),
     specs: rows.filter((row) => row.version === 1).map((row) => spec(Number(row.taskId.slice(5)))),
-    history: changes
+    history: kept
       .filter((each) => each.withHistory)
       .map(({ n }) => history(n, stored.get(taskId(n))?.historyCount ?? 0)),
     agents: live?.version === 1 ? [agent(`agent-${live.epoch}`)] : [],
@@ -116,6 +123,8 @@ async function everything(store: Store): Promise<unknown> {
     readyNext: await store.readReady('b', { priority: 1, taskId: taskId(5) }, 3),
     due: await store.readDue(25 as ServiceMs, 4),
     nextDue: await store.nextDue(),
+    finished: await store.readFinished(null, 9),
+    finishedNext: await store.readFinished({ finishedAt: 9 as ServiceMs, taskId: taskId(4) }, 3),
     lists: await Promise.all(filters.map((filter) => store.listTasks(filter, taskId(9), 4))),
     counts: await store.countTasks(),
   };

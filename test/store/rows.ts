@@ -10,6 +10,8 @@ import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../../src
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import type { Puts, TaskPut } from '../../src/store/store.js';
 
+const FINAL = ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'];
+
 /** The largest 64-bit integer that is not a JSON number by far. */
 export const HUGE = 9_223_372_036_854_775_807n;
 
@@ -77,10 +79,17 @@ export const next = (row: TaskRow, changes: Partial<TaskRow>): TaskRow => ({
   ...changes,
 });
 
-export const put = (row: TaskRow, lane: string | null = null, dueAt: number | null = null): TaskPut => ({
+/** A finished task has ended at `finishedAt` of the service clock. */
+export const put = (
+  row: TaskRow,
+  lane: string | null = null,
+  dueAt: number | null = null,
+  finishedAt = 0,
+): TaskPut => ({
   row,
   lane,
   dueAt: dueAt as ServiceMs | null,
+  finishedAt: FINAL.includes(row.state) ? (finishedAt as ServiceMs) : null,
 });
 
 export const spec = (n: number): TaskSpecRow => ({
@@ -145,6 +154,7 @@ export const session = (epoch: bigint, changes: Partial<SessionRow> = {}): Sessi
 });
 
 export const puts = (changes: Partial<Puts>): Puts => ({
+  removals: [],
   tasks: [],
   specs: [],
   history: [],

@@ -1,3 +1,4 @@
+import type { FinishedTask } from '../../core/retention.js';
 import type {
   AgentRow,
   Counters,
@@ -10,6 +11,7 @@ import type {
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import {
+  type FinishedPosition,
   type Loaded,
   type Puts,
   type ReadyPosition,
@@ -144,6 +146,22 @@ export class MemoryStore implements Store {
     return found;
   }
 
+  async readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]> {
+    const { finished, tasks } = this.#usable();
+    const found: FinishedTask[] = [];
+    let at = after === null ? 0 : finished.placeAfter(after);
+    for (
+      let place = finished.at(at);
+      place !== undefined && found.length < limit;
+      place = finished.at(++at)
+    ) {
+      const row = tasks.get(place.taskId)?.row;
+      if (row !== undefined && row.open === null)
+        found.push({ row: { ...row, result: null }, finishedAt: place.finishedAt });
+    }
+    return found;
+  }
+
   async countTasks(): Promise<Partial<Record<TaskState, number>>> {
     const counted: Partial<Record<TaskState, number>> = {};
     for (const { row } of this.#usable().tasks.values()) counted[row.state] = (counted[row.state] ?? 0) + 1;
@@ -211,7 +229,7 @@ export class MemoryStore implements Store {
 
 function restore(start: Snapshot | null): Tables {
   const tables = new Tables();
-  if (start !== null) tables.apply(start);
+  if (start !== null) tables.apply({ ...start, removals: [] });
   return tables;
 }
 

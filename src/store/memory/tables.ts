@@ -3,7 +3,7 @@ import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import { encodeSubmitted } from '../codec.js';
-import { type Puts, type ReadyPosition, StoreError, type TaskPut } from '../store.js';
+import { type FinishedPosition, type Puts, type ReadyPosition, StoreError, type TaskPut } from '../store.js';
 import { byText, Sorted } from './sorted.js';
 
 /** A place in the order of deadlines. */
@@ -15,6 +15,9 @@ interface DuePosition {
 const byOffer = (a: ReadyPosition, b: ReadyPosition): number =>
   b.priority - a.priority || byText(a.taskId, b.taskId);
 const byDue = (a: DuePosition, b: DuePosition): number => a.dueAt - b.dueAt || byText(a.taskId, b.taskId);
+
+const byEnd = (a: FinishedPosition, b: FinishedPosition): number =>
+  a.finishedAt - b.finishedAt || byText(a.taskId, b.taskId);
 
 /** The rows and what finds them again. Writes are checked as a whole before the first of them is made. */
 export class Tables {
@@ -29,11 +32,20 @@ export class Tables {
   readonly byKey = new Map<string, TaskId>();
   readonly ready = new Map<string, Sorted<ReadyPosition>>();
   readonly due = new Sorted<DuePosition>(byDue);
+  readonly finished = new Sorted<FinishedPosition>(byEnd);
   readonly open = new Set<TaskId>();
 
   /** Throws StoreError `conflict` if any of the puts may not be written. */
   check(puts: Puts): void {
     const keys = new Set<string>();
+    const freed = new Set<string>();
+    unique('the removal of task', puts.removals, (removal) => removal.taskId);
+    for (const { taskId, version } of puts.removals) {
+      const stored = this.tasks.get(taskId)?.row;
+      if (stored?.version !== version)
+        throw conflict(`the removal of task ${taskId}`, `it is not stored with version ${version}`);
+      freed.add(stored.idempotencyKey);
+    }
     unique('task', puts.tasks, (put) => put.row.taskId);
     for (const { row } of puts.tasks) {
       const stored = this.tasks.get(row.taskId)?.row;
@@ -41,7 +53,7 @@ export class Tables {
       if (stored !== undefined) checkSubmission(stored, row);
       const { idempotencyKey: key } = row;
       if (key === '' || row.version > 1) continue;
-      if (this.byKey.has(key) || keys.has(key))
+      if ((this.byKey.has(key) && !freed.has(key)) || keys.has(key))
         throw conflict(`task ${row.taskId}`, 'its idempotency key is taken');
       keys.add(key);
     }
@@ -68,6 +80,7 @@ export class Tables {
 
   /** Makes checked puts. */
   apply(puts: Puts): void {
+    for (const { taskId } of puts.removals) this.#removeTask(taskId);
     for (const put of puts.tasks) this.#replaceTask(put);
     for (const row of puts.specs) this.specs.set(row.taskId, row);
     for (const row of puts.history) {
@@ -81,9 +94,23 @@ export class Tables {
     if (puts.counters !== null) this.counters = puts.counters;
   }
 
-  #replaceTask(put: TaskPut): void {
-    const { taskId } = put.row;
+  #removeTask(taskId: TaskId): void {
+    const put = this.tasks.get(taskId);
+    if (put === undefined) return;
+    this.#unlist(put);
+    this.tasks.delete(taskId);
+    this.specs.delete(taskId);
+    this.history.delete(taskId);
+    this.byKey.delete(put.row.idempotencyKey);
+    this.open.delete(taskId);
+    this.ids.remove(taskId);
+  }
+
+  #replaceTask(fresh: TaskPut): void {
+    const { taskId } = fresh.row;
     const before = this.tasks.get(taskId);
+    const { finishedAt } = fresh;
+    const put = finishedAt === null ? fresh : { ...fresh, finishedAt: before?.finishedAt ?? finishedAt };
     if (before === undefined) {
       this.ids.add(taskId);
       if (put.row.idempotencyKey !== '') this.byKey.set(put.row.idempotencyKey, taskId);
@@ -93,12 +120,14 @@ export class Tables {
     this.tasks.set(taskId, put);
     if (put.lane !== null) this.#laneOf(put.lane).add(positionOf(put.row));
     if (put.dueAt !== null) this.due.add({ dueAt: put.dueAt, taskId });
+    if (put.finishedAt !== null) this.finished.add({ finishedAt: put.finishedAt, taskId });
     if (put.row.open === null) this.open.delete(taskId);
     else this.open.add(taskId);
   }
 
   #unlist(put: TaskPut): void {
     if (put.dueAt !== null) this.due.remove({ dueAt: put.dueAt, taskId: put.row.taskId });
+    if (put.finishedAt !== null) this.finished.remove({ finishedAt: put.finishedAt, taskId: put.row.taskId });
     if (put.lane === null) return;
     const lane = this.#laneOf(put.lane);
     lane.remove(positionOf(put.row));

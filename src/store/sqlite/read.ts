@@ -1,8 +1,15 @@
+import type { FinishedTask } from '../../core/retention.js';
 import type { AgentRow, HistoryRow, SessionRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
-import { type Loaded, type ReadyPosition, StoreError, type TaskFilter } from '../store.js';
+import {
+  type FinishedPosition,
+  type Loaded,
+  type ReadyPosition,
+  StoreError,
+  type TaskFilter,
+} from '../store.js';
 import type { Columns, Driver, Statement } from './driver.js';
 
 const TASK = 'task_id, version, state, queue, rank, idempotency_key, submitted, progress, result';
@@ -167,13 +174,21 @@ export class Reader {
       .map(toTask);
   }
 
-  /**
-   * Counts what did not succeed in its index and takes the rest for successes. Rows are never deleted, so the highest
-   * rowid is the number of tasks: a million successes cost nothing to count.
-   */
+  finished(after: FinishedPosition | null, limit: number): FinishedTask[] {
+    const from = after === null ? '' : 'AND (finished_at, task_id) > (?, ?)';
+    const rows = this.#driver
+      .statement(
+        `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM tasks INDEXED BY tasks_finished
+          WHERE finished_at IS NOT NULL AND is_open IS NULL ${from} ORDER BY finished_at, task_id LIMIT ?`,
+      )
+      .all(...(after === null ? [] : [after.finishedAt, after.taskId]), limit);
+    return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
+  }
+
+  /** Counts what did not succeed in its index, all rows in the smallest index there is, and takes the rest for successes. */
   count(): Partial<Record<TaskState, number>> {
     const counted: Partial<Record<TaskState, number>> = {};
-    const total = this.#driver.statement('SELECT coalesce(max(rowid), 0) AS n FROM tasks').get()?.n;
+    const total = this.#driver.statement('SELECT count(*) AS n FROM tasks').get()?.n;
     let success = total as number;
     const groups = this.#driver
       .statement("SELECT state, count(*) AS n FROM tasks WHERE state <> 'success' GROUP BY state")

@@ -78,11 +78,23 @@ CREATE TABLE opening (id INTEGER PRIMARY KEY CHECK (id = 1), closed_cleanly INTE
 INSERT INTO opening VALUES (1, 1);
 `;
 
+/**
+ * When a task ended, on the service clock, and the order in which retention looks at what ended. Nobody knows when the
+ * tasks of schema 1 ended on that clock: their time begins with the upgrade.
+ */
+const RETENTION = `
+ALTER TABLE tasks ADD COLUMN finished_at REAL;
+UPDATE tasks SET finished_at = (SELECT service_ms FROM counters)
+  WHERE state IN ('success', 'failed', 'upstream_failed', 'skipped', 'cancelled');
+CREATE INDEX tasks_finished ON tasks (finished_at, task_id) WHERE finished_at IS NOT NULL;
+`;
+
 /** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'initial', up: INITIAL },
   // Tasks and sessions name handlers in fields that older rows lack and older programs would not understand.
   { version: 2, name: 'handlers', up: '' },
+  { version: 3, name: 'retention', up: RETENTION },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

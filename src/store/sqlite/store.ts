@@ -1,7 +1,9 @@
+import type { FinishedTask } from '../../core/retention.js';
 import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import {
+  type FinishedPosition,
   type Loaded,
   type Puts,
   type ReadyPosition,
@@ -67,6 +69,10 @@ export class SqliteStore implements Store {
 
   async listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]> {
     return this.#reader.list(filter, before, limit);
+  }
+
+  async readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]> {
+    return this.#reader.finished(after, limit);
   }
 
   async countTasks(): Promise<Partial<Record<TaskState, number>>> {

@@ -7,7 +7,7 @@ import {
   encodeSpec,
   encodeSubmitted,
 } from '../codec.js';
-import { type Puts, StoreError, type TaskPut } from '../store.js';
+import { type Puts, type Removal, StoreError, type TaskPut } from '../store.js';
 import type { Driver, Statement } from './driver.js';
 
 /** Writes puts; the caller holds the transaction. Throws StoreError, `conflict` for a row of another version. */
@@ -22,12 +22,18 @@ export class Writer {
   readonly #insertSession: Statement;
   readonly #updateSession: Statement;
   readonly #updateCounters: Statement;
+  readonly #deleteTask: Statement;
+  readonly #deleteSpec: Statement;
+  readonly #deleteHistory: Statement;
 
   constructor(driver: Driver) {
     this.#insertTask =
       driver.statement(`INSERT INTO tasks (version, state, lane, due_at, is_open, progress, result,
-      agent_id, task_id, queue, rank, idempotency_key, submitted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    const set = 'version = ?, state = ?, lane = ?, due_at = ?, is_open = ?, progress = ?, result = ?';
+      agent_id, finished_at, task_id, queue, rank, idempotency_key, submitted)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    // A task that goes on from one final state to another has ended when it did first.
+    const set = `version = ?, state = ?, lane = ?, due_at = ?, is_open = ?, progress = ?, result = ?,
+      finished_at = CASE WHEN ? IS NULL THEN NULL ELSE coalesce(finished_at, ?) END`;
     this.#updateTask = driver.statement(
       `UPDATE tasks SET ${set}, agent_id = ? WHERE task_id = ? AND version = ?`,
     );
@@ -49,9 +55,13 @@ export class Writer {
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
     );
+    this.#deleteTask = driver.statement('DELETE FROM tasks WHERE task_id = ? AND version = ?');
+    this.#deleteSpec = driver.statement('DELETE FROM task_specs WHERE task_id = ?');
+    this.#deleteHistory = driver.statement('DELETE FROM history WHERE task_id = ?');
   }
 
   write(puts: Puts): void {
+    for (const removal of puts.removals) this.#remove(removal);
     for (const put of puts.tasks) this.#task(put);
     for (const spec of puts.specs) this.#spec(spec);
     for (const row of puts.history) this.#history(row);
@@ -60,18 +70,24 @@ export class Writer {
     if (puts.counters !== null) this.#counters(puts.counters);
   }
 
-  #task({ row, lane, dueAt }: TaskPut): void {
+  #remove({ taskId, version }: Removal): void {
+    if (this.#deleteTask.run(taskId, version) !== 1) throw conflict(`the removal of task ${taskId}`, version);
+    this.#deleteSpec.run(taskId);
+    this.#deleteHistory.run(taskId);
+  }
+
+  #task({ row, lane, dueAt, finishedAt }: TaskPut): void {
     const { taskId, version } = row;
     const isOpen = row.open === null ? null : 1;
     const progress = encodeProgress(row);
     if (version === 1) {
       this.#insertTask.run(
-        ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.lastAgentId],
+        ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.lastAgentId, finishedAt],
         ...[taskId, row.queue, 0 - row.priority, row.idempotencyKey, encodeSubmitted(row)],
       );
       return;
     }
-    const values = [version, row.state, lane, dueAt, isOpen, progress, row.result];
+    const values = [version, row.state, lane, dueAt, isOpen, progress, row.result, finishedAt, finishedAt];
     const before = version - 1;
     // SQLite rewrites the index of every column it is told to set, changed or not. The agent of a task without an
     // open permit is nearly always the one it had, so that index is left alone first.

@@ -113,6 +113,8 @@ export class Auditor {
 
   committed(puts: Puts): void {
     this.#noteStall();
+    this.count('removed', puts.removals.length);
+    for (const { taskId } of puts.removals) this.tell(`${taskId} removed`, { taskId });
     for (const row of puts.history) this.#history(row);
     for (const row of puts.tasks) this.#countEdge(row.row);
     // What was heard and decided is told of sessions that the rows do not have yet.

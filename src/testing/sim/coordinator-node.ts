@@ -155,6 +155,7 @@ export class CoordinatorNode {
         if (process.alive) for (const frame of frames) this.#send(frame);
       },
       changed: () => {},
+      removed: () => {},
       noted: (notes: readonly Note[]) => {
         if (process.alive) for (const note of notes) this.#world.auditor.coordinatorNoted(note);
       },

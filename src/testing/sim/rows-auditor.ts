@@ -3,6 +3,7 @@ import { isFinal } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
 import type { Violation } from '../checker/index.js';
+import { RemovalAudit } from './removals.js';
 
 /** Events that close a token. */
 const CLOSES: ReadonlySet<string> = new Set([
@@ -20,6 +21,7 @@ export class RowsAuditor {
   readonly sessions = new Map<Epoch, SessionRow>();
   readonly #agents = new Map<AgentId, AgentRow>();
   readonly #closed = new Set<Token>();
+  readonly #removals = new RemovalAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
   readonly #broken: Broken;
@@ -37,6 +39,8 @@ export class RowsAuditor {
   }
 
   committed(puts: Puts): void {
+    for (const { taskId, what } of this.#removals.faultsOf(puts, this.tasks))
+      this.#broken({ rule: 'retention', what, taskId });
     // A cordon that ends in this very commit may have ended before the permit was decided.
     this.#steered = new Set(puts.agents.map(({ agentId }) => agentId));
     // One commit may draw several tokens; its rows come in no order.

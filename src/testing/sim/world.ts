@@ -65,7 +65,10 @@ class World implements AgentWorld, FaultWorld {
     this.faultsEnd = minutes * 60_000 * (this.#mode === 'liveness' ? 0.5 : 1);
     const heartbeatIntervalMs = this.pick([1_000, 5_000]);
     const queuedTimeoutMs = this.pick([60_000, 600_000]);
-    this.policy = { ...DEFAULT_POLICY, heartbeatIntervalMs, queuedTimeoutMs, stormBrake: this.chance(0.7) };
+    // Short enough that tasks are removed while their runs still report, drawn from the seed itself.
+    const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200 };
+    const chosen = { heartbeatIntervalMs, queuedTimeoutMs, retention };
+    this.policy = { ...DEFAULT_POLICY, ...chosen, stormBrake: this.chance(0.7) };
     const count = 5 + Math.floor(this.random() ** 2 * 45);
     const slots = new Map<AgentId, number>();
     const settings = Array.from({ length: count }, (_, i) => {

@@ -1,0 +1,25 @@
+import type { Draft } from '../core/draft.js';
+import { isFinal, readyLane } from '../core/rows.js';
+import { dueAt } from '../core/task.js';
+import type { Puts } from '../store/store.js';
+
+/** What a draft makes durable, with what the store finds its tasks by. */
+export function putsOf(draft: Draft): Puts {
+  const { leaseMs } = draft;
+  const { service } = draft.ctx;
+  const tasks = [...draft.tasks.values()].map((row) => ({
+    row,
+    lane: readyLane(row),
+    dueAt: dueAt(row, leaseMs),
+    finishedAt: isFinal(row.state) ? service : null,
+  }));
+  return {
+    removals: [...draft.removals].map(([taskId, version]) => ({ taskId, version })),
+    tasks,
+    specs: draft.specs,
+    history: draft.history,
+    agents: [...draft.agents.values()],
+    sessions: [...draft.sessions.values()],
+    counters: draft.counters,
+  };
+}
