@@ -121,7 +121,8 @@ const FINDINGS: readonly {
     name: 'recovering',
     when: ({ state, task }) => state.recovery !== null && task.state === 'queued',
     then: () => ({
-      message: 'the store has lost commits; permits wait for the agents’ inventories',
+      message:
+        'the store has lost commits; permits wait for one lease, so that agents can show what they run',
       try: '',
     }),
   },

@@ -15,6 +15,7 @@ export const EVENTS = {
     'the agent says the run is gone without an outcome: the try is closed with the outcome agent_lost',
   requeued: 'released (P11): queued again',
   adopted: 'the agent came back with the run: it goes on, the loss is not charged',
+  regained: 'an agent showed a run whose permit the store had lost (P18): its token is open again',
   assignment_failed: 'offered to an agent that was lost before the start; queued as before',
   cancel_requested: 'a cancel waits for the agent',
   timeout_requested: 'the execution timeout has passed; the agent is asked to stop the run',

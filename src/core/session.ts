@@ -6,6 +6,7 @@ import type { HelloRefusal } from './frames.js';
 import type { Hello, StreamInput } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { mayHoldNothing } from './presence.js';
+import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
 import type { State } from './state.js';
 import { judgeReport } from './token.js';
@@ -30,7 +31,7 @@ type HelloRuling =
       readonly delayMs: number;
     }
   | { readonly kind: 'attach' }
-  | { readonly kind: 'replace' }
+  | { readonly kind: 'replace'; readonly why: string }
   | { readonly kind: 'grant' };
 
 /** P5 and its neighbours: what a Hello leads to. The first row that matches. */
@@ -60,11 +61,21 @@ const HELLO_RULES: readonly {
       ),
   },
   {
+    // P18: it was granted a newer session in commits that are lost; this one was over then, and stays so.
+    name: 'outlived',
+    when: ({ hello, live }) => live?.instanceId === hello.instanceId && hello.highestEpoch > live.epoch,
+    then: () => ({ kind: 'replace', why: 'its successor was among lost commits' }),
+  },
+  {
     name: 'attach',
     when: ({ hello, live }) => live?.instanceId === hello.instanceId,
     then: () => ({ kind: 'attach' }),
   },
-  { name: 'proven', when: (c) => c.live !== undefined && provesDeath(c), then: () => ({ kind: 'replace' }) },
+  {
+    name: 'proven',
+    when: (c) => c.live !== undefined && provesDeath(c),
+    then: () => ({ kind: 'replace', why: 'replaced by a proven successor' }),
+  },
   { name: 'in_use', when: ({ live }) => live !== undefined, then: (c) => inUse(c) },
   {
     name: 'kind_differs',
@@ -125,13 +136,14 @@ export function decideHello(draft: Draft, input: HelloInput): void {
   const c: HelloCase = { draft, hello, newest, live };
   const ruling = HELLO_RULES.find((row) => row.when(c))?.then(c) ?? { kind: 'grant' };
   if (ruling.kind === 'refuse') {
-    const acknowledgements = hello.reports.map((report) => judgeReport(draft, hello.agentId, report));
+    const judged = hello.reports.filter((report) => !mayBeRegained(draft, report));
+    const acknowledgements = judged.map((report) => judgeReport(draft, hello.agentId, report));
     draft.refusals.push({ streamId, refused: { ...ruling, acknowledgements } });
     return;
   }
   noticeLostCommits(draft, hello);
   if (ruling.kind === 'replace' && live !== undefined) {
-    endSession(draft, live, 'ended', 'replaced by a proven successor');
+    endSession(draft, live, 'ended', ruling.why);
   }
   const session =
     ruling.kind === 'attach' && live !== undefined ? attach(draft, live, hello) : grant(draft, hello);
@@ -139,13 +151,23 @@ export function decideHello(draft: Draft, input: HelloInput): void {
   draft.attachments.push({ streamId, at: input.at, session, hello, verdicts, acknowledgements });
 }
 
-/** P18: an agent has seen a token or epoch that the store has never drawn, so commits were lost: count on beyond it. */
+/** P18: agents that are away may have seen more of the lost commits than the first one to come back has. */
+const LOST_GAP = 1_000_000n;
+
+/**
+ * P18: an agent has seen a token or epoch that the store has never drawn, so commits were lost: count on beyond it, and
+ * beyond what others may have seen. I1 needs numbers that are above all earlier ones, not numbers without gaps.
+ */
 function noticeLostCommits(draft: Draft, hello: Hello): void {
   const { highestToken, highestEpoch } = hello;
-  const before = draft.counters;
-  if (highestToken > before.token) draft.counters = { ...draft.counters, token: highestToken };
-  if (highestEpoch > before.epoch) draft.counters = { ...draft.counters, epoch: highestEpoch };
-  if (draft.counters === before) return;
+  const { token, epoch } = draft.counters;
+  if (highestToken <= token && highestEpoch <= epoch) return;
+  const beyond = <T extends bigint>(seen: T, drawn: T) => ((seen > drawn ? seen : drawn) + LOST_GAP) as T;
+  draft.counters = {
+    ...draft.counters,
+    token: beyond(highestToken, token),
+    epoch: beyond(highestEpoch, epoch),
+  };
   draft.notes.push({ kind: 'commits_lost', agentId: hello.agentId, highestToken: hello.highestToken });
 }
 

@@ -75,7 +75,6 @@ function endPresence(state: State, epoch: Epoch): void {
   if (presence.streamId !== null) state.streams.delete(presence.streamId);
   state.presences.delete(epoch);
   state.aliveSince.delete(epoch);
-  state.recovery?.awaiting.delete(epoch);
   state.dirty.add(epoch);
 }
 
@@ -148,22 +147,16 @@ function takeInventory(presence: Presence, { hello, verdicts }: Attachment): voi
   for (const entry of presence.inventory.runs()) presence.shown.add(entry.token);
 }
 
-/** P18: recovery ends when every session's inventory is in, or L has passed. */
+/**
+ * P18: recovery ends when L has passed. By then an inventory is in or its agent's gate is closed; that all of them are
+ * in sooner cannot be known, because sessions were granted in the lost commits, too.
+ */
 function settleRecovery(draft: Draft): void {
   const { state, ctx } = draft;
-  if (draft.notes.some((note) => note.kind === 'commits_lost') && state.recovery === null) {
-    const awaiting = new Set<Epoch>();
-    // Sessions without a stream have not shown their inventory to us. With none to wait for, nobody knows who was lost
-    // with the commits: then all of L is waited.
-    for (const [epoch, { streamId }] of state.presences) if (streamId === null) awaiting.add(epoch);
-    state.recovery = { until: later(ctx.now, draft.leaseMs), awaiting, waitAll: awaiting.size === 0 };
-    for (const epoch of state.presences.keys()) state.dirty.add(epoch);
-  }
-  for (const { session } of draft.attachments) state.recovery?.awaiting.delete(session.epoch);
-  if (state.recovery === null) return;
-  const { waitAll, awaiting, until } = state.recovery;
-  if ((waitAll || awaiting.size > 0) && ctx.now < until) return;
-  state.recovery = null;
+  const { recovery } = state;
+  if (recovery === null && !draft.losesCommits) return;
+  if (recovery !== null && ctx.now < recovery.until) return;
+  state.recovery = draft.losesCommits ? { until: later(ctx.now, draft.leaseMs) } : null;
   for (const epoch of state.presences.keys()) state.dirty.add(epoch);
 }
 

@@ -34,12 +34,9 @@ export interface WorkerFailure {
   readonly aliveSince: MonoMs;
 }
 
-/** P18: the store lost commits; permits wait until inventories are in or L has passed. */
+/** P18: the store lost commits; permits wait until L has passed. */
 export interface Recovery {
   readonly until: MonoMs;
-  readonly awaiting: Set<Epoch>;
-  /** Nobody is awaited by name: all of the time is. */
-  readonly waitAll: boolean;
 }
 
 /**

@@ -50,7 +50,8 @@ const REPORT_RULES: readonly {
 ];
 
 function permittedToOther(row: HistoryRow, c: ReportCase): boolean {
-  return row.event === 'permitted' && row.token === c.report.token && row.agentId !== c.agentId;
+  const gave = row.event === 'permitted' || row.event === 'regained';
+  return gave && row.token === c.report.token && row.agentId !== c.agentId;
 }
 
 /** A token that was closed by something else than its report bears try_lost: what is reported with it later is stale. */

@@ -1,16 +1,17 @@
-import { NO_NONCE, NO_TOKEN, type Token } from '../kit/ids.js';
+import { NO_NONCE, NO_TOKEN, type TaskId, type Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type { Draft } from './draft.js';
 import { about, closeVanished, voidPermit } from './failure.js';
 import type { Acknowledgement, StopReason, Verdict } from './frames.js';
 import type { Hello } from './inputs.js';
+import { regainRuns } from './regain.js';
 import type { OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { move } from './task.js';
 import { judgeReport, uncharge } from './token.js';
 
 /**
- * Rules on everything that a Hello shows, and on what it does not show, before anything can be assigned: finished
- * results first, then runs and requests, then the permits of this instance that are missing (P10, P13).
+ * Rules on everything that a Hello shows, and on what it does not show, before anything can be assigned: runs of lost
+ * commits are taken back first (P18), then come finished results, then runs and requests, then the permits of this instance that are missing (P10, P13).
  */
 export function judgeInventory(
   draft: Draft,
@@ -18,6 +19,7 @@ export function judgeInventory(
   hello: Hello,
   proven: boolean,
 ): { verdicts: Verdict[]; acknowledgements: Acknowledgement[] } {
+  regainRuns(draft, session, hello.inventory);
   const acknowledgements = hello.reports.map((report) => judgeReport(draft, hello.agentId, report));
   const reported = new Set(hello.reports.map((report) => report.token));
   const verdicts = hello.inventory.map((entry) => judgeEntry(draft, session, entry, reported));
@@ -25,19 +27,21 @@ export function judgeInventory(
   return { verdicts, acknowledgements };
 }
 
+type Run = Exclude<Entry, { readonly phase: 'asked' }>;
+
 function judgeEntry(draft: Draft, session: SessionRow, entry: Entry, reported: ReadonlySet<Token>): Verdict {
   switch (entry.phase) {
     case 'asked':
       return judgeAsked(draft, session, entry);
     case 'running':
     case 'stopping':
-      return judgeRun(draft, session, entry.token);
+      return judgeRun(draft, session, entry);
     case 'finished':
     case 'void':
     case 'lost':
       if (reported.has(entry.token)) return { kind: 'recorded', token: entry.token };
       // Its report will come in a heartbeat; until then it belongs to this session, as a run does.
-      return judgeRun(draft, session, entry.token);
+      return judgeRun(draft, session, entry);
   }
 }
 
@@ -54,10 +58,10 @@ function judgeAsked(draft: Draft, session: SessionRow, entry: Entry & { phase: '
   return { kind: 'never_start', token: NO_TOKEN, nonce: entry.nonce };
 }
 
-function judgeRun(draft: Draft, session: SessionRow, token: Token): Verdict {
+function judgeRun(draft: Draft, session: SessionRow, { token, taskId }: Run): Verdict {
   const task = draft.openTask(token);
   const { open } = task ?? {};
-  if (!task || !open) return { kind: 'stop', token, reason: closedReason(draft, token) };
+  if (!task || !open) return { kind: 'stop', token, reason: closedReason(draft, taskId, token) };
   if (open.agentId !== session.agentId) return { kind: 'stop', token, reason: 'unknown' };
   if (open.lost !== null || open.epoch !== session.epoch) adoptRun(draft, task, open, session);
   const request = task.stopRequest;
@@ -65,8 +69,9 @@ function judgeRun(draft: Draft, session: SessionRow, token: Token): Verdict {
   return { kind: 'stop', token, reason: request.kind === 'cancel' ? 'cancelled' : 'timeout' };
 }
 
-function closedReason(draft: Draft, token: Token): StopReason {
-  return token > draft.state.counters.token ? 'unknown' : 'superseded';
+/** A token above the newest of its task was never given, as far as the store knows (P18). */
+function closedReason(draft: Draft, taskId: TaskId, token: Token): StopReason {
+  return token > (draft.task(taskId)?.lastToken ?? NO_TOKEN) ? 'unknown' : 'superseded';
 }
 
 /** P10: a returning agent gets its started run back, into its new session; the loss is not charged. */

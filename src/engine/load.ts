@@ -56,7 +56,8 @@ function want(state: State, input: Input, wanted: Wanted): void {
     case 'hello':
       for (const report of input.hello.reports) wantReport(state, input.hello.agentId, report, wanted);
       for (const entry of input.hello.inventory) {
-        if (entry.phase === 'asked') wantTask(state, entry.taskId, wanted);
+        // P18: a run without an open token may be one of lost commits; its task says whether.
+        if (entry.phase === 'asked' || !state.open.has(entry.token)) wantTask(state, entry.taskId, wanted);
       }
       return;
     case 'submit':

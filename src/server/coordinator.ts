@@ -226,7 +226,9 @@ async function findOwner(
   const open = engine.state.open.get(token);
   if (open?.open) return { agentId: open.open.agentId, taskId: open.taskId, tryNumber: open.open.tryNumber };
   const history = await store.readHistory(taskId);
-  const permitted = history.find((row) => row.event === 'permitted' && row.token === token);
+  const permitted = history.find(
+    (row) => (row.event === 'permitted' || row.event === 'regained') && row.token === token,
+  );
   if (permitted === undefined || permitted.agentId === '') return null;
   return { agentId: permitted.agentId, taskId, tryNumber: permitted.tryNumber };
 }

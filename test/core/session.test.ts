@@ -285,24 +285,24 @@ describe('a Goodbye', () => {
 });
 
 describe('recovery (P18)', () => {
-  test('counts on beyond the highest token that an agent has seen, and gives no permit until L has passed', () => {
+  test('counts on far beyond the highest token that an agent has seen, and gives no permit until L has passed', () => {
     const w = world();
     const a = ready(w, 'a');
     const b = agent(w, 'b');
     b.highestToken = 41n as Token;
     b.connect().talk();
-    expect(w.counters.token).toBe(41n);
+    expect(w.counters.token).toBe(1_000_041n);
     expect(w.noted('commits_lost')).toHaveLength(1);
     const taskId = w.submit();
     settleDown(a, b);
     expect(w.task(taskId).state).toBe('queued');
     live(w, L, a, b);
     settleDown(a, b);
-    expect(w.task(taskId)).toMatchObject({ state: 'running', lastToken: 42n });
+    expect(w.task(taskId)).toMatchObject({ state: 'running', lastToken: 1_000_042n });
     checkWorld(w);
   });
 
-  test('ends as soon as every known session has shown its inventory', () => {
+  test('waits on when every known session has shown its inventory: others were granted in the lost commits', () => {
     const w = world();
     const a = ready(w, 'a');
     const b = ready(w, 'b');
@@ -310,9 +310,10 @@ describe('recovery (P18)', () => {
     b.highestToken = 41n as Token;
     b.connect().talk();
     const taskId = w.submit();
-    settleDown(b);
-    expect(w.task(taskId).state).toBe('queued');
     a.connect().talk();
+    live(w, L - 1_000, a, b);
+    expect(w.task(taskId).state).toBe('queued');
+    live(w, 1_000, a, b);
     settleDown(a, b);
     expect(w.task(taskId).state).toBe('running');
     checkWorld(w);
@@ -323,7 +324,40 @@ describe('recovery (P18)', () => {
     const a = agent(w, 'a');
     a.epoch = 9n as Epoch;
     a.connect();
-    expect(w.session(a.agentId).epoch).toBe(10n);
+    expect(w.session(a.agentId).epoch).toBe(1_000_010n);
+  });
+
+  test('ends a session whose process was granted a newer one in the lost commits', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const backup = w.backup();
+    a.cut();
+    w.pass(L);
+    a.connect().talk();
+    expect(a.epoch).toBe(2n);
+    w.restore(backup);
+    a.connect().talk();
+    expect(a.epoch).toBeGreaterThan(2n);
+    expect(w.sessions.get(1n as Epoch)?.state).toBe('ended');
+    checkWorld(w);
+  });
+
+  test('leaves the report of a refused Hello unanswered while its token may still be taken back', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = w.submit();
+    const backup = w.backup();
+    a.talk();
+    a.end(a.only);
+    a.vanish();
+    w.restore(backup);
+    const b = successor(a, 'a-instance-0002');
+    b.connect();
+    expect(b).toMatchObject({ refused: 'in_use', acknowledged: [] });
+    w.pass(L);
+    b.connect().talk();
+    expect(w.task(taskId)).toMatchObject({ state: 'success', tryNumber: 1 });
+    checkWorld(w);
   });
 });
 

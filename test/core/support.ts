@@ -32,6 +32,8 @@ export interface Listener {
   receive(frame: Frame): void;
 }
 
+type Backup = Pick<World, 'tasks' | 'histories' | 'agents' | 'sessions' | 'counters'>;
+
 /**
  * A coordinator without I/O: it does what the engine does (observe, read, decide, commit, settle, send), on rows kept in
  * maps and clocks that stand still until they are advanced.
@@ -120,6 +122,30 @@ export class World {
     }
     this.listeners.clear();
     this.state = this.#load();
+  }
+
+  /** The rows as they are now: what a backup would hold. */
+  backup(): Backup {
+    const { tasks, histories, agents, sessions, counters } = this;
+    const copied = new Map([...histories].map(([taskId, rows]) => [taskId, [...rows]]));
+    return {
+      tasks: new Map(tasks),
+      histories: copied,
+      agents: new Map(agents),
+      sessions: new Map(sessions),
+      counters,
+    };
+  }
+
+  /** Every commit since the backup is lost, and the coordinator starts from what is left. */
+  restore(backup: Backup): void {
+    for (const name of ['tasks', 'histories', 'agents', 'sessions'] as const) {
+      const rows: Map<unknown, unknown> = this[name];
+      rows.clear();
+      for (const [key, row] of backup[name]) rows.set(key, row);
+    }
+    this.counters = backup.counters;
+    this.restart();
   }
 
   newStream(listener: Listener): StreamId {
@@ -243,7 +269,8 @@ export class World {
         for (const request of input.beat.startRequests) want(request.taskId);
       } else if (input.kind === 'hello') {
         for (const report of input.hello.reports) wantReport(input.hello.agentId, report);
-        for (const entry of input.hello.inventory) if (entry.phase === 'asked') want(entry.taskId);
+        for (const entry of input.hello.inventory)
+          if (entry.phase === 'asked' || !this.state.open.has(entry.token)) want(entry.taskId);
       } else if (input.kind === 'submit') {
         for (const row of this.tasks.values()) {
           if (

@@ -44,6 +44,7 @@ describe('the edges', () => {
     holdLostTry: ['running'],
     releaseLostTry: ['running'],
     adoptRun: ['running', 'queued'],
+    regainRun: ['queued', 'running', 'up_for_retry'],
     succeedTask: ['running', 'queued'],
     failTask: ['running', 'queued', 'up_for_retry'],
     retryTask: ['running', 'queued'],
