@@ -101,8 +101,8 @@ export const MUTANTS = [
     name: 'poison_one_loss_late',
     rule: 'P14',
     file: 'src/core/failure.ts',
-    find: 'if (task.losses.length >= poisonLimit) return failAsPoison(draft, task);',
-    replace: 'if (task.losses.length > poisonLimit) return failAsPoison(draft, task);',
+    find: 'if (task.losses.length >= poisonLimit) return failAsPoison(draft, task, lostOutcome(task));',
+    replace: 'if (task.losses.length > poisonLimit) return failAsPoison(draft, task, lostOutcome(task));',
   },
   {
     name: 'lost_try_without_outcome',

@@ -1,7 +1,11 @@
-// `npm run mutants [-- --quick] [-- --only NAME]`: changes the rules one at a time and lets the simulator find out.
-// Exits 1 when a mutant survives: the simulator would not notice if somebody made that change.
-import { fork } from 'node:child_process';
+// `npm run mutants [-- --quick] [-- --only NAME,NAME] [-- --remember] [-- --forget]`: changes the rules of the real code
+// one at a time, and wants the simulator or the model to see a promise broken. `--quick` takes the load-bearing rules
+// alone; `--remember` writes down which seed saw what, so that it is the first one tried next time; `--forget` tries none
+// of those first. Exits 1 when a mutant survives: nobody would notice if somebody made that change. Seconds are those of
+// a core, which an idle machine has for each process.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { attack, Bench, MINUTES } from './attack.mjs';
 import { Build } from './build.mjs';
 import { MUTANTS as failureMutants } from './failure.mjs';
 import { MUTANTS as loadBearing } from './load-bearing.mjs';
@@ -11,112 +15,132 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     quick: { type: 'boolean' },
+    remember: { type: 'boolean' },
+    forget: { type: 'boolean' },
     processes: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '45' },
+    from: { type: 'string', default: '1' },
   },
 });
 
-/** Short histories of many seeds find more than long ones of a few; odd seeds must also come to their end. */
-const MINUTES = 8;
-const SEEDS = Array.from({ length: 240 }, (_, i) => i + 1);
+const SEEDS = Array.from({ length: 1_000 }, (_, i) => Number(values.from) + i);
 const LIMIT_MS = Number(values.seconds) * 1_000;
-/** A seed takes well below a second: this long without an answer is a mutant that turns in circles. */
-const HANG_MS = 15_000;
 const TOTAL_MS = 15 * 60_000;
+const MEMORY = new URL('./seeds.json', import.meta.url);
+const ALL = [...loadBearing, ...startMutants, ...failureMutants];
 
 const begin = performance.now();
-const wanted = [...loadBearing, ...(values.quick ? [] : [...startMutants, ...failureMutants])].filter(
-  ({ name }) => values.only === undefined || name === values.only,
-);
-if (wanted.length === 0) throw new Error(`no mutant is called ${values.only}`);
-
-const results = await runAll(wanted);
+const remembered = JSON.parse(readFileSync(MEMORY, 'utf8'));
+const results = await runAll(choose());
 report(results);
+if (values.remember) remember(results);
+
+function choose() {
+  const names = new Set(ALL.map(({ name }) => name));
+  if (names.size !== ALL.length) throw new Error('two mutants have the same name');
+  if (values.only === undefined) return values.quick ? loadBearing : ALL;
+  const wanted = values.only.split(',');
+  for (const name of wanted) if (!names.has(name)) throw new Error(`no mutant is called ${name}`);
+  return ALL.filter(({ name }) => wanted.includes(name));
+}
 
 async function runAll(mutants) {
+  const clean = new Build();
+  const bench = new Bench(clean.folder);
   const queue = [...mutants];
   const done = [];
-  const workers = Array.from({ length: Math.min(Number(values.processes), queue.length) }, async () => {
-    const build = new Build();
-    try {
-      // All edits are tried before time is spent on any: a stale table ends the run at once.
-      for (const mutant of mutants) {
-        build.mutate(mutant);
-        build.heal(mutant);
-      }
-      for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-        done.push(await judge(build, mutant));
-        const { name, rule, verdict, seconds } = done.at(-1);
-        console.log(`${name.padEnd(34)} ${rule.padEnd(9)} ${verdict} (${seconds.toFixed(1)} s)`);
-      }
-    } finally {
-      build.remove();
-    }
-  });
-  await Promise.all(workers);
+  const workers = Math.min(Number(values.processes), queue.length);
+  try {
+    // All edits are tried before time is spent on any: a stale table ends the run at once.
+    const stale = mutants.flatMap((mutant) => clean.staleness(mutant));
+    if (stale.length > 0) throw new Error(`the table is stale:\n  ${stale.join('\n  ')}`);
+    const holds = cleanHolds(bench);
+    await Promise.all(
+      Array.from({ length: workers }, async () => {
+        const build = new Build();
+        try {
+          for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+            const result = await judge(build, mutant, holds);
+            done.push(result);
+            console.log(line(result));
+          }
+        } finally {
+          build.remove();
+        }
+      }),
+    );
+  } finally {
+    bench.close();
+    clean.remove();
+  }
   return done;
 }
 
-async function judge(build, mutant) {
-  const start = performance.now();
-  build.mutate(mutant);
-  const { killed, verdict } = await attack(build.folder, mutant);
-  build.heal(mutant);
-  return { ...mutant, killed, verdict, seconds: (performance.now() - start) / 1_000 };
+/** Whether a seed holds without any mutant: a promise that is broken anyway says nothing about a mutant. Asked once each. */
+function cleanHolds(bench) {
+  const known = new Map();
+  let last = Promise.resolve();
+  return (seed) => {
+    if (!known.has(seed)) {
+      last = last.then(async () => (await bench.run({ seed, minutes: MINUTES })).kind === 'held');
+      known.set(seed, last);
+    }
+    return known.get(seed);
+  };
 }
 
-/** Seed after seed until one breaks a promise, the process dies, or the time is over; or the model without a rule. */
-function attack(folder, { model }) {
-  const child = fork(
-    new URL('./worker.mjs', import.meta.url),
-    [folder, model ?? String(MINUTES), ...SEEDS.map(String)],
-    {
-      silent: true,
-    },
-  );
-  return new Promise((resolve) => {
-    let held = 0;
-    let hang = null;
-    const end = (killed, verdict) => {
-      clearTimeout(hang);
-      clearTimeout(limit);
-      child.kill('SIGKILL');
-      resolve({ killed, verdict });
-    };
-    const watch = () => {
-      clearTimeout(hang);
-      hang = setTimeout(() => end(true, `killed by seed ${SEEDS[held]}: hangs`), HANG_MS);
-    };
-    const limit = setTimeout(() => end(false, `SURVIVED ${held} seeds`), LIMIT_MS);
-    watch();
-    child.on('message', ({ kind, seed, rule, what }) => {
-      if (kind === 'broken') return end(true, `killed by seed ${seed}: ${rule}, ${oneLine(what)}`);
-      if (kind === 'model') return end(true, `killed by the model: ${oneLine(what)}`);
-      if (kind === 'crash') return end(true, `killed by seed ${seed}: crash, ${oneLine(what)}`);
-      held++;
-      watch();
-    });
-    child.on('exit', (code) => {
-      if (code === 0) end(false, `SURVIVED ${held} seeds`);
-      else end(true, `killed by seed ${SEEDS[held]}: the process ended with ${code}`);
-    });
-  });
+async function judge(build, mutant, holds) {
+  const first = values.forget ? [] : (remembered[mutant.name] ?? []);
+  const seeds = [...new Set([...first, ...SEEDS])];
+  build.mutate(mutant);
+  const result = { mutant, ...(await attack(build.folder, mutant, seeds, LIMIT_MS)) };
+  build.heal(mutant);
+  if (!result.killed || result.seed === null || (await holds(result.seed))) return result;
+  const what = `seed ${result.seed} breaks a promise without the mutant, too`;
+  return { ...result, killed: false, what };
+}
+
+function line({ mutant, killed, rule, seed, what, tried, ms }) {
+  const by = () => (seed === null ? 'the model' : `${rule.padEnd(9)} seed ${seed}`);
+  const verdict = killed ? `killed by ${by()}` : `SURVIVED ${tried} seeds`;
+  const seen = what === null ? '' : oneLine(what);
+  const name = `${mutant.name.padEnd(34)} ${mutant.rule.padEnd(4)}`;
+  return `${name} ${seconds(ms).padStart(5)} s  ${verdict.padEnd(30)} ${seen}`;
+}
+
+function seconds(ms) {
+  return (ms / 1_000).toFixed(1);
 }
 
 function oneLine(text) {
-  const line = text.split('\n')[0];
-  return line.length > 90 ? `${line.slice(0, 90)}…` : line;
+  const [first] = text.split('\n');
+  return first.length > 110 ? `${first.slice(0, 110)}…` : first;
 }
 
 function report(done) {
   const survivors = done.filter(({ killed }) => !killed);
-  const seconds = (performance.now() - begin) / 1_000;
+  const spent = done.reduce((sum, { ms }) => sum + ms, 0) / Number(values.processes);
+  const passed = seconds(performance.now() - begin);
   console.log(
-    `\n${done.length} mutants: ${done.length - survivors.length} killed, ${survivors.length} survived, ${seconds.toFixed(0)} s`,
+    `\n${done.length} mutants: ${done.length - survivors.length} killed, ${survivors.length} survived, ` +
+      `${seconds(spent)} s of ${values.processes} cores, ${passed} s passed`,
   );
-  for (const { name, rule, file } of survivors)
-    console.log(`survivor: ${name} (${rule}, ${file ?? 'model'})`);
-  const late = seconds * 1_000 > TOTAL_MS;
-  if (late) console.log(`the whole took longer than ${TOTAL_MS / 60_000} minutes`);
-  process.exitCode = survivors.length > 0 || late ? 1 : 0;
+  for (const { mutant, what } of survivors)
+    console.log(`survivor: ${mutant.name} (${mutant.rule}, ${mutant.file ?? 'model'}) ${what ?? ''}`);
+  const isLate = spent > TOTAL_MS;
+  if (isLate) console.log(`that is longer than ${TOTAL_MS / 60_000} minutes`);
+  process.exitCode = survivors.length > 0 || isLate ? 1 : 0;
+}
+
+/** The seeds that saw a mutant last, newest first: other versions of the simulator may need another one. */
+function remember(done) {
+  const kept = {};
+  for (const { name, model } of ALL) {
+    if (model !== undefined) continue;
+    const seed = done.find(({ mutant, killed }) => killed && mutant.name === name)?.seed;
+    const seeds = [...new Set([seed, ...(remembered[name] ?? [])])].filter((one) => one !== undefined);
+    if (seeds.length > 0) kept[name] = seeds.slice(0, 3);
+  }
+  const rows = Object.entries(kept).map(([name, seeds]) => `  "${name}": [${seeds.join(', ')}]`);
+  writeFileSync(MEMORY, `{\n${rows.join(',\n')}\n}\n`);
 }

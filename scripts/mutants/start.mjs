@@ -48,6 +48,14 @@ export const MUTANTS = [
     file: 'src/agent/core/gate.ts',
     find: 'now.mono < later(this.#sentAt.mono, this.#gateMs) && now.wall < later(this.#sentAt.wall, this.#gateMs)',
     replace: 'now.wall < later(this.#sentAt.wall, this.#gateMs)',
+    // Else the agent waits for the closing by the other clock for ever.
+    also: [
+      {
+        file: 'src/agent/core/session.ts',
+        find: 'return this.#wasOpen ? earliest(next, this.#gate.closesAt()) : next;',
+        replace: 'return next;',
+      },
+    ],
   },
   {
     name: 'gate_opens_by_any_ack',
@@ -154,15 +162,27 @@ export const MUTANTS = [
     replace: '',
   },
   {
-    name: 'already_running_permitted_again',
+    // Guarded four times: by the refusals, by the offer that a permit uses up, by the edges of a task, by the store.
+    name: 'running_task_permitted_again',
     rule: 'I1',
     file: 'src/core/start.ts',
     find: "{ name: 'already_permitted', when: ({ task }) => task?.state === 'running' },",
     replace: '',
     also: [
+      { find: "task?.state !== 'queued' || task.notBefore !== null", replace: 'task?.endedAt !== null' },
       {
-        find: "{ name: 'not_queued', when: ({ task }) => task?.state !== 'queued' || task.notBefore !== null },",
+        find: "{ name: 'not_queued', when: ({ task }) => (task?.open?.lost?.heldUntil ?? null) !== null },",
         replace: '',
+      },
+      {
+        find: "{ name: 'offered_elsewhere', when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch },",
+        replace: '',
+      },
+      { find: "{ name: 'not_offered', when: (c) => offeredTo(c) === undefined },", replace: '' },
+      {
+        file: 'src/core/task.ts',
+        find: "confirmStart: { from: ['queued'], to: 'running' },",
+        replace: "confirmStart: { from: ['queued', 'running'], to: 'running' },",
       },
     ],
   },

@@ -1,25 +1,13 @@
 import type { AgentEvent, Effect } from '../../agent/core/events.js';
 import type { Identity, Permit, Report, Up } from '../../agent/core/messages.js';
 import { AgentSession } from '../../agent/core/session.js';
-import type { AgentId, Epoch, InstanceId, TaskId, Token } from '../../kit/ids.js';
-import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
+import type { AgentId, InstanceId, TaskId, Token } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import type { Auditor } from './auditor.js';
 import type { Scheduled } from './events.js';
 import { type Host, Process } from './host.js';
+import { freshJournal, type Journal } from './journal.js';
 import { Connection, type End, type Weather } from './network.js';
-
-/** What an agent's state directory remembers over the death of its process. */
-interface Journal {
-  started: Map<Token, { readonly taskId: TaskId }>;
-  ended: Map<Token, Report>;
-  highestToken: Token;
-  highestEpoch: Epoch;
-  /** Of the last process. */
-  instanceId: InstanceId | null;
-  /** Tells one state directory from another. */
-  readonly lockInode: bigint;
-}
 
 /** How a run behaves; drawn by the workload from the task's id. */
 export interface RunScript {
@@ -83,13 +71,15 @@ export class AgentNode {
   #guardianTimer: Scheduled | null = null;
   /** Drained: stays down until it is started again. */
   drained = false;
+  /** Permits between their arrival and the last look before exec. */
+  starting = 0;
 
   constructor(settings: AgentSettings, host: Host, weather: Weather, world: AgentWorld) {
     this.settings = settings;
     this.host = host;
     this.weather = weather;
     this.#world = world;
-    this.#journal = this.#freshJournal();
+    this.#journal = freshJournal(world.newInode());
   }
 
   get up(): boolean {
@@ -100,21 +90,10 @@ export class AgentNode {
     return this.#process?.paused ?? false;
   }
 
-  #freshJournal(): Journal {
-    return {
-      started: new Map(),
-      ended: new Map(),
-      highestToken: NO_TOKEN,
-      highestEpoch: NO_EPOCH,
-      instanceId: null,
-      lockInode: this.#world.newInode(),
-    };
-  }
-
   /** Starts the process; with `fresh` on an empty state directory, so that it can prove nothing. */
   start(fresh: boolean): void {
     if (this.#process !== null || this.host.suspended) return;
-    if (fresh) this.#journal = this.#freshJournal();
+    if (fresh) this.#journal = freshJournal(this.#world.newInode());
     const journal = this.#journal;
     const instanceId = this.#world.newInstanceId();
     const lock = { bootId: 'boot', lockDevice: 1n, lockInode: journal.lockInode };
@@ -149,6 +128,7 @@ export class AgentNode {
     if (silently) this.#connection?.wire.vanishAgent();
     else this.#connection?.wire.closeByAgent();
     this.#connection = null;
+    this.starting = 0;
     for (const token of [...this.#runs.keys()]) this.#endRun(token, null);
     this.#guardian = null;
   }
@@ -190,7 +170,12 @@ export class AgentNode {
   #happened(event: AgentEvent): void {
     this.#process?.run(() => {
       if (this.#session === null) return;
-      this.#perform(this.#session.step(event, this.host.instant()));
+      try {
+        this.#perform(this.#session.step(event, this.host.instant()));
+      } catch (error) {
+        this.#world.auditor.broke(this.settings.agentId, error as Error);
+        return this.kill(false);
+      }
       this.#flushSoon();
     });
   }
@@ -314,9 +299,11 @@ export class AgentNode {
   #startRun(permit: Permit): void {
     const process = this.#process;
     const limitMs = this.#world.random() < 1 / 16 ? SLOW_EXEC_MS : EXEC_MS;
+    this.starting++;
     process?.timer(EXEC_MS + this.#world.random() * limitMs, () => {
       const { token, taskId } = permit;
       if (this.#process !== process || this.#session === null) return;
+      this.starting--;
       if (!this.#session.mayStart(token, this.host.instant())) {
         this.#happened({
           kind: 'run_ended',

@@ -1,14 +1,16 @@
 import type { AgentNote } from '../../agent/core/events.js';
 import type { Permit, Report } from '../../agent/core/messages.js';
-import type { Ack, Note } from '../../core/frames.js';
+import type { Ack, Note, Welcome } from '../../core/frames.js';
 import type { EventName } from '../../core/history.js';
 import type { Policy } from '../../core/policy.js';
 import type { HistoryRow, SessionRow, TaskRow } from '../../core/rows.js';
 import type { Engine } from '../../engine/engine.js';
 import type { AgentId, StreamId, TaskId, Token } from '../../kit/ids.js';
+import { InvariantError } from '../../kit/invariant.js';
 import type { MonoMs } from '../../kit/time.js';
-import type { Puts } from '../../store/store.js';
+import { type Puts, StoreError } from '../../store/store.js';
 import { Checker, type HistoryEvent, type Violation } from '../checker/index.js';
+import { Answers } from './answers.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import { RowsAuditor } from './rows-auditor.js';
@@ -41,9 +43,12 @@ export class Auditor {
   readonly counts = new Map<string, number>();
   /** The story, newest last; kept when a trace is wanted. */
   readonly told: Told[] | null;
+  /** Told of each event that was committed. */
+  watcher: ((row: HistoryRow) => void) | null = null;
   #hash = 2_166_136_261;
   readonly #events: EventQueue;
   readonly #rows: RowsAuditor;
+  readonly #answers: Answers;
   readonly #checker: Checker;
   readonly #live = new Map<Token, LiveRun>();
   #engine: Engine | null = null;
@@ -56,9 +61,9 @@ export class Auditor {
   constructor({ events, slots, policy, trace }: Watched) {
     this.#events = events;
     this.told = trace ? [] : null;
-    this.#rows = new RowsAuditor(slots, policy.poisonLimit, (found) => {
-      this.#violated({ ...found, at: events.now });
-    });
+    const broken = (found: Omit<Violation, 'at'>) => this.#violated({ ...found, at: events.now });
+    this.#rows = new RowsAuditor(slots, policy.poisonLimit, broken);
+    this.#answers = new Answers(this.#rows, () => events.now, broken);
     this.#checker = new Checker({
       ...{ heartbeatMs: policy.heartbeatIntervalMs, leaseMs: 3 * policy.heartbeatIntervalMs },
       ...{ slackMs: 0, clockStepMs: 0, endsAreSeen: true, faultsAreTold: false },
@@ -120,6 +125,7 @@ export class Auditor {
     // What was heard and decided is told of sessions that the rows do not have yet.
     for (const row of puts.sessions) this.#session(row);
     this.#rows.committed(puts);
+    for (const row of puts.history) this.watcher?.(row);
   }
 
   /** The store cannot be written to, or not now: whoever should be failed is failed later. */
@@ -160,6 +166,7 @@ export class Auditor {
     const told = { taskId, event, agentId, tryNumber, token, epoch, reason };
     this.#happened({ kind: 'recorded', at, decidedAt: this.#decidedAt, ...told });
     this.#rows.history(row);
+    this.#answers.committed(row);
   }
 
   #countEdge(row: TaskRow): void {
@@ -210,9 +217,12 @@ export class Auditor {
     this.tell('coordinator dead');
   }
 
-  broke(error: Error): void {
-    const what = `the coordinator stopped itself: ${error.message}\n${error.stack ?? ''}`;
-    this.#violated({ rule: 'invariant', at: this.#events.now, what });
+  /** A promise that the code checks of itself, a row changed behind its back, or a crash that nobody meant. */
+  broke(who: string, error: Error): void {
+    const rule =
+      error instanceof InvariantError ? 'invariant' : error instanceof StoreError ? 'store' : 'crash';
+    const what = `${who} stopped itself: ${error.message}\n${error.stack ?? ''}`;
+    this.#violated({ rule, at: this.#events.now, what });
   }
 
   heard(streamId: StreamId, receivedAt: MonoMs): void {
@@ -227,7 +237,12 @@ export class Auditor {
     this.#happened({ kind: 'heard', at: this.#events.now, epoch, by: 'beat', clockMs });
   }
 
-  acked(_streamId: StreamId, ack: Ack): void {
+  welcomed(streamId: StreamId, welcome: Welcome): void {
+    this.#answers.welcomed(streamId, welcome);
+  }
+
+  acked(streamId: StreamId, ack: Ack): void {
+    this.#answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId));
     const at = this.#events.now;
     for (const { token, disposition } of ack.acknowledgements) {
       this.count(`disposition.${disposition}`);

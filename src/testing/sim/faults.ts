@@ -1,5 +1,6 @@
 import type { TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
+import { AGENT_FAULTS, aim, drawFault, heal, later, span } from './agent-faults.js';
 import type { AgentNode } from './agent-node.js';
 import type { Auditor } from './auditor.js';
 import type { CoordinatorNode } from './coordinator-node.js';
@@ -28,55 +29,11 @@ interface Fault {
   readonly happen: (world: FaultWorld) => void;
 }
 
-/** Lengths that matter: far below, around and far beyond a lease. */
-function span(world: FaultWorld): number {
-  const lease = 3 * world.policy.heartbeatIntervalMs;
-  return world.pick([0.1, 0.4, 0.8, 1, 1.2, 2, 5]) * lease * (0.8 + 0.4 * world.random());
-}
-
-function later(world: FaultWorld, ms: number, what: () => void): void {
-  world.events.after(ms, what);
-}
-
 const FAULTS: readonly Fault[] = [
-  {
-    name: 'agent_kill',
-    weight: 6,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      agent.kill(world.chance(0.3));
-      later(world, span(world), () => agent.start(world.chance(0.2)));
-    },
-  },
-  {
-    name: 'agent_pause',
-    weight: 5,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      agent.pause();
-      later(world, span(world), () => agent.resume());
-    },
-  },
-  {
-    name: 'machine_suspend',
-    weight: 4,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      agent.suspend();
-      later(world, span(world), () => agent.wake());
-    },
-  },
-  {
-    name: 'partition',
-    weight: 8,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      const side = world.pick(['both', 'both', 'up', 'down'] as const);
-      agent.weather.cutUp = side !== 'down';
-      agent.weather.cutDown = side !== 'up';
-      later(world, span(world), () => heal(agent));
-    },
-  },
+  ...AGENT_FAULTS.map((fault) => ({
+    ...fault,
+    happen: (world: FaultWorld) => fault.happen(world, aim(world)),
+  })),
   {
     name: 'common_partition',
     weight: 1,
@@ -88,40 +45,21 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'flapping',
-    weight: 2,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      for (let i = 0; i < 10; i++) {
-        later(world, i * 5_000, () => Object.assign(agent.weather, { cutUp: true, cutDown: true }));
-        later(world, i * 5_000 + 4_000, () => heal(agent));
-      }
-    },
-  },
-  { name: 'stream_reset', weight: 6, happen: (world) => world.pick(world.agents).breakStream() },
-  {
-    name: 'slow_network',
-    weight: 3,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      const lease = 3 * world.policy.heartbeatIntervalMs;
-      Object.assign(agent.weather, {
-        delay: world.random() * 0.5 * lease,
-        jitter: world.random() * 0.2 * lease,
-      });
-      later(world, 60_000, () => Object.assign(agent.weather, { delay: 2, jitter: 5 }));
-      // What is late when all ends is what a gate or lease counted from the wrong moment trips over.
-      if (world.chance(0.5)) return;
-      later(world, world.random() * 60_000, () => {
-        Object.assign(agent.weather, { cutUp: true, cutDown: true });
-        later(world, span(world), () => heal(agent));
-      });
-    },
-  },
-  {
     name: 'coordinator_kill',
     weight: 2,
     happen: killCoordinator,
+  },
+  {
+    // The coordinator is back at once, and part of its agents is not: of them it knows what is written, and no more.
+    name: 'coordinator_kill_partition',
+    weight: 1,
+    happen: (world) => {
+      const struck = world.agents.filter(() => world.chance(0.3));
+      for (const agent of struck) Object.assign(agent.weather, { cutUp: true, cutDown: true });
+      world.coordinator.kill();
+      later(world, world.pick([10, 1_000]), () => void world.coordinator.start());
+      for (const agent of struck) later(world, span(world), () => heal(agent));
+    },
   },
   {
     name: 'coordinator_pause',
@@ -205,24 +143,7 @@ const FAULTS: readonly Fault[] = [
       );
     },
   },
-  {
-    name: 'drain',
-    weight: 2,
-    happen: (world) => {
-      const agent = world.pick(world.agents);
-      const timeoutMs = world.chance(0.5) ? span(world) : null;
-      const { agentId } = agent.settings;
-      if (world.chance(0.5)) agent.drain(timeoutMs);
-      else void world.coordinator.call((callId) => ({ kind: 'drain', callId, agentId, timeoutMs }));
-      later(world, 2 * span(world), () => {
-        agent.start(false);
-        void world.coordinator.call((callId) => ({ kind: 'uncordon', callId, agentId }));
-      });
-    },
-  },
 ];
-
-const TOTAL = FAULTS.reduce((sum, fault) => sum + fault.weight, 0);
 
 function killCoordinator(world: FaultWorld): void {
   world.coordinator.kill();
@@ -232,11 +153,6 @@ function killCoordinator(world: FaultWorld): void {
 function pauseCoordinator(world: FaultWorld): void {
   world.coordinator.pause();
   later(world, span(world), () => world.coordinator.resume());
-}
-
-function heal(agent: AgentNode): void {
-  Object.assign(agent.weather, { cutUp: false, cutDown: false });
-  agent.weatherChanged();
 }
 
 /** An operator who prefers the tasks where it hurts: those with an open token. */
@@ -254,21 +170,12 @@ function onTask(world: FaultWorld, kind: 'cancel' | 'resolve'): void {
   );
 }
 
-function draw(world: FaultWorld): Fault {
-  let left = world.random() * TOTAL;
-  for (const fault of FAULTS) {
-    left -= fault.weight;
-    if (left < 0) return fault;
-  }
-  return FAULTS[0] as Fault;
-}
-
 /** Faults at random instants, one every few seconds on average, until their time is over. */
 export function scheduleFaults(world: FaultWorld): void {
   const next = () => {
     world.events.after(-Math.log(1 - world.random()) * 6_000, () => {
       if (world.events.now > world.faultsEnd) return;
-      const fault = draw(world);
+      const fault = drawFault(world, FAULTS);
       world.auditor.tell(`fault ${fault.name}`);
       world.auditor.count(`fault.${fault.name}`);
       fault.happen(world);

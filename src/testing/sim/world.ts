@@ -10,6 +10,7 @@ import { Disk } from './disk.js';
 import { EventQueue } from './events.js';
 import { type FaultWorld, scheduleFaults } from './faults.js';
 import { Host } from './host.js';
+import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
 
 export interface SimOptions {
@@ -89,6 +90,8 @@ class World implements AgentWorld, FaultWorld {
     for (const agent of this.agents) this.events.after(this.random() * 2_000, () => agent.start(false));
     this.#submitForEver();
     scheduleFaults(this);
+    const moments = new Moments(this);
+    this.auditor.watcher = (row) => moments.saw(row);
     await this.#runUntil(this.faultsEnd);
     if (this.#mode === 'safety') return this.auditor.over(this.accepted, false);
     this.auditor.tell('the faults end');
@@ -121,7 +124,8 @@ class World implements AgentWorld, FaultWorld {
   /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
   async #settle(): Promise<void> {
     for (let i = 0; i < 2 || this.coordinator.busy; i++) {
-      if (i > 10_000) return this.auditor.broke(new Error('a batch neither ends nor waits for time'));
+      if (i > 10_000)
+        return this.auditor.broke('the coordinator', new Error('a batch neither ends nor waits'));
       await Promise.resolve();
     }
   }
@@ -194,7 +198,7 @@ class World implements AgentWorld, FaultWorld {
       retryBackoff: { initialMs: 1_000, maxMs: 30_000 },
       executionTimeoutMs: timed ? 20_000 : null,
       queuedTimeoutMs: this.policy.queuedTimeoutMs,
-      killGraceMs: this.pick([0, 2_000, 10_000]),
+      killGraceMs: this.pick([0, 2_000, 10_000, 30_000]),
       holdTimeoutMs: 300_000,
       idempotencyKey: '',
       contentHash: '',

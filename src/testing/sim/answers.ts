@@ -1,0 +1,87 @@
+import type { Ack, Welcome } from '../../core/frames.js';
+import type { HistoryRow, OpenPermit } from '../../core/rows.js';
+import type { Epoch, StreamId, TaskId, Token } from '../../kit/ids.js';
+import type { Violation } from '../checker/index.js';
+import type { RowsAuditor } from './rows-auditor.js';
+
+/** P15: when a request to stop must have been told on a stream that is heard, in heartbeat intervals. */
+const TOLD_WITHIN_H = 2;
+
+type Rows = Pick<RowsAuditor, 'tasks' | 'sessions'>;
+type Broken = (found: Omit<Violation, 'at'>) => void;
+
+/** Judges what agents are told by what is on the disk: verdicts on returning runs, requests to stop, acknowledgements. */
+export class Answers {
+  readonly #rows: Rows;
+  readonly #now: () => number;
+  readonly #broken: Broken;
+  /** Tokens whose report was acknowledged as recorded. */
+  readonly #settled = new Set<Token>();
+  readonly #cancelled = new Set<TaskId>();
+  /** Open tokens whose end was asked for, and since when. */
+  readonly #asked = new Map<Token, { readonly taskId: TaskId; readonly at: number }>();
+  /** Stream and token of each stop and cancellation that was told. */
+  readonly #told = new Set<string>();
+
+  constructor(rows: Rows, now: () => number, broken: Broken) {
+    this.#rows = rows;
+    this.#now = now;
+    this.#broken = broken;
+  }
+
+  committed({ event, taskId, token }: HistoryRow): void {
+    if (event === 'cancel_requested') this.#cancelled.add(taskId);
+    if (event === 'cancel_requested' || event === 'timeout_requested')
+      this.#asked.set(token, { taskId, at: this.#now() });
+    // P15: a cancel that waits for the end of a run is final with it: no other try follows.
+    if (event !== 'permitted' || !this.#cancelled.has(taskId)) return;
+    const what = `${taskId} was cancelled, and is tried again with token ${token}`;
+    this.#broken({ rule: 'P15', taskId, what });
+  }
+
+  /** P10: a returning agent that is told to keep a run has it in its new session. */
+  welcomed(streamId: StreamId, { epoch, verdicts }: Welcome): void {
+    for (const verdict of verdicts) {
+      if (verdict.kind === 'stop') this.#told.add(key(streamId, verdict.token));
+      const open = verdict.kind === 'keep' ? this.#openOf(verdict.token) : undefined;
+      if (open === undefined || (open.epoch === epoch && open.lost === null)) continue;
+      const what = `session ${epoch} may keep token ${open.token}, which is not its own`;
+      this.#broken({ rule: 'P10', agentId: open.agentId, what });
+    }
+  }
+
+  acked(streamId: StreamId, ack: Ack, epoch: Epoch | undefined): void {
+    for (const { token } of [...ack.cancellations, ...ack.stops]) this.#told.add(key(streamId, token));
+    if (epoch !== undefined) this.#mustBeTold(streamId, epoch);
+    for (const { token, disposition } of ack.acknowledgements) {
+      if (disposition === 'recorded') this.#settled.add(token);
+      if (disposition !== 'stale' || !this.#settled.has(token)) continue;
+      // The same report gets the same answer, however often it is repeated.
+      const what = `the report of token ${token} was recorded, and is stale when it is repeated`;
+      this.#broken({ rule: 'I2', what });
+    }
+  }
+
+  /** P15: who holds a run is asked for its end on the stream that it has, or in the Welcome of its next one. */
+  #mustBeTold(streamId: StreamId, epoch: Epoch): void {
+    const withinMs = TOLD_WITHIN_H * (this.#rows.sessions.get(epoch)?.heartbeatMs ?? 0);
+    for (const [token, { taskId, at }] of this.#asked) {
+      const open = this.#rows.tasks.get(taskId)?.open;
+      if (open?.token !== token) this.#asked.delete(token);
+      else if (open.epoch === epoch && open.lost === null && this.#now() - at > withinMs) {
+        if (this.#told.has(key(streamId, token))) continue;
+        const what = `the end of token ${token} is wanted, and ${open.agentId} is not told`;
+        this.#broken({ rule: 'P15', taskId, agentId: open.agentId, what });
+      }
+    }
+  }
+
+  #openOf(token: Token): OpenPermit | undefined {
+    for (const { open } of this.#rows.tasks.values()) if (open?.token === token) return open;
+    return undefined;
+  }
+}
+
+function key(streamId: StreamId, token: Token): string {
+  return `${streamId}/${token}`;
+}

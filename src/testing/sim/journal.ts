@@ -1,0 +1,27 @@
+import type { Report } from '../../agent/core/messages.js';
+import type { Epoch, InstanceId, TaskId, Token } from '../../kit/ids.js';
+import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
+
+/** What an agent's state directory remembers over the death of its process. */
+export interface Journal {
+  started: Map<Token, { readonly taskId: TaskId }>;
+  ended: Map<Token, Report>;
+  highestToken: Token;
+  highestEpoch: Epoch;
+  /** Of the last process. */
+  instanceId: InstanceId | null;
+  /** Tells one state directory from another. */
+  readonly lockInode: bigint;
+}
+
+/** An empty state directory. */
+export function freshJournal(lockInode: bigint): Journal {
+  return {
+    started: new Map(),
+    ended: new Map(),
+    highestToken: NO_TOKEN,
+    highestEpoch: NO_EPOCH,
+    instanceId: null,
+    lockInode,
+  };
+}
