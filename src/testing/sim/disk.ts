@@ -44,6 +44,8 @@ export class Disk {
   waited = false;
   /** It was busy: the engine waits before it asks again. */
   #refused = false;
+  /** A half of the commit under way took long. */
+  #lags = false;
   readonly #events: EventQueue;
   readonly #random: Random;
   readonly #blocks: boolean;
@@ -81,7 +83,8 @@ export class Disk {
     this.#refused &&= step === 'return';
     if (step === 'write') this.#watcher.decided();
     if (step === 'write' && this.#blocks) process.block();
-    if (ms > LAG_MS) this.#watcher.storeLags();
+    this.#lags = ms > LAG_MS || (step === 'return' && this.#lags);
+    if (this.#lags) this.#watcher.storeLags();
     this.waited = true;
     const { strike } = this;
     if (strike?.step === step) {
@@ -92,7 +95,7 @@ export class Disk {
       const goOn = () => {
         this.waited = step === 'return' && this.#refused;
         if (step === 'return') this.#watcher.commitOver();
-        if (ms > LAG_MS) this.#watcher.storeLags();
+        if (this.#lags) this.#watcher.storeLags();
         done();
         if (step === 'return' && this.#blocks) process.unblock();
       };
