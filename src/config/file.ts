@@ -98,9 +98,13 @@ const unknownKey = (key: string, place: string, keys: readonly string[]): Proble
   try: 'run `holdfast config show` to see every key',
 });
 
-/** Lists become `a,b` and maps `a=b,c=d`: the forms of the environment, so that one parser judges all sources. */
+/** Lists become `a,b` (of maps: JSON) and maps `a=b,c=d`: the forms of the environment, so that one parser judges all sources. */
 function asText(value: unknown): string {
-  if (Array.isArray(value)) return value.map(String).join(',');
+  if (Array.isArray(value)) {
+    return value.some((each) => typeof each === 'object')
+      ? JSON.stringify(value)
+      : value.map(String).join(',');
+  }
   if (value === null || value === undefined) return '';
   if (typeof value !== 'object') return String(value as string | number | boolean);
   return Object.entries(value)

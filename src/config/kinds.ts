@@ -134,3 +134,48 @@ export const labels: Kind<Readonly<Record<string, string>>> = {
       .map(([key, of]) => `${key}=${of}`)
       .join(','),
 };
+
+/** http or https URLs separated by commas, or a flag given several times. */
+export const urls: Kind<readonly string[]> = {
+  placeholder: 'URL',
+  repeats: true,
+  parse: (given) => {
+    // A URL may have commas of its own: a list goes on only where the next one begins.
+    const list = given.split(/,(?=\s*https?:)/).map((part) => part.trim());
+    const bad = list.find((part) => !URL.canParse(part) || !/^https?:/.test(part));
+    return bad === undefined ? { value: list } : { because: 'each must be an http or https URL' };
+  },
+  show: (value) => value.join(','),
+};
+
+/** One endpoint of the list `server.webhooks`. */
+export interface WebhookEntry {
+  readonly url: string;
+  readonly secretFile: string;
+  readonly events?: readonly string[];
+}
+
+const isEntry = (value: unknown): value is WebhookEntry => {
+  const { url, secretFile, events, ...rest } = value as Partial<WebhookEntry>;
+  const named = Array.isArray(events) && events.every((event) => typeof event === 'string');
+  const known = Object.keys(rest).length === 0 && (events === undefined || named);
+  return known && typeof url === 'string' && typeof secretFile === 'string';
+};
+
+/** A list of `{ url, secretFile, events? }`, as JSON outside the configuration file. */
+export const webhooks: Kind<readonly WebhookEntry[]> = {
+  placeholder: 'JSON',
+  repeats: false,
+  parse: (given) => {
+    const because = 'it must be a list of {url, secretFile, events?}';
+    try {
+      const list: unknown = JSON.parse(given);
+      const good =
+        Array.isArray(list) && list.every((each) => typeof each === 'object' && each && isEntry(each));
+      return good ? { value: list as readonly WebhookEntry[] } : { because };
+    } catch {
+      return { because };
+    }
+  },
+  show: (value) => (value.length === 0 ? '' : JSON.stringify(value)),
+};

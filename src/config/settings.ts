@@ -12,6 +12,9 @@ import {
   names,
   type Parsed,
   text,
+  urls,
+  type WebhookEntry,
+  webhooks,
 } from './kinds.js';
 
 /** One thing that a deployment may choose. */
@@ -170,6 +173,25 @@ export const SETTINGS = {
     kind: integer('N', 0, 1_000_000_000),
     fallback: DEFAULT_POLICY.retention.count,
     doc: 'finished tasks kept at most; those that ended first are removed',
+  }),
+  'server.webhookUrl': setting<readonly string[]>({
+    flag: 'webhook-url',
+    kind: urls,
+    fallback: [],
+    doc: 'endpoint to tell of failed tasks and agents; several with several flags; needs --webhook-secret-file',
+  }),
+  'server.webhookSecretFile': setting<string>({
+    flag: 'webhook-secret-file',
+    kind: text('FILE'),
+    fallback: null,
+    doc: 'file with the secret (whsec_…) that signs what --webhook-url is sent',
+    otherwise: 'none',
+  }),
+  'server.webhooks': setting<readonly WebhookEntry[]>({
+    flag: 'webhooks',
+    kind: webhooks,
+    fallback: [],
+    doc: 'endpoints with secrets and events of their own; best written in the configuration file',
   }),
   'agent.kind': setting<'worker' | 'triggerer' | 'dag-processor'>({
     flag: 'kind',

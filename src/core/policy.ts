@@ -1,5 +1,6 @@
 import type { Backoff } from '../kit/backoff.js';
 import { HOUR, MINUTE, SECOND } from '../kit/time.js';
+import type { NotificationEvent } from './rows.js';
 
 const DAY = 24 * HOUR;
 
@@ -25,6 +26,8 @@ export interface Policy {
   /** P14: wait before a task whose permit was never started is offered again. Default 1 s doubling to 1 min. */
   readonly neverStartedBackoff: Backoff;
   readonly retention: Retention;
+  /** Events that some endpoint has asked for: others are not written. Default none. */
+  readonly notify: readonly NotificationEvent[];
   /** Defaults of tasks that do not say. */
   readonly task: TaskDefaults;
   readonly limits: CoreLimits;
@@ -79,6 +82,7 @@ export const DEFAULT_POLICY: Policy = {
   recoveryPerSecond: 100,
   neverStartedBackoff: { initialMs: SECOND, maxMs: MINUTE },
   retention: { ageMs: 7 * DAY, count: 1_000_000 },
+  notify: [],
   task: {
     retryBackoff: { initialMs: SECOND, maxMs: 5 * MINUTE },
     killGraceMs: 10 * SECOND,

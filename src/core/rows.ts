@@ -218,6 +218,22 @@ export interface Counters {
   readonly serviceMs: ServiceMs;
 }
 
+/** What the outside may be told of. The names are part of the public API. */
+export const NOTIFICATION_EVENTS = ['task.failed', 'task.poison', 'agent.failed', 'storm.brake'] as const;
+export type NotificationEvent = (typeof NOTIFICATION_EVENTS)[number];
+
+/** Something that the outside is told of; written in the commit that it tells of, numbered by the store. */
+export interface NotificationRow {
+  /** The same each time it is sent: a receiver that has seen it ignores it. */
+  readonly id: string;
+  readonly event: NotificationEvent;
+  readonly at: WallMs;
+  readonly atService: ServiceMs;
+  /** What it is about; delivered in order of their numbers among those of one subject. */
+  readonly subject: string;
+  readonly data: Readonly<Record<string, string | number | null | readonly string[]>>;
+}
+
 const FINAL: ReadonlySet<TaskState> = new Set([
   'success',
   'failed',

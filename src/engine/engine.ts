@@ -38,6 +38,8 @@ export interface EngineListener {
   noted(notes: readonly Note[]): void;
   /** Tasks that retention has removed. */
   removed(taskIds: readonly TaskId[]): void;
+  /** Notifications were written and may be delivered. */
+  notified(): void;
   /** The store can no longer be used, or a bug was found: nothing more is confirmed, the process has to end. */
   broke(error: Error): void;
 }
@@ -289,6 +291,7 @@ export class Engine {
     this.#service.wrote(service);
     for (const put of puts.tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
     for (const spec of draft.specs) this.#keepSpec(spec);
+    if (puts.notifications.length > 0) this.#options.listener.notified();
   }
 
   /** Committed: settle, and tell everybody. */

@@ -1,4 +1,5 @@
 import type { Draft } from '../core/draft.js';
+import { notificationsOf } from '../core/notify.js';
 import { isFinal, readyLane } from '../core/rows.js';
 import { dueAt } from '../core/task.js';
 import type { Puts } from '../store/store.js';
@@ -20,6 +21,7 @@ export function putsOf(draft: Draft): Puts {
     history: draft.history,
     agents: [...draft.agents.values()],
     sessions: [...draft.sessions.values()],
+    notifications: notificationsOf(draft),
     counters: draft.counters,
   };
 }

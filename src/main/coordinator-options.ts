@@ -2,6 +2,7 @@ import { HoldfastError } from '../client/index.js';
 import { isLoopback } from '../config/policy.js';
 import { checkPolicy, DEFAULT_POLICY, type Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
+import { eventsOf, type WebhookOptions, webhookFaults } from '../webhooks/endpoint.js';
 
 /** What a coordinator inside a program is made of. Only `dbFile` is needed; all are checked at start, with their relations. */
 export interface CoordinatorOptions {
@@ -41,6 +42,15 @@ export interface CoordinatorOptions {
   readonly killGraceMs?: number | undefined;
   /** Milliseconds after which policy `hold` gives up waiting, for tasks that do not say. Default 86,400,000 (a day). */
   readonly holdTimeoutMs?: number | undefined;
+  /**
+   * Finished tasks are removed after so many milliseconds, with their tries, history and idempotency keys; a minute to
+   * ten years, default 604,800,000 (a week).
+   */
+  readonly retentionAgeMs?: number | undefined;
+  /** Finished tasks kept at most; those that ended first are removed. 0 to 1,000,000,000, default 1,000,000. */
+  readonly retentionCount?: number | undefined;
+  /** Where to tell of failed tasks and agents; at most 16, see docs/how-to/webhooks.md. Default nowhere. */
+  readonly webhooks?: readonly WebhookOptions[] | undefined;
 }
 
 /** Options with every default filled in, found to fit together. */
@@ -51,12 +61,13 @@ export interface CheckedOptions {
   readonly logDirectory: string | null;
   readonly log: Log | null;
   readonly policy: Policy;
+  readonly webhooks: readonly WebhookOptions[];
 }
 
 type Kind = 'string' | 'number' | 'boolean';
 
 /** What may be given: programs in plain JavaScript misspell names, and a misspelt option would be ignored in silence. */
-const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log'>> = {
+const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> = {
   dbFile: 'string',
   host: 'string',
   port: 'number',
@@ -72,12 +83,16 @@ const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log'>> = {
   recoveryPerSecond: 'number',
   killGraceMs: 'number',
   holdTimeoutMs: 'number',
+  retentionAgeMs: 'number',
+  retentionCount: 'number',
+  webhooks: 'list',
 };
 
 /** Options with their defaults. Throws HoldfastError `INVALID_OPTIONS` with every fault found. */
 export function checkOptions(options: CoordinatorOptions): CheckedOptions {
   const host = options.host ?? '127.0.0.1';
   const port = options.port ?? 7400;
+  const webhooks = Array.isArray(options.webhooks) ? options.webhooks : [];
   const policy = policyOf(options);
   const faults = typeFaults(options);
   if (!options.dbFile) faults.push('dbFile is missing, because a coordinator keeps everything in it');
@@ -89,7 +104,8 @@ export function checkOptions(options: CoordinatorOptions): CheckedOptions {
       `host is ${host}, because the coordinator speaks without TLS: set allowPlaintext if the network is yours alone`,
     );
   }
-  faults.push(...checkPolicy(policy).map((fault) => fault.replace(/^task\./, '')));
+  faults.push(...checkPolicy(policy).map((fault) => inOptions(fault)));
+  faults.push(...webhookFaults(webhooks, (url) => mayReach(url, options.allowPlaintext === true)));
   if (faults.length > 0) {
     throw new HoldfastError({
       code: 'INVALID_OPTIONS',
@@ -99,8 +115,20 @@ export function checkOptions(options: CoordinatorOptions): CheckedOptions {
     });
   }
   const { dbFile, logDirectory, log } = options;
-  return { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, policy };
+  const notify = eventsOf(webhooks);
+  const checked = { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, webhooks };
+  return { ...checked, policy: { ...policy, notify } };
 }
+
+/** A signature protects what is sent from being changed, not from being read. */
+export const mayReach = (url: URL, allowPlaintext: boolean): boolean =>
+  url.protocol === 'https:' || allowPlaintext || isLoopback(url.hostname);
+
+/** The policy's faults begin with a path in the policy. */
+const inOptions = (fault: string): string =>
+  fault
+    .replace(/^task\./, '')
+    .replace(/^retention\.(.)/, (_all, first: string) => `retention${first.toUpperCase()}`);
 
 function typeFaults(options: CoordinatorOptions): string[] {
   const faults: string[] = [];
@@ -108,13 +136,24 @@ function typeFaults(options: CoordinatorOptions): string[] {
     const kind = Object.hasOwn(KINDS, name) ? KINDS[name as keyof CoordinatorOptions] : undefined;
     if (kind === undefined) faults.push(`${name} is no option, because none has this name`);
     else if (value === undefined) continue;
-    else if (kind === 'log' ? !isLog(value) : typeof value !== kind) {
-      faults.push(
-        `${name} cannot be ${typeof value}, because it must be ${kind === 'log' ? 'a logger' : kind}`,
-      );
+    else if (!fits(kind, value)) {
+      faults.push(`${name} cannot be ${typeof value}, because it must be ${KIND_WORDS[kind]}`);
     }
   }
   return faults;
+}
+
+const KIND_WORDS = {
+  string: 'string',
+  number: 'number',
+  boolean: 'boolean',
+  log: 'a logger',
+  list: 'a list',
+};
+
+function fits(kind: Kind | 'log' | 'list', value: unknown): boolean {
+  if (kind === 'list') return Array.isArray(value);
+  return kind === 'log' ? isLog(value) : typeof value === kind;
 }
 
 const isLog = (value: unknown): boolean =>
@@ -135,6 +174,10 @@ function policyOf(options: CoordinatorOptions): Policy {
     stormBrake: options.stormBrake ?? or.stormBrake,
     poisonLimit: options.poisonLimit ?? or.poisonLimit,
     recoveryPerSecond: options.recoveryPerSecond ?? or.recoveryPerSecond,
+    retention: {
+      ageMs: options.retentionAgeMs ?? or.retention.ageMs,
+      count: options.retentionCount ?? or.retention.count,
+    },
     task: {
       ...or.task,
       killGraceMs: options.killGraceMs ?? or.task.killGraceMs,

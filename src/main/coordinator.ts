@@ -4,7 +4,7 @@ import { SILENT } from '../kit/log.js';
 import type { Coordinator as RunningCoordinator } from '../server/options.js';
 import type { Store } from '../store/store.js';
 import { type CheckedOptions, type CoordinatorOptions, checkOptions } from './coordinator-options.js';
-import { openStore, startCoordinator } from './parts.js';
+import { openStore, outletOf, startCoordinator } from './parts.js';
 import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
 import { listenProblem, type OptionNames, type StartProblem, storeProblem } from './start-problem.js';
 
@@ -131,8 +131,10 @@ async function open(options: CheckedOptions): Promise<RunningCoordinator> {
     await store?.close().catch(() => {});
     throw toError(storeProblem(dbFile, error, NAMES), error);
   }
+  const log = options.log ?? SILENT;
+  const outlet = outletOf(options.webhooks, store, log);
   try {
-    return await startCoordinator({ host, port, store, policy, logDirectory, log: options.log ?? SILENT });
+    return await startCoordinator({ host, port, store, policy, logDirectory, log, outlet });
   } catch (error) {
     await store.close().catch(() => {});
     throw toError(listenProblem(host, port, error, NAMES), error);

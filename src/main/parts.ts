@@ -3,8 +3,10 @@
  * them.
  */
 import type { RunningAgent, WorkerOptions } from '../agent/options.js';
-import type { Coordinator, CoordinatorOptions } from '../server/options.js';
+import type { Log } from '../kit/log.js';
+import type { Coordinator, CoordinatorOptions, Outlet } from '../server/options.js';
 import type { Store } from '../store/store.js';
+import type { WebhookOptions } from '../webhooks/endpoint.js';
 
 /** Opens the embedded store; the coordinator closes it. */
 export async function openStore(file: string): Promise<Store> {
@@ -19,4 +21,19 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 /** Starts a worker agent. */
 export async function startWorker(options: WorkerOptions): Promise<RunningAgent> {
   return (await import('../agent/worker.js')).startWorker(options);
+}
+
+/** What delivers notifications to these endpoints; null when there are none. */
+export function outletOf(
+  webhooks: readonly WebhookOptions[],
+  store: Store,
+  log: Log,
+): NonNullable<CoordinatorOptions['outlet']> | null {
+  if (webhooks.length === 0) return null;
+  return async (serviceNow): Promise<Outlet> => {
+    const { REAL_CLOCK: clock, REAL_RANDOM: random } = await import('../engine/clock.js');
+    const { REAL_TIMERS: timers } = await import('../engine/timers.js');
+    const { startWebhooks } = await import('../webhooks/start.js');
+    return startWebhooks(webhooks, { store, clock, timers, random, log, serviceNow });
+  };
 }

@@ -4,13 +4,15 @@ import { checkListening, policyOf } from '../config/policy.js';
 import type { Config } from '../config/resolve.js';
 import type { Coordinator } from '../server/options.js';
 import type { Store } from '../store/store.js';
+import { eventsOf } from '../webhooks/endpoint.js';
 import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './address-file.js';
 import { listenFailure, storeFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
-import { openStore, startCoordinator } from './parts.js';
+import { openStore, outletOf, startCoordinator } from './parts.js';
 import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
 import { asFailure } from './settings.js';
 import { catchStopSignals, onFault } from './signals.js';
+import { webhooksOf } from './webhooks.js';
 
 /** A coordinator with everything around it. */
 export interface Server {
@@ -23,6 +25,7 @@ export interface Server {
 
 /** Opens the store, starts the coordinator, then tells its address. Throws Failure. */
 export async function openServer(config: Config, log: ProcessLog): Promise<Server> {
+  const webhooks = await asFailure(EXIT.usage, () => webhooksOf(config));
   const policy = await asFailure(EXIT.usage, () => policyOf(config));
   await asFailure(EXIT.usage, () => checkListening(config));
   const dbFile = resolve(config.get('server.dbFile'));
@@ -33,7 +36,12 @@ export async function openServer(config: Config, log: ProcessLog): Promise<Serve
   const store = await openStoreAt(dbFile, logDirectory, addressFile);
   let coordinator: Coordinator;
   try {
-    coordinator = await startCoordinator({ host, port, store, policy, logDirectory, log });
+    const outlet = outletOf(webhooks, store, log);
+    const notify = eventsOf(webhooks);
+    coordinator = await startCoordinator({
+      ...{ host, port, store, logDirectory, log, outlet },
+      policy: { ...policy, notify },
+    });
   } catch (error) {
     await store.close().catch(() => {});
     throw listenFailure(host, port, error);

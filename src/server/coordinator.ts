@@ -19,7 +19,7 @@ import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
 import { type LogOwner, TaskLogs } from './logs.js';
 import { logNotes } from './notes.js';
-import type { Coordinator, CoordinatorOptions } from './options.js';
+import type { Coordinator, CoordinatorOptions, Outlet } from './options.js';
 import type { AgentCall } from './outbox.js';
 import { ProgressBoard } from './progress.js';
 import { AgentStream } from './stream.js';
@@ -56,6 +56,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   #outputFailedAt: MonoMs | null = null;
   #engine: Engine | null = null;
   #logs: TaskLogs | null = null;
+  #outlet: Outlet | null = null;
   #stopped: Promise<void> | null = null;
   #end: (error: Error | null) => void = () => {};
 
@@ -94,8 +95,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     );
     this.#addServices(engine, this.#logs);
     try {
+      this.#outlet = (await this.#options.outlet?.(() => engine.serviceNow)) ?? null;
       this.address = await this.#listen(host, port);
     } catch (error) {
+      await this.#outlet?.stop();
       await engine.stop();
       throw error;
     }
@@ -138,7 +141,11 @@ class RunningCoordinator implements Coordinator, EngineListener {
       taskService({ engine, store, logs, progress, watchers: this.#watchers, log, newTaskId, after }),
     );
     const startedAt = REAL_CLOCK.wall();
-    const alarms = () => [...this.#alarms, ...(engine.storeFull ? ['store_full'] : [])];
+    const alarms = () => [
+      ...this.#alarms,
+      ...(engine.storeFull ? ['store_full'] : []),
+      ...(this.#outlet?.failing ? ['webhook_failing'] : []),
+    ];
     this.#server.addService(
       FleetServiceService,
       fleetService({ engine, log, coordinatorId, version: VERSION, startedAt, alarms }),
@@ -171,6 +178,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     if (notes.some((note) => note.kind === 'commits_lost')) this.#alarms.add('commits_lost');
   }
 
+  notified(): void {
+    this.#outlet?.notified();
+  }
+
   /** A full disk fails every write: it is said once in a while. */
   #outputFailed(error: unknown): void {
     const now = REAL_CLOCK.mono();
@@ -188,8 +199,9 @@ class RunningCoordinator implements Coordinator, EngineListener {
       'the coordinator stops: nothing more is confirmed',
     );
     this.#server.forceShutdown();
-    this.#options.store.close().catch(() => {});
-    this.#end(error);
+    const closed = (this.#outlet?.stop() ?? Promise.resolve()).then(() => this.#options.store.close());
+    // Whoever starts another on the same database has to find it closed.
+    void closed.catch(() => {}).then(() => this.#end(error));
   }
 
   stop(): Promise<void> {
@@ -211,6 +223,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       });
     });
     await this.#logs?.close();
+    await this.#outlet?.stop();
     await this.#options.store.close();
     this.#end(null);
   }

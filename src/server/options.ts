@@ -1,5 +1,6 @@
 import type { Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
+import type { ServiceMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 
 /** What a coordinator is started with. */
@@ -14,6 +15,17 @@ export interface CoordinatorOptions {
   /** Directory for task output; null keeps it in memory (tests). */
   readonly logDirectory: string | null;
   readonly log: Log;
+  /** What delivers notifications to the outside, once there is a service clock; null when nobody wants any. */
+  readonly outlet?: ((serviceNow: () => ServiceMs) => Promise<Outlet>) | null;
+}
+
+/** Where notifications leave. Stopped before the store is closed. */
+export interface Outlet {
+  /** New notifications are committed. */
+  notified(): void;
+  /** Whether some of them cannot be delivered just now: an alarm. */
+  readonly failing: boolean;
+  stop(): Promise<void>;
 }
 
 /** A running coordinator. */

@@ -3,13 +3,14 @@ import type {
   AgentRow,
   Counters,
   HistoryRow,
+  NotificationRow,
   SessionRow,
   TaskRow,
   TaskSpecRow,
   TaskState,
 } from '../core/rows.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
-import type { ServiceMs } from '../kit/time.js';
+import type { ServiceMs, WallMs } from '../kit/time.js';
 
 /**
  * Rows in, rows out. One coordinator decides everything; the store makes it durable and finds it again. Reads see what
@@ -45,7 +46,42 @@ export interface Store {
    * idempotency key is taken.
    */
   commit(puts: Puts): Promise<void>;
+  /** Notifications with a number above `after`, in order. */
+  readNotifications(after: number, limit: number): Promise<StoredNotification[]>;
+  /** The number of the newest notification ever written; 0 when there was none. */
+  newestNotification(): Promise<number>;
+  /** How far each endpoint is. */
+  readDeliveries(): Promise<DeliveryRow[]>;
+  /**
+   * In one transaction: these are the endpoints now, whatever they were, and notifications up to the number `done` are
+   * of use to nobody any more. Apart from commit(), because the core decides nothing on it.
+   */
+  putDeliveries(rows: readonly DeliveryRow[], done: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A notification with the number that the store gave it: increasing in the order of commits, never given twice. */
+export interface StoredNotification extends NotificationRow {
+  readonly n: number;
+}
+
+/** How far one endpoint is with its notifications. */
+export interface DeliveryRow {
+  /** Its URL. */
+  readonly endpoint: string;
+  /** Everything up to this number is delivered, not wanted, or missed. */
+  readonly cursor: number;
+  /** Notifications given up and not told of yet; null when there are none. */
+  readonly missed: Missed | null;
+}
+
+export interface Missed {
+  readonly count: number;
+  /** Number of the first one. */
+  readonly first: number;
+  /** When the first and the last of them were written. */
+  readonly from: WallMs;
+  readonly to: WallMs;
 }
 
 export interface Loaded {
@@ -108,6 +144,8 @@ export interface Puts {
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
+  /** Insert only, in this order. */
+  readonly notifications: readonly NotificationRow[];
   /** Null when no counter changed. Token and epoch never go back: that is a conflict. */
   readonly counters: Counters | null;
 }

@@ -3,6 +3,7 @@ import type { Draft, LoadedRows } from '../../src/core/draft.js';
 import type { Frame, Note } from '../../src/core/frames.js';
 import type { CallInput, Context, Input, NewTask, Reply, Report, ReportKind } from '../../src/core/inputs.js';
 import { compareReady } from '../../src/core/lanes.js';
+import { notificationsOf } from '../../src/core/notify.js';
 import { DEFAULT_POLICY, type Policy } from '../../src/core/policy.js';
 import {
   type AgentRow,
@@ -10,6 +11,7 @@ import {
   type HistoryRow,
   isFinal,
   laneOf,
+  type NotificationRow,
   readyLane,
   type SessionRow,
   type TaskRow,
@@ -57,6 +59,7 @@ export class World {
   /** Everything said and noted so far. */
   readonly frames: Frame[] = [];
   readonly notes: Note[] = [];
+  readonly notifications: NotificationRow[] = [];
   readonly replies = new Map<number, Reply>();
   readonly listeners = new Map<StreamId, Listener>();
   /** So many commits fail: their drafts are thrown away and the same inputs decided again. */
@@ -101,6 +104,7 @@ export class World {
       this.#decide(inputs);
     }
     const draft = this.#decide(inputs);
+    this.notifications.push(...notificationsOf(draft));
     this.#commit(draft);
     const frames = settle(draft);
     this.frames.push(...frames);

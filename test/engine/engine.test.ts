@@ -108,6 +108,7 @@ async function started() {
       send: () => {},
       changed: () => {},
       removed: () => {},
+      notified: () => {},
       noted: () => {},
       broke: (error) => {
         throw error;

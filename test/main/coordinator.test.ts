@@ -132,12 +132,18 @@ describe('what cannot be started says why', () => {
       host: '0.0.0.0',
       heartbeatIntervalMs: 50,
       holdTimeoutMs: 1_000,
+      retentionAgeMs: 5,
       heartbeatInterval: 5,
       stormBrake: 'yes',
     };
     const error = await failureOf(coordinatorAt('a.db', wrong).start());
     expect(error.code).toBe('INVALID_OPTIONS');
-    for (const name of ['port is 70000', 'host is 0.0.0.0', 'heartbeatIntervalMs is 50']) {
+    for (const name of [
+      'port is 70000',
+      'host is 0.0.0.0',
+      'heartbeatIntervalMs is 50',
+      'retentionAgeMs is 5',
+    ]) {
       expect(error.reason).toContain(name);
     }
     expect(error.reason).toContain('heartbeatInterval is no option');

@@ -3,7 +3,20 @@ import type { TaskRow } from '../../src/core/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import { type Puts, type Store, StoreError, type StoreFault } from '../../src/store/store.js';
-import { agent, HUGE, history, next, permit, put, puts, session, spec, task, taskId } from './rows.js';
+import {
+  agent,
+  HUGE,
+  history,
+  next,
+  notification,
+  permit,
+  put,
+  puts,
+  session,
+  spec,
+  task,
+  taskId,
+} from './rows.js';
 
 /** A store of one kind, as a test gets it. */
 export interface Bench {
@@ -394,6 +407,49 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       await commit({ agents: [agent('b'), agent('a')] });
       await commit({ agents: [agent('a', { version: 2, cordoned: true })] });
       expect((await store.load()).agents).toEqual([agent('a', { version: 2, cordoned: true }), agent('b')]);
+    });
+
+    test('numbers notifications in the order of their commits, and keeps every field', async () => {
+      await commit({ notifications: [notification('a'), notification('b')] });
+      await commit({ notifications: [notification('c')] });
+      const found = await store.readNotifications(0, 10);
+      expect(found).toEqual([
+        { ...notification('a'), n: 1 },
+        { ...notification('b'), n: 2 },
+        { ...notification('c'), n: 3 },
+      ]);
+      expect((await store.readNotifications(1, 1)).map(({ id }) => id)).toEqual(['b']);
+      expect(await store.newestNotification()).toBe(3);
+    });
+
+    test('forgets delivered notifications and gives no number twice, over a restart too', async () => {
+      await commit({ notifications: [notification('a'), notification('b')] });
+      const missed = { count: 3, first: 1, from: 5 as WallMs, to: 9 as WallMs };
+      await store.putDeliveries([{ endpoint: 'y', cursor: 1, missed }], 0);
+      await store.putDeliveries(
+        [
+          { endpoint: 'x', cursor: 2, missed: null },
+          { endpoint: 'y', cursor: 2, missed },
+        ],
+        2,
+      );
+      store = await bench.reopen();
+      expect(await store.readNotifications(0, 10)).toEqual([]);
+      expect(await store.readDeliveries()).toEqual([
+        { endpoint: 'x', cursor: 2, missed: null },
+        { endpoint: 'y', cursor: 2, missed },
+      ]);
+      expect(await store.newestNotification()).toBe(2);
+      await commit({ notifications: [notification('c')] });
+      expect((await store.readNotifications(0, 10)).map(({ n }) => n)).toEqual([3]);
+    });
+
+    test('writes a notification with its commit or not at all', async () => {
+      const fault = await faultOf(
+        commit({ tasks: [put(task(1, { version: 2 }))], notifications: [notification('a')] }),
+      );
+      expect(fault).toBe('conflict');
+      expect(await store.readNotifications(0, 10)).toEqual([]);
     });
 
     test('refuses everything once it is closed', async () => {

@@ -1,6 +1,7 @@
 import type {
   AgentRow,
   HistoryRow,
+  NotificationRow,
   OpenPermit,
   SessionRow,
   TaskRow,
@@ -153,6 +154,16 @@ export const session = (epoch: bigint, changes: Partial<SessionRow> = {}): Sessi
   ...changes,
 });
 
+export const notification = (id: string, changes: Partial<NotificationRow> = {}): NotificationRow => ({
+  id,
+  event: 'task.failed',
+  at: 1_700_000_000_000 as WallMs,
+  atService: 12.5 as ServiceMs,
+  subject: 'task:t1',
+  data: { taskId: 't1', exitCode: null, tryNumber: 2, agentIds: ['a', 'b'] },
+  ...changes,
+});
+
 export const puts = (changes: Partial<Puts>): Puts => ({
   removals: [],
   tasks: [],
@@ -160,6 +171,7 @@ export const puts = (changes: Partial<Puts>): Puts => ({
   history: [],
   agents: [],
   sessions: [],
+  notifications: [],
   counters: null,
   ...changes,
 });

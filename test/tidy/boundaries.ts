@@ -82,6 +82,12 @@ export const rooms: Readonly<Record<string, Room>> = {
     builtins: [...files, 'node:crypto', 'node:tls'],
     packages: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check', 'jose'],
   },
+  webhooks: {
+    job: 'tells the outside of what is committed: signed, repeated, in order',
+    mayImport: ['engine', 'store', 'core', 'kit'],
+    builtins: ['node:crypto'],
+    packages: [],
+  },
   agent: {
     job: 'the SDK: connection, worker, triggerer, dag-processor, runner',
     mayImport: ['agent/core', 'wire', 'kit'],

@@ -11,11 +11,13 @@ import type {
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import {
+  type DeliveryRow,
   type FinishedPosition,
   type Loaded,
   type Puts,
   type ReadyPosition,
   type Store,
+  type StoredNotification,
   StoreError,
   type StoreFault,
   type TaskFilter,
@@ -49,6 +51,9 @@ export interface Snapshot {
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
+  readonly notifications: readonly StoredNotification[];
+  readonly newestNotification: number;
+  readonly deliveries: readonly DeliveryRow[];
   readonly counters: Counters;
 }
 
@@ -188,6 +193,25 @@ export class MemoryStore implements Store {
     throw error;
   }
 
+  async readNotifications(after: number, limit: number): Promise<StoredNotification[]> {
+    return this.#usable()
+      .notifications.filter(({ n }) => n > after)
+      .slice(0, limit);
+  }
+
+  async newestNotification(): Promise<number> {
+    return this.#usable().newestNotification;
+  }
+
+  async readDeliveries(): Promise<DeliveryRow[]> {
+    return [...this.#usable().deliveries];
+  }
+
+  async putDeliveries(rows: readonly DeliveryRow[], done: number): Promise<void> {
+    this.#usable().putDeliveries(rows, done);
+    this.#durable?.putDeliveries(rows, done);
+  }
+
   async close(): Promise<void> {
     this.#gone ??= new StoreError(
       'other',
@@ -229,7 +253,11 @@ export class MemoryStore implements Store {
 
 function restore(start: Snapshot | null): Tables {
   const tables = new Tables();
-  if (start !== null) tables.apply({ ...start, removals: [] });
+  if (start === null) return tables;
+  tables.apply({ ...start, notifications: [], removals: [] });
+  tables.notifications = [...start.notifications];
+  tables.newestNotification = start.newestNotification;
+  tables.deliveries = start.deliveries;
   return tables;
 }
 
@@ -239,6 +267,9 @@ const toSnapshot = (tables: Tables): Snapshot => ({
   history: [...tables.history.values()].flat().sort((a, b) => byText(a.taskId, b.taskId) || a.n - b.n),
   agents: [...tables.agents.values()].sort((a, b) => byText(a.agentId, b.agentId)),
   sessions: [...tables.sessions.values()].sort(byEpoch),
+  notifications: [...tables.notifications],
+  newestNotification: tables.newestNotification,
+  deliveries: tables.deliveries,
   counters: tables.counters,
 });
 

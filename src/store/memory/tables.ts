@@ -3,7 +3,15 @@ import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import { encodeSubmitted } from '../codec.js';
-import { type FinishedPosition, type Puts, type ReadyPosition, StoreError, type TaskPut } from '../store.js';
+import {
+  type DeliveryRow,
+  type FinishedPosition,
+  type Puts,
+  type ReadyPosition,
+  type StoredNotification,
+  StoreError,
+  type TaskPut,
+} from '../store.js';
 import { byText, Sorted } from './sorted.js';
 
 /** A place in the order of deadlines. */
@@ -26,6 +34,10 @@ export class Tables {
   readonly history = new Map<TaskId, HistoryRow[]>();
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
+  /** In order of their numbers. */
+  notifications: StoredNotification[] = [];
+  newestNotification = 0;
+  deliveries: readonly DeliveryRow[] = [];
   counters: Counters = { token: NO_TOKEN, epoch: NO_EPOCH, serviceMs: 0 as ServiceMs };
 
   readonly ids = new Sorted<TaskId>(byText);
@@ -91,7 +103,14 @@ export class Tables {
     }
     for (const row of puts.agents) this.agents.set(row.agentId, row);
     for (const row of puts.sessions) this.sessions.set(row.epoch, row);
+    for (const row of puts.notifications) this.notifications.push({ ...row, n: ++this.newestNotification });
     if (puts.counters !== null) this.counters = puts.counters;
+  }
+
+  /** Replaces the list of endpoints, and drops the notifications up to the number `done`. */
+  putDeliveries(rows: readonly DeliveryRow[], done: number): void {
+    this.deliveries = [...rows].sort((a, b) => byText(a.endpoint, b.endpoint));
+    this.notifications = this.notifications.filter(({ n }) => n > done);
   }
 
   #removeTask(taskId: TaskId): void {

@@ -3,10 +3,13 @@ import type { AgentRow, HistoryRow, SessionRow, TaskRow, TaskSpecRow, TaskState 
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
+import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
+  type DeliveryRow,
   type FinishedPosition,
   type Loaded,
   type ReadyPosition,
+  type StoredNotification,
   StoreError,
   type TaskFilter,
 } from '../store.js';
@@ -103,6 +106,25 @@ export class Reader {
       .statement('SELECT n, data FROM history WHERE task_id = ? ORDER BY n')
       .all(taskId);
     return rows.map((c) => decodeHistory(taskId, c.n as number, c.data as string));
+  }
+
+  notifications(after: number, limit: number): StoredNotification[] {
+    return this.#driver
+      .statement('SELECT n, data FROM notifications WHERE n > ? ORDER BY n LIMIT ?')
+      .all(after, limit)
+      .map((c) => decodeNotification(c.n as number, c.data as string));
+  }
+
+  newestNotification(): number {
+    const row = this.#driver.statement("SELECT seq FROM sqlite_sequence WHERE name = 'notifications'").get();
+    return (row?.seq ?? 0) as number;
+  }
+
+  deliveries(): DeliveryRow[] {
+    return this.#driver
+      .statement('SELECT endpoint, data FROM deliveries ORDER BY endpoint')
+      .all()
+      .map((c) => decodeDelivery(c.endpoint as string, c.data as string));
   }
 
   lanes(): string[] {

@@ -89,12 +89,19 @@ UPDATE tasks SET finished_at = (SELECT service_ms FROM counters)
 CREATE INDEX tasks_finished ON tasks (finished_at, task_id) WHERE finished_at IS NOT NULL;
 `;
 
+/** AUTOINCREMENT: the number of a notification that was delivered and deleted must not come again. */
+const NOTIFICATIONS = `
+CREATE TABLE notifications (n INTEGER PRIMARY KEY AUTOINCREMENT, data TEXT NOT NULL);
+CREATE TABLE deliveries (endpoint TEXT NOT NULL PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+`;
+
 /** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'initial', up: INITIAL },
   // Tasks and sessions name handlers in fields that older rows lack and older programs would not understand.
   { version: 2, name: 'handlers', up: '' },
   { version: 3, name: 'retention', up: RETENTION },
+  { version: 4, name: 'notifications', up: NOTIFICATIONS },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

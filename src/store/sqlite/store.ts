@@ -3,11 +3,13 @@ import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/row
 import type { TaskId } from '../../kit/ids.js';
 import type { ServiceMs } from '../../kit/time.js';
 import {
+  type DeliveryRow,
   type FinishedPosition,
   type Loaded,
   type Puts,
   type ReadyPosition,
   type Store,
+  type StoredNotification,
   StoreError,
   type TaskFilter,
 } from '../store.js';
@@ -81,6 +83,22 @@ export class SqliteStore implements Store {
 
   async commit(puts: Puts): Promise<void> {
     this.#driver.transaction(() => this.#writer.write(puts));
+  }
+
+  async readNotifications(after: number, limit: number): Promise<StoredNotification[]> {
+    return this.#reader.notifications(after, limit);
+  }
+
+  async newestNotification(): Promise<number> {
+    return this.#reader.newestNotification();
+  }
+
+  async readDeliveries(): Promise<DeliveryRow[]> {
+    return this.#reader.deliveries();
+  }
+
+  async putDeliveries(rows: readonly DeliveryRow[], done: number): Promise<void> {
+    this.#driver.transaction(() => this.#writer.writeDeliveries(this.#driver, rows, done));
   }
 
   /**

@@ -1,4 +1,11 @@
-import type { AgentRow, Counters, HistoryRow, SessionRow, TaskSpecRow } from '../../core/rows.js';
+import type {
+  AgentRow,
+  Counters,
+  HistoryRow,
+  NotificationRow,
+  SessionRow,
+  TaskSpecRow,
+} from '../../core/rows.js';
 import {
   encodeAgent,
   encodeHistory,
@@ -7,7 +14,8 @@ import {
   encodeSpec,
   encodeSubmitted,
 } from '../codec.js';
-import { type Puts, type Removal, StoreError, type TaskPut } from '../store.js';
+import { encodeDelivery, encodeNotification } from '../notification-codec.js';
+import { type DeliveryRow, type Puts, type Removal, StoreError, type TaskPut } from '../store.js';
 import type { Driver, Statement } from './driver.js';
 
 /** Writes puts; the caller holds the transaction. Throws StoreError, `conflict` for a row of another version. */
@@ -21,6 +29,7 @@ export class Writer {
   readonly #updateAgent: Statement;
   readonly #insertSession: Statement;
   readonly #updateSession: Statement;
+  readonly #insertNotification: Statement;
   readonly #updateCounters: Statement;
   readonly #deleteTask: Statement;
   readonly #deleteSpec: Statement;
@@ -52,6 +61,7 @@ export class Writer {
     this.#updateSession = driver.statement(
       'UPDATE sessions SET version = ?, agent_id = ?, is_live = ?, data = ? WHERE epoch = ? AND version = ?',
     );
+    this.#insertNotification = driver.statement('INSERT INTO notifications (data) VALUES (?)');
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
     );
@@ -67,7 +77,20 @@ export class Writer {
     for (const row of puts.history) this.#history(row);
     for (const row of puts.agents) this.#agent(row);
     for (const row of puts.sessions) this.#session(row);
+    for (const row of puts.notifications) this.#notification(row);
     if (puts.counters !== null) this.#counters(puts.counters);
+  }
+
+  /** The whole list of endpoints, and the end of what they are done with. */
+  writeDeliveries(driver: Driver, rows: readonly DeliveryRow[], done: number): void {
+    driver.exec('DELETE FROM deliveries');
+    const insert = driver.statement('INSERT INTO deliveries (endpoint, data) VALUES (?, ?)');
+    for (const row of rows) insert.run(row.endpoint, encodeDelivery(row));
+    driver.statement('DELETE FROM notifications WHERE n <= ?').run(done);
+  }
+
+  #notification(row: NotificationRow): void {
+    this.#insertNotification.run(encodeNotification(row));
   }
 
   #remove({ taskId, version }: Removal): void {

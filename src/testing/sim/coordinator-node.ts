@@ -157,6 +157,7 @@ export class CoordinatorNode {
       },
       changed: () => {},
       removed: () => {},
+      notified: () => {},
       noted: (notes: readonly Note[]) => {
         if (process.alive) for (const note of notes) this.#world.auditor.coordinatorNoted(note);
       },
