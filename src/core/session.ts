@@ -258,7 +258,9 @@ export function failAgent(draft: Draft, session: SessionRow, brake: boolean): vo
       reason: 'agent_lost',
     });
   }
-  const note = { agentId: session.agentId, epoch: session.epoch, lostRuns, silentMs: silentMs ?? 0 };
+  const { agentId, epoch } = session;
+  // Never heard by this coordinator: then its silence counts from our own start, as its lease does (P7, P11).
+  const note = { agentId, epoch, lostRuns, silentMs: silentMs ?? between(serviceStart, service) };
   draft.notes.push({ kind: 'agent_failed', ...note });
 }
 

@@ -390,6 +390,15 @@ describe('a restart of the coordinator (P7)', () => {
     expect(w.noted('agent_failed')).toHaveLength(20);
   });
 
+  test('says of an agent that it never heard how long it has waited for it, not that it was just heard', () => {
+    const w = world();
+    ready(w, 'a');
+    w.restart(10 * L);
+    w.advance(L);
+    w.tick();
+    expect(w.noted('agent_failed')).toMatchObject([{ agentId: 'a', silentMs: L }]);
+  });
+
   test('counts a permit whose agent never returned as seen running: nobody can deny it', () => {
     const w = world({ stormBrake: false });
     const a = ready(w, 'a');
