@@ -57,6 +57,7 @@ async function playIn(prepared) {
   const site = new Site(prepared, new Random(seed), ending.signal);
   try {
     await site.start(prepared);
+    site.workload.start();
     introduce(site, prepared);
     return await play(site, startedAt);
   } catch (thrown) {

@@ -132,6 +132,11 @@ export class ProxyNetwork {
     return [];
   }
 
+  /** The agent's connection is broken off at once; a new one can be made. */
+  breakOff(agentId) {
+    this.#proxies.get(agentId).breakOff();
+  }
+
   cut(agentId, kind) {
     const proxy = this.#proxies.get(agentId);
     proxy.cut();

@@ -15,13 +15,13 @@ import { boundToUs, mountSmallDisk, prepareNames, unmount } from './world.mjs';
 export const HEARTBEAT_MS = 500;
 const AGENTS = 5;
 const DISK_MEGABYTES = 64;
-const START_LIMIT_MS = 15_000;
+const START_LIMIT_MS = 40_000;
 /** What two shared cores may add to an upper bound: to the coordinator's turn, and to our reading of its log. */
 const SLACK_MS = 300;
 
 export class Site {
-  heartbeatMs = HEARTBEAT_MS;
-  leaseMs = 3 * HEARTBEAT_MS;
+  heartbeatMs;
+  leaseMs;
   slackMs = SLACK_MS;
   random;
   network;
@@ -37,11 +37,17 @@ export class Site {
   client = null;
   folder = mkdtempSync(join(tmpdir(), 'hf-chaos-'));
   #signal;
+  #shape;
   /** The machine's wall clock is being steered: how far it was from ours, and when. */
   #offsets = [{ wall: Date.now(), offset: wallOffset() }];
 
-  constructor(world, random, signal) {
+  /** `shape`: how many agents, their heartbeat interval, and which built program they and the coordinator are. */
+  constructor(world, random, signal, shape = {}) {
     this.random = random;
+    const ours = { agents: AGENTS, heartbeatMs: HEARTBEAT_MS, program: join(root, 'dist/main/bin.js') };
+    this.#shape = { ...ours, ...shape };
+    this.heartbeatMs = this.#shape.heartbeatMs;
+    this.leaseMs = 3 * this.heartbeatMs;
     this.#signal = signal;
     mkdirSync(join(this.folder, 'alive'));
     if (world.mount) {
@@ -52,11 +58,11 @@ export class Site {
   }
 
   async start(world) {
-    const agentIds = Array.from({ length: AGENTS }, (_, index) => `agent-${index + 1}`);
+    const { agents, program } = this.#shape;
+    const agentIds = Array.from({ length: agents }, (_, index) => `agent-${index + 1}`);
     const port = await freePort();
     this.network = world.net ? new NamespaceNetwork(agentIds, port) : new ProxyNetwork(agentIds, port);
     await this.network.open();
-    const program = join(root, 'dist/main/bin.js');
     const { folder, network, heartbeatMs } = this;
     const database = join(this.disk ?? folder, 'holdfast.db');
     const unwanted = (what) => this.#accident(what);
@@ -68,7 +74,6 @@ export class Site {
     if (!(await this.until(() => this.areHealthy(), START_LIMIT_MS)))
       throw new Error('the agents did not come up');
     this.workload = new Workload(this, this.random, folder);
-    this.workload.start();
   }
 
   #accident(what) {
@@ -115,7 +120,8 @@ export class Site {
 
   async areHealthy() {
     try {
-      return (await this.client.agents.list({ states: ['healthy'] }, { timeoutMs: 2_000 })).length === AGENTS;
+      const healthy = await this.client.agents.list({ states: ['healthy'] }, { timeoutMs: 2_000 });
+      return healthy.length === this.fleet.agents.size;
     } catch {
       return false;
     }
@@ -177,8 +183,10 @@ export class Site {
     const names = readdirSync(join(this.folder, 'alive'));
     const old = process.cwd();
     process.chdir(join(this.folder, 'alive'));
-    const answers = await Promise.all(names.map(isAnswered));
+    const asked = names.map(isAnswered);
+    // The calls are made by now: another site of this process may go to a folder of its own while they are answered.
     process.chdir(old);
+    const answers = await Promise.all(asked);
     return names.filter((_, index) => answers[index]);
   }
 

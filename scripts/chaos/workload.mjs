@@ -11,12 +11,33 @@ const BATCH = 3;
 const EVERY_MS = 550;
 /** With more open tasks than this nothing is added: an outage must not fill the queue for minutes. */
 const MOST_OPEN = 45;
-const POLICIES = ['reassign', 'single_run', 'hold'];
+export const POLICIES = ['reassign', 'single_run', 'hold'];
 const KILL_GRACE_MS = 300;
 /** Only what outlives a lease can be caught running twice: with fewer long ones a broken rule goes unseen. */
 const LONG_SHARE = 0.45;
 const BALLAST_QUEUE = 'ballast';
 const BALLAST_TASKS = 20;
+
+/** A task that tells from outside when it runs. */
+export function stubTask(folder, key, { durationMs, failTries, stubborn, policy, retries }) {
+  const env = {
+    CHAOS_FOLDER: folder,
+    CHAOS_KEY: key,
+    CHAOS_STEP_MS: String(STEP_MS),
+    CHAOS_DURATION_MS: String(Math.round(durationMs)),
+    CHAOS_FAIL_TRIES: String(failTries),
+    CHAOS_STUBBORN: stubborn ? '1' : '0',
+  };
+  return {
+    command: [process.execPath, stubFile],
+    env,
+    partitionPolicy: policy,
+    killGraceMs: KILL_GRACE_MS,
+    retries,
+    retryBackoff: { initialMs: 100, maxMs: 400 },
+    idempotencyKey: key,
+  };
+}
 
 export class Workload {
   /** Acknowledged submissions, by key. */
@@ -60,37 +81,28 @@ export class Workload {
   #spec(key) {
     const random = this.#random;
     const failing = random.chance(0.15);
-    const env = {
-      CHAOS_FOLDER: this.#folder,
-      CHAOS_KEY: key,
-      CHAOS_STEP_MS: String(STEP_MS),
-      CHAOS_DURATION_MS: String(
-        Math.round(random.chance(LONG_SHARE) ? random.between(2_500, 6_000) : random.between(100, 1_500)),
-      ),
-      CHAOS_FAIL_TRIES: failing ? '1' : '0',
-      CHAOS_STUBBORN: random.chance(0.2) ? '1' : '0',
-    };
-    return {
-      command: [process.execPath, stubFile],
-      env,
-      partitionPolicy: random.pick(POLICIES),
-      killGraceMs: KILL_GRACE_MS,
+    return stubTask(this.#folder, key, {
+      durationMs: random.chance(LONG_SHARE) ? random.between(2_500, 6_000) : random.between(100, 1_500),
+      failTries: failing ? 1 : 0,
+      stubborn: random.chance(0.2),
+      policy: random.pick(POLICIES),
       retries: failing && random.chance(0.8) ? 2 : 0,
-      retryBackoff: { initialMs: 100, maxMs: 400 },
-      idempotencyKey: key,
-    };
+    });
   }
 
   async #submitting() {
     while (this.#running) {
       const next = monoMs() + EVERY_MS;
-      if (this.#open.size < MOST_OPEN) await this.#submit();
+      if (this.#open.size < MOST_OPEN) {
+        await this.submit(Array.from({ length: BATCH }, () => this.#spec(`k${++this.#number}`)));
+        if (this.#random.chance(0.1)) await this.#cancelOne();
+      }
       await pause(next - monoMs());
     }
   }
 
-  async #submit() {
-    const batch = Array.from({ length: BATCH }, () => this.#spec(`k${++this.#number}`));
+  /** Until they are acknowledged. */
+  async submit(batch) {
     for (;;) {
       try {
         const told = await this.#link.client.tasks.submit(batch, { timeoutMs: 2_000 });
@@ -98,13 +110,12 @@ export class Workload {
           this.accepted.set(batch[index].idempotencyKey, { taskId, spec: batch[index], at: monoMs() });
           this.#open.add(taskId);
         });
-        break;
+        return;
       } catch (error) {
         this.#refusal(error);
         await pause(100);
       }
     }
-    if (this.#random.chance(0.1)) await this.#cancelOne();
   }
 
   #refusal(error) {

@@ -40,9 +40,14 @@ class PausingProxy {
     for (const pair of this.#pairs) pair.resume();
   }
 
+  /** Ends the connections that there are, with whatever was on its way; new ones are taken. */
+  breakOff() {
+    for (const pair of this.#pairs) pair.destroy();
+  }
+
   close() {
     this.#server.close();
-    for (const pair of this.#pairs) pair.destroy();
+    this.breakOff();
   }
 
   #accept(near) {

@@ -130,7 +130,9 @@ export class CommandRunner {
     if (run === undefined || !this.#host.mayStart(run.permit.token)) return 'abandon';
     const { token, taskId, tryNumber } = run.permit;
     const atMs = this.#host.clock.wallMs() as number;
+    // failpoint: FP8 before
     const written = this.#host.journal.startRun({ token, taskId, tryNumber, pgid, atMs });
+    // failpoint: FP8 after
     if (written.kind === 'refused') {
       this.#host.log.error({ taskId }, written.text);
       return 'abandon';

@@ -151,7 +151,14 @@ class Stream {
         if (message.value.more) return;
         const ack = ackOf(this.#parts);
         this.#parts = [];
-        return this.#listener.happened({ kind: 'ack', streamNo, ack });
+        // failpoint: FP3 before
+        // failpoint: FP7 before
+        // failpoint: FP12 before
+        this.#listener.happened({ kind: 'ack', streamNo, ack });
+        // failpoint: FP3 after
+        // failpoint: FP7 after
+        // failpoint: FP12 after
+        return;
       }
       case 'logAck': {
         const { token, nextOffset, closed, resend } = message.value;

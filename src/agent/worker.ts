@@ -151,7 +151,12 @@ class WorkerAgent implements RunningAgent {
         this.#output.disconnected();
         return this.#link.hangUp();
       case 'send':
-        return this.#link.send(effect.streamNo, requestsOf(effect.message, this.#loopLagMs));
+        // failpoint: FP4 before
+        // failpoint: FP10 before
+        this.#link.send(effect.streamNo, requestsOf(effect.message, this.#loopLagMs));
+        // failpoint: FP4 after
+        // failpoint: FP10 after
+        return;
       case 'start':
         return this.#commands.run(effect.permit);
       case 'stop_run':

@@ -145,6 +145,7 @@ export class Placement {
   }
 
   #offer(presence: Presence, task: TaskRow, extra: boolean): void {
+    // failpoint: FP1 before
     this.#state.putOffer(presence, task, { at: this.#ctx.now, extra });
     const parts = this.#say(presence);
     if (parts !== null) {
@@ -152,6 +153,7 @@ export class Placement {
       parts.withdrawals = parts.withdrawals.filter((taskId) => taskId !== task.taskId);
       parts.offers.push({ taskId: task.taskId, queue: task.queue });
     }
+    // failpoint: FP1 after
     // Measured again, it goes to the back of its queues' lists: agents take turns.
     const session = this.#state.sessions.get(presence.epoch);
     for (const queue of session?.queues ?? []) {

@@ -282,7 +282,11 @@ export class Engine {
     if (!draft.writes && !clockOnly) return;
     draft.counters = { ...draft.counters, serviceMs: service };
     const puts = putsOf(draft);
+    // failpoint: FP5 before
+    // failpoint: FP11 before
     await this.#options.store.commit(puts);
+    // failpoint: FP5 after
+    // failpoint: FP11 after
     this.counters.commits++;
     this.counters.tasksPut += puts.tasks.length;
     this.counters.tasksRemoved += draft.removals.size;

@@ -98,7 +98,11 @@ export class AgentStream {
       case 'ack':
         this.#acknowledged = Math.max(this.#acknowledged, frame.ack.received);
         this.#readOn();
+        // failpoint: FP2 before
+        // failpoint: FP6 before
         for (const message of ackOf(frame.ack, specs)) this.#outbox.push(message, 'urgent');
+        // failpoint: FP2 after
+        // failpoint: FP6 after
         return;
       case 'refused':
         this.#outbox.push(refusedOf(frame), 'urgent');

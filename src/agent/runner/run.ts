@@ -92,7 +92,9 @@ export class Run {
     }
     this.phase = 'running';
     this.wordGiven = true;
+    // failpoint: FP9 before
     this.word?.write('go\n');
+    // failpoint: FP9 after
     if (this.spec.timeoutMs === undefined) return;
     this.timers.limit = this.ports.clock.setTimer(this.spec.timeoutMs, () => {
       this.timedOut = this.stopReason === null;
