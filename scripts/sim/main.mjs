@@ -11,7 +11,8 @@ import { record } from './record.mjs';
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '100' },
+    profile: { type: 'string' },
+    seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     minutes: { type: 'string', default: '20' },
@@ -21,6 +22,17 @@ const { values } = parseArgs({
     replicas: { type: 'string', default: '1' },
   },
 });
+/** Seeds of each profile; 20 minutes each unless told otherwise. */
+const PROFILES = new Map([
+  ['pr', 1_000],
+  ['nightly', 5_000],
+]);
+const DEFAULT_SEEDS = 100;
+
+if (values.profile !== undefined && !PROFILES.has(values.profile)) {
+  console.error(`there is no profile ${values.profile}; there are: ${[...PROFILES.keys()].join(', ')}`);
+  process.exit(2);
+}
 const minutes = Number(values.minutes);
 if (values.replicas !== '1') {
   console.error(
@@ -31,12 +43,14 @@ if (values.replicas !== '1') {
 }
 
 if (values.seed !== undefined) await replay(Number(values.seed));
-else await runMany(Number(values.from), Number(values.seeds));
+else
+  await runMany(Number(values.from), Number(values.seeds ?? PROFILES.get(values.profile) ?? DEFAULT_SEEDS));
 
 async function replay(seed) {
   const result = await simulate({ seed, minutes, trace: true });
   if (values.trace) for (const line of result.trace) console.log(line);
   console.log(`seed ${seed}: ${result.mode}, ${result.agents} agents, trace ${result.hash}`);
+  for (const line of values.trace ? [] : result.story) console.log(`  ${line}`);
   for (const { rule, what } of result.violations) console.log(`VIOLATION ${rule}: ${what}`);
   process.exitCode = result.violations.length > 0 ? 1 : 0;
 }
@@ -61,10 +75,10 @@ async function runMany(from, seeds) {
       child.disconnect();
     }),
   );
-  for (const { seed, violations, tail } of broken.sort((a, b) => a.seed - b.seed)) {
+  for (const { seed, violations, story } of broken.sort((a, b) => a.seed - b.seed)) {
     console.log(`\nseed ${seed} broke ${violations[0].rule}: ${violations[0].what}`);
-    for (const line of tail) console.log(`  ${line}`);
-    console.log(`replay: npm run sim -- --seed ${seed} --minutes ${minutes} --trace`);
+    for (const line of story) console.log(`  ${line}`);
+    console.log(`replay: ${replayOf(seed)}`);
   }
   const sum = (of) => results.reduce((total, result) => total + of(result), 0);
   const hours = sum(({ simulatedMs }) => simulatedMs) / 3_600_000;
@@ -72,7 +86,8 @@ async function runMany(from, seeds) {
   const faults = sum(({ counts }) =>
     Object.entries(counts).reduce((n, [name, value]) => (name.startsWith('fault.') ? n + value : n), 0),
   );
-  if (values.coverage) printCoverage(results);
+  const isNightly = values.profile === 'nightly';
+  const unreached = values.coverage || isNightly ? printCoverage(results) : [];
   if (values.record) record({ seeds, hours, starts, faults, violations: broken.length });
   const seconds = (performance.now() - begin) / 1000;
   console.log(
@@ -80,7 +95,12 @@ async function runMany(from, seeds) {
       `${broken.length} violations, ${seconds.toFixed(1)} s`,
   );
   console.log(`${seeds - broken.length} passed, ${broken.length} failed`);
-  process.exitCode = broken.length > 0 ? 1 : 0;
+  process.exitCode = broken.length > 0 || (isNightly && unreached.length > 0) ? 1 : 0;
+}
+
+/** The line that plays a seed again, with everything that shapes its world. */
+function replayOf(seed) {
+  return `npm run sim -- --seed ${seed} --minutes ${minutes} --trace`;
 }
 
 function ask(child, seed) {

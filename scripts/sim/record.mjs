@@ -1,5 +1,7 @@
 // Keeps the track record of docs/safety.md: what was run, added up over all recorded runs.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { root } from '../tool.mjs';
 
 const page = new URL('../../docs/safety.md', import.meta.url);
 const BEGIN = '<!-- track record: kept by `npm run sim -- --record` -->';
@@ -23,8 +25,16 @@ export function record({ seeds, hours, starts, faults, violations }) {
     ['faults', faults],
     ['violations', violations],
   ].map(([name, value]) => `| ${name} | ${sum(name, value)} |`);
+  rows.push(`| last run | ${seeds} seeds at commit ${commit()} |`);
   writeFileSync(
     page,
     `${before}${BEGIN}\n\n| simulator, in all | |\n|---|---|\n${rows.join('\n')}\n\n${END}${after}`,
   );
+}
+
+/** What was run: the commit, and whether the sources differ from it. */
+function commit() {
+  const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  const differs = git('status', '--porcelain', '--', 'src') !== '';
+  return `${git('rev-parse', '--short=10', 'HEAD')}${differs ? ' with changes' : ''}`;
 }

@@ -2,7 +2,6 @@
 import { simulate } from '../../dist/testing/sim/index.js';
 
 const minutes = Number(process.argv[2]);
-const TAIL = 40;
 
 process.on('message', (seed) => void answer(seed));
 
@@ -10,13 +9,14 @@ async function answer(seed) {
   let result = await simulate({ seed, minutes });
   // The story is written only for a seed that needs telling: the same seed gives the same one.
   if (result.violations.length > 0) result = await simulate({ seed, minutes, trace: true });
-  const { violations, counts, hash, trace, simulatedMs } = result;
+  const { violations, counts, coverage, hash, story, simulatedMs } = result;
   process.send({
     seed,
-    violations,
+    violations: violations.map(({ rule, what }) => ({ rule, what })),
     counts: Object.fromEntries(counts),
     hash,
-    tail: trace.slice(-TAIL),
+    coverage: Object.fromEntries(coverage),
+    story,
     simulatedMs,
   });
 }

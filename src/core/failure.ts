@@ -6,6 +6,7 @@ import type { Draft, Happening } from './draft.js';
 import type { Report } from './inputs.js';
 import { singleRunReleaseMs } from './lease.js';
 import type { ChargedLoss, Loss, OpenPermit, SessionRow, TaskRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import { leaveQueue, move } from './task.js';
 
 /** What P11 decides on. */
@@ -54,7 +55,7 @@ export function loseTry(draft: Draft, c: LossCase, shown: boolean): void {
   const { task } = c;
   const { open } = task;
   invariant(open !== null && open.lost === null, 'only an open permit with a live agent can be lost');
-  const rule = HOLD_RULES.find((row) => row.when(c));
+  const rule = firstMatch('hold', HOLD_RULES, draft.ctx.tally, c);
   invariant(rule !== undefined, 'the last row of P11 matches always');
   const lost: Loss = {
     at: draft.ctx.wall,

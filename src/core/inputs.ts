@@ -3,6 +3,7 @@ import type { Entry } from '../kit/inventory.js';
 import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
 import type { Policy } from './policy.js';
 import type { AgentKind, ProcessIdentity, TaskRow, TaskSpecRow } from './rows.js';
+import type { Tally } from './rules.js';
 
 /** Everything that can happen to the coordinator. `at` is when it was received, on the monotonic clock. */
 export type Input =
@@ -163,4 +164,6 @@ export interface Context {
   readonly random: () => number;
   /** Identity of this coordinator process: the holder of the sessions it grants. */
   readonly coordinatorId: string;
+  /** Hears which row of a rule table decides; nothing depends on it. Default nobody. */
+  readonly tally?: Tally | undefined;
 }

@@ -3,7 +3,8 @@ import { type AckParts, emptyAck } from './draft.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
 import type { Presence } from './presence.js';
-import type { Needs, SessionRow, TaskRow } from './rows.js';
+import type { AgentRow, Needs, SessionRow, TaskRow } from './rows.js';
+import { firstMatch, type Tally } from './rules.js';
 import { add, drop, type State } from './state.js';
 
 /** Whether an agent may be offered tasks of a lane: its kind, queue, labels and handlers fit (I4). */
@@ -17,16 +18,25 @@ export function canServe(
   return true;
 }
 
+/** Why an agent gets no offers now. The first row that matches; none lets it have some (I4). */
+export const OFFER_BLOCKS: readonly {
+  readonly name: string;
+  readonly when: (state: State, presence: Presence) => boolean;
+}[] = [
+  { name: 'session_over', when: (state, { epoch }) => state.sessions.get(epoch)?.state !== 'live' },
+  { name: 'suspect', when: (_, { streamId }) => streamId === null },
+  { name: 'cordoned', when: (state, { agentId }) => isSteered(state.agents.get(agentId)) },
+  { name: 'inventory_unresolved', when: (_, { unresolved }) => unresolved },
+  { name: 'recovering', when: ({ recovery }) => recovery !== null },
+];
+
+function isSteered(agent: AgentRow | undefined): boolean {
+  return agent === undefined || agent.cordoned || agent.draining;
+}
+
 /** Why an agent gets no offers now; null when it may have some (I4). */
-export function offerBlock(state: State, presence: Presence): string | null {
-  const session = state.sessions.get(presence.epoch);
-  const agent = state.agents.get(presence.agentId);
-  if (session?.state !== 'live') return 'session_over';
-  if (presence.streamId === null) return 'suspect';
-  if (agent === undefined || agent.cordoned || agent.draining) return 'cordoned';
-  if (presence.unresolved) return 'inventory_unresolved';
-  if (state.recovery !== null) return 'recovering';
-  return null;
+export function offerBlock(state: State, presence: Presence, tally?: Tally): string | null {
+  return firstMatch('offer', OFFER_BLOCKS, tally, state, presence)?.name ?? null;
 }
 
 /**
@@ -69,7 +79,8 @@ export class Placement {
   /** Free slots that no offer is open for; negative when there are more offers than free slots. */
   #room(presence: Presence): number {
     const session = this.#state.sessions.get(presence.epoch);
-    if (session === undefined || offerBlock(this.#state, presence) !== null) return Number.NEGATIVE_INFINITY;
+    if (session === undefined || offerBlock(this.#state, presence, this.#ctx.tally) !== null)
+      return Number.NEGATIVE_INFINITY;
     const slots = Math.min(session.slots, presence.capacity);
     return slots - this.#state.occupied(presence) - presence.offers.size;
   }

@@ -4,6 +4,7 @@ import type { Draft, Happening } from './draft.js';
 import { about } from './failure.js';
 import { canServe } from './placement.js';
 import { isFinal, type OpenPermit, type SessionRow, type TaskRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import { leaveQueue, move } from './task.js';
 
 type Run = Exclude<Entry, { readonly phase: 'asked' }>;
@@ -20,7 +21,10 @@ interface RegainCase {
  * means that the permit was among lost commits. An agent can hold a token above its task's newest in no other way, and
  * a newer permit is proof that whatever the store believes of the task's older token was over when it was given (I1).
  */
-const REFUSALS: readonly { readonly name: string; readonly when: (c: RegainCase) => boolean }[] = [
+export const REGAIN_REFUSALS: readonly {
+  readonly name: string;
+  readonly when: (c: RegainCase) => boolean;
+}[] = [
   { name: 'never_started', when: ({ run }) => run.phase === 'void' },
   // Submitted in the lost commits as well: nobody knows any more what it was.
   { name: 'task_unknown', when: ({ task }) => task === undefined },
@@ -43,7 +47,9 @@ export function regainRuns(draft: Draft, session: SessionRow, inventory: readonl
   // Of two runs of one task the newer counts: its permit ended the older.
   for (const run of runs.sort((a, b) => (a.token < b.token ? 1 : -1))) {
     const task = draft.task(run.taskId);
-    if (task === undefined || REFUSALS.some((row) => row.when({ draft, session, run, task }))) continue;
+    const c = { draft, session, run, task };
+    const refusal = firstMatch('regain', REGAIN_REFUSALS, draft.ctx.tally, c);
+    if (task === undefined || refusal !== undefined) continue;
     regainRun(draft, session, task, run.token);
   }
 }

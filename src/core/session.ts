@@ -8,6 +8,7 @@ import { leaseTerms } from './lease.js';
 import { mayHoldNothing } from './presence.js';
 import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import type { State } from './state.js';
 import { judgeReport } from './token.js';
 import { judgeInventory } from './verdict.js';
@@ -35,7 +36,7 @@ type HelloRuling =
   | { readonly kind: 'grant' };
 
 /** P5 and its neighbours: what a Hello leads to. The first row that matches. */
-const HELLO_RULES: readonly {
+export const HELLO_RULES: readonly {
   readonly name: string;
   readonly when: (c: HelloCase) => boolean;
   readonly then: (c: HelloCase) => HelloRuling;
@@ -134,7 +135,7 @@ export function decideHello(draft: Draft, input: HelloInput): void {
   const newest = draft.newestSession(hello.agentId);
   const live = newest?.state === 'live' ? newest : undefined;
   const c: HelloCase = { draft, hello, newest, live };
-  const ruling = HELLO_RULES.find((row) => row.when(c))?.then(c) ?? { kind: 'grant' };
+  const ruling = firstMatch('hello', HELLO_RULES, draft.ctx.tally, c)?.then(c) ?? { kind: 'grant' };
   if (ruling.kind === 'refuse') {
     const judged = hello.reports.filter((report) => !mayBeRegained(draft, report));
     const acknowledgements = judged.map((report) => judgeReport(draft, hello.agentId, report));

@@ -5,6 +5,7 @@ import type { StartRequest } from './inputs.js';
 import { leaseExpired } from './lease.js';
 import type { Presence } from './presence.js';
 import type { AgentRow, OpenPermit, SessionRow, TaskRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import { leaveQueue, move } from './task.js';
 
 /** What a start request is decided on. */
@@ -23,22 +24,26 @@ export interface StartCase {
  * The compare-and-set behind every permit, row by row: the first that matches refuses. That the message came on the
  * session's newest stream was checked when it was taken in; the store checks once more that no row has changed.
  */
-const REFUSALS: readonly { readonly name: RefusalReason; readonly when: (c: StartCase) => boolean }[] = [
-  { name: 'suspect', when: ({ session }) => session.state !== 'live' },
-  { name: 'suspect', when: ({ session, draft }) => session.holder !== draft.ctx.coordinatorId },
-  { name: 'suspect', when: ({ presence, draft }) => leaseExpired(presence.leaseEnds, draft.ctx.now) },
-  { name: 'cordoned', when: ({ agent }) => agent === undefined || agent.cordoned || agent.draining },
-  { name: 'inventory_unresolved', when: ({ presence }) => presence.unresolved },
-  { name: 'recovering', when: ({ draft }) => draft.state.recovery !== null || draft.losesCommits },
-  { name: 'task_unknown', when: ({ task }) => task === undefined },
-  { name: 'already_permitted', when: ({ task }) => task?.state === 'running' },
-  { name: 'not_queued', when: ({ task }) => task?.state !== 'queued' || task.notBefore !== null },
-  // P11: released is what queued again means; a held loss never gets here, and must not if it ever did.
-  { name: 'not_queued', when: ({ task }) => (task?.open?.lost?.heldUntil ?? null) !== null },
-  { name: 'offered_elsewhere', when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch },
-  { name: 'not_offered', when: (c) => offeredTo(c) === undefined },
-  { name: 'no_free_slot', when: ({ occupied, session }) => occupied >= session.slots },
-];
+export const REFUSALS: readonly { readonly name: RefusalReason; readonly when: (c: StartCase) => boolean }[] =
+  [
+    { name: 'suspect', when: ({ session }) => session.state !== 'live' },
+    { name: 'suspect', when: ({ session, draft }) => session.holder !== draft.ctx.coordinatorId },
+    { name: 'suspect', when: ({ presence, draft }) => leaseExpired(presence.leaseEnds, draft.ctx.now) },
+    { name: 'cordoned', when: ({ agent }) => agent === undefined || agent.cordoned || agent.draining },
+    { name: 'inventory_unresolved', when: ({ presence }) => presence.unresolved },
+    { name: 'recovering', when: ({ draft }) => draft.state.recovery !== null || draft.losesCommits },
+    { name: 'task_unknown', when: ({ task }) => task === undefined },
+    { name: 'already_permitted', when: ({ task }) => task?.state === 'running' },
+    { name: 'not_queued', when: ({ task }) => task?.state !== 'queued' || task.notBefore !== null },
+    // P11: released is what queued again means; a held loss never gets here, and must not if it ever did.
+    { name: 'not_queued', when: ({ task }) => (task?.open?.lost?.heldUntil ?? null) !== null },
+    {
+      name: 'offered_elsewhere',
+      when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch,
+    },
+    { name: 'not_offered', when: (c) => offeredTo(c) === undefined },
+    { name: 'no_free_slot', when: ({ occupied, session }) => occupied >= session.slots },
+  ];
 
 function offeredTo({ draft, request }: StartCase) {
   return draft.state.offered.get(request.taskId)?.epoch;
@@ -52,7 +57,7 @@ export function decideStart(c: StartCase): Permit | RefusalReason {
     if (open.epoch === session.epoch && session.state === 'live') return permitFrame(task, open);
     return 'closed';
   }
-  const refusal = REFUSALS.find((row) => row.when(c));
+  const refusal = firstMatch('start', REFUSALS, draft.ctx.tally, c);
   if (refusal !== undefined || task === undefined) return refusal?.name ?? 'task_unknown';
   return permitFrame(...confirmStart(draft, task, session, request));
 }

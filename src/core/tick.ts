@@ -5,6 +5,7 @@ import { pressAgents, requestStop } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
 import type { SessionRow, TaskRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import { failAgent } from './session.js';
 import { executionDeadline, leaveQueue, move, queuedDeadline } from './task.js';
 
@@ -16,7 +17,7 @@ export function decideTick(draft: Draft): void {
   for (const { taskId } of draft.loaded.due) {
     // What this batch has changed already has deadlines of its own; they come with the next tick.
     const task = draft.tasks.has(taskId) ? undefined : draft.task(taskId);
-    if (task !== undefined) DUE_RULES.find((rule) => rule.when(draft, task))?.then(draft, task);
+    if (task !== undefined) firstMatch('due', DUE_RULES, draft.ctx.tally, draft, task)?.then(draft, task);
   }
 }
 
@@ -70,7 +71,7 @@ function closeSilent(draft: Draft): void {
 }
 
 /** What the deadline of a task brings about. The first row that matches. */
-const DUE_RULES: readonly {
+export const DUE_RULES: readonly {
   readonly name: string;
   readonly when: (draft: Draft, task: TaskRow) => boolean;
   readonly then: (draft: Draft, task: TaskRow) => void;

@@ -4,6 +4,7 @@ import { about, cancelNow, closeAsLost, failTry, voidPermit } from './failure.js
 import type { Acknowledgement, Disposition } from './frames.js';
 import type { Report } from './inputs.js';
 import type { HistoryRow, OpenPermit, TaskRow } from './rows.js';
+import { firstMatch } from './rules.js';
 import { move } from './task.js';
 
 /** The history events that record an end report: once one of them bears a token, that token's outcome stands (I2). */
@@ -33,7 +34,7 @@ interface ReportCase {
 }
 
 /** What becomes of a report. The first row that matches. */
-const REPORT_RULES: readonly {
+export const REPORT_RULES: readonly {
   readonly name: Disposition;
   readonly when: (c: ReportCase) => boolean;
 }[] = [
@@ -72,7 +73,7 @@ export function judgeReport(draft: Draft, agentId: AgentId, report: Report): Ack
   const drawn =
     report.token <= draft.state.counters.token && draft.state.recovery === null && !draft.losesCommits;
   const c: ReportCase = { report, agentId, open, task, history, drawn };
-  const disposition = REPORT_RULES.find((rule) => rule.when(c))?.name ?? 'stale';
+  const disposition = firstMatch('report', REPORT_RULES, draft.ctx.tally, c)?.name ?? 'stale';
   if (disposition === 'recorded' && open !== null) recordReport(draft, open, report);
   else if (task !== undefined && disposition !== 'already_recorded') keepApart(draft, task, c, disposition);
   return { token: report.token, disposition };

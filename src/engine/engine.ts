@@ -4,6 +4,7 @@ import type { Frame, Note } from '../core/frames.js';
 import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
 import type { Policy } from '../core/policy.js';
 import type { TaskRow, TaskSpecRow } from '../core/rows.js';
+import type { Tally } from '../core/rules.js';
 import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
 import type { StreamId, TaskId } from '../kit/ids.js';
@@ -27,6 +28,8 @@ export interface EngineOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly listener: EngineListener;
+  /** Hears which row of a rule table of the core decides. Default nobody. */
+  readonly tally?: Tally;
 }
 
 /** Who hears of what the engine did; called only after the commit that it belongs to. */
@@ -180,6 +183,7 @@ export class Engine {
       wall: clock.wall(),
       service,
       serviceStart: this.#service.start,
+      tally: this.#options.tally,
       policy,
       random,
       coordinatorId,

@@ -125,6 +125,18 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
     ],
   ],
   [
+    'poison at the third loss, one of which was a timeout that its run did not live to report',
+    [
+      ...run(1n).slice(0, 3),
+      ended(25, 1n, null),
+      recorded(30, 'try_failed', 1n, { reason: 'execution_timeout' }),
+      recorded(40, 'permitted', 2n, second),
+      recorded(50, 'lost_reported', 2n, second),
+      recorded(60, 'permitted', 3n, { tryNumber: 3 }),
+      recorded(70, 'poison', 3n, { tryNumber: 3 }),
+    ],
+  ],
+  [
     'a task that waits in the queue for its timeout, and fails',
     [recorded(0, 'submitted', 0n), recorded(60_100, 'queued_timeout', 0n)],
   ],

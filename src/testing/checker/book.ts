@@ -185,7 +185,7 @@ export class Book {
     if (permit !== undefined && BARS.has(event.event)) permit.barred ??= event;
     if (permit !== undefined && CLOSES.has(event.event)) permit.closed ??= event;
     if (OUTCOMES.has(event.event) && token !== 0n) task.outcomes.set(tryNumber, event);
-    if (LOSES.has(event.event)) task.losses.add(tryNumber);
+    if (LOSES.has(event.event) || isSilentTimeout(event, this.runs.get(token))) task.losses.add(tryNumber);
     if (SPARES.has(event.event)) task.losses.delete(tryNumber);
     if (event.event === 'lost') task.held = token;
     else if (RELEASES.has(event.event)) task.held = null;
@@ -303,6 +303,11 @@ export class Book {
 /** Whether the event ends its task for good. */
 export function isEnd({ event, reason }: Recorded): boolean {
   return ENDS.has(event) || (event === 'resolved' && reason !== 'reassign');
+}
+
+/** A try that was to end for its timeout and whose run never said so: it was lost as well, whatever it is called. */
+function isSilentTimeout({ event, reason }: Recorded, run: Run | undefined): boolean {
+  return event === 'try_failed' && reason === 'execution_timeout' && (run?.code ?? null) === null;
 }
 
 function together(older: Run, newer: Run): Consequence {

@@ -11,6 +11,7 @@ import type { MonoMs } from '../../kit/time.js';
 import { type Puts, StoreError } from '../../store/store.js';
 import { Checker, type HistoryEvent, type Violation } from '../checker/index.js';
 import { Answers } from './answers.js';
+import { Coverage } from './coverage.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import { RowsAuditor } from './rows-auditor.js';
@@ -32,7 +33,7 @@ interface LiveRun {
 }
 
 /** Whom a line of the story concerns. */
-type About = Pick<Told, 'taskId' | 'agentId'>;
+type About = Omit<Told, 'atMs' | 'text'>;
 
 /**
  * Watches from outside: every commit as the disk sees it, every start and end of a run as its machine sees it, every
@@ -41,6 +42,7 @@ type About = Pick<Told, 'taskId' | 'agentId'>;
 export class Auditor {
   readonly violations: Violation[] = [];
   readonly counts = new Map<string, number>();
+  readonly coverage = new Coverage();
   /** The story, newest last; kept when a trace is wanted. */
   readonly told: Told[] | null;
   /** Told of each event that was committed. */
@@ -54,7 +56,9 @@ export class Auditor {
   #engine: Engine | null = null;
   #host: Host | null = null;
   #stallMs = 0;
+  /** When the batch under way was decided: what its commit took is no part of the decision. */
   #decidedAt = 0;
+  #decidedClock: number | null = null;
   /** Heard since the batch under way was decided; null while none is. */
   #unknown: { readonly streamId: StreamId; readonly clockMs: number }[] | null = null;
 
@@ -106,7 +110,7 @@ export class Auditor {
   }
 
   #violated(violation: Violation): void {
-    this.tell(`VIOLATION ${violation.rule}: ${violation.what}`);
+    this.tell(`VIOLATION ${violation.rule}: ${violation.what}`, { isVerdict: true });
     this.violations.push(violation);
   }
 
@@ -121,7 +125,6 @@ export class Auditor {
     this.count('removed', puts.removals.length);
     for (const { taskId } of puts.removals) this.tell(`${taskId} removed`, { taskId });
     for (const row of puts.history) this.#history(row);
-    for (const row of puts.tasks) this.#countEdge(row.row);
     // What was heard and decided is told of sessions that the rows do not have yet.
     for (const row of puts.sessions) this.#session(row);
     this.#rows.committed(puts);
@@ -137,6 +140,7 @@ export class Auditor {
   /** A batch is decided: what is heard before its commit has returned was not known to it (P1). */
   decided(): void {
     this.#decidedAt = this.#events.now;
+    this.#decidedClock = this.#leaseClock();
     this.#unknown = [];
   }
 
@@ -160,18 +164,13 @@ export class Auditor {
     const which = token === 0n ? '' : ` try ${tryNumber} token ${token}`;
     const why = reason === '' ? '' : ` (${reason})`;
     this.tell(`${taskId} ${event}${which}${who}${why}`, agentId === '' ? { taskId } : { taskId, agentId });
-    this.count(`event.${event}`);
+    this.coverage.recorded(row);
     if (reason !== '') this.count(`reason.${event}.${reason}`);
     const at = this.#events.now;
     const told = { taskId, event, agentId, tryNumber, token, epoch, reason };
     this.#happened({ kind: 'recorded', at, decidedAt: this.#decidedAt, ...told });
     this.#rows.history(row);
     this.#answers.committed(row);
-  }
-
-  #countEdge(row: TaskRow): void {
-    const before = this.tasks.get(row.taskId)?.state;
-    if (before !== row.state) this.count(`edge.${before ?? 'none'}→${row.state}`);
   }
 
   #session({ agentId, epoch, state, endReason, leaseMs }: SessionRow): void {
@@ -186,8 +185,8 @@ export class Auditor {
       agentId,
     });
     this.count(`session.${state}`);
-    if (state !== 'failed' || clockMs === null) return;
-    this.#happened({ kind: 'failed', at, agentId, epoch, leaseMs, clockMs });
+    if (state !== 'failed' || this.#decidedClock === null) return;
+    this.#happened({ kind: 'failed', at, agentId, epoch, leaseMs, clockMs: this.#decidedClock });
   }
 
   /** What leases are counted on: the coordinator's monotonic clock without its own stalls (P7). */
@@ -245,15 +244,13 @@ export class Auditor {
     this.#answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId));
     const at = this.#events.now;
     for (const { token, disposition } of ack.acknowledgements) {
-      this.count(`disposition.${disposition}`);
       if (disposition === 'recorded') this.#happened({ kind: 'acknowledged', at, token });
     }
-    for (const { reason } of ack.refusals) this.count(`refusal.${reason}`);
     for (const { token } of ack.permits) this.#happened({ kind: 'permit_told', at, token });
   }
 
   coordinatorNoted(note: Note): void {
-    this.count(`note.${note.kind}`);
+    this.coverage.noted(note);
   }
 
   noted(agentId: AgentId, note: AgentNote): void {
@@ -295,6 +292,8 @@ export class Auditor {
 
   /** K11 of all that was accepted, and K17 when everything must have ended. */
   over(accepted: ReadonlySet<TaskId>, settled: boolean): void {
+    // A history that broke off has its violation.
+    if (this.violations.length > 0) return;
     const at = this.#events.now;
     for (const taskId of accepted) {
       this.#happened({ kind: 'accepted', at, key: taskId, taskId });

@@ -70,6 +70,7 @@ export class CoordinatorNode {
       timers: timersOf(process),
       random,
       listener,
+      tally: this.#world.auditor.coverage.tally,
     };
     const engine = await Engine.start(options);
     if (this.#process !== process) return;
@@ -129,7 +130,14 @@ export class CoordinatorNode {
     const engine = this.#engine;
     const process = this.#process;
     if (engine === null || process === null) return Promise.resolve({ kind: 'stopped' });
-    return new Promise((resolve) => process.run(() => void engine.call(make).then(resolve)));
+    return new Promise((resolve) =>
+      process.run(() => {
+        void engine.call(make).then((reply) => {
+          this.#world.auditor.coverage.replied(reply);
+          resolve(reply);
+        });
+      }),
+    );
   }
 
   #receive(engine: Engine, streamId: StreamId, message: Up): void {
@@ -177,6 +185,7 @@ export class CoordinatorNode {
   }
 
   #send(frame: Frame): void {
+    this.#world.auditor.coverage.sent(frame);
     const wire = this.#streams.get(frame.streamId);
     if (wire === undefined) return;
     switch (frame.kind) {

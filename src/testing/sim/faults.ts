@@ -1,3 +1,4 @@
+import type { NewTask } from '../../core/inputs.js';
 import type { TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import { AGENT_FAULTS, aim, drawFault, heal, later, span } from './agent-faults.js';
@@ -6,6 +7,7 @@ import type { Auditor } from './auditor.js';
 import type { CoordinatorNode } from './coordinator-node.js';
 import type { Disk } from './disk.js';
 import type { EventQueue } from './events.js';
+import { strayCall } from './strays.js';
 
 /** What faults can reach. */
 export interface FaultWorld {
@@ -18,6 +20,7 @@ export interface FaultWorld {
   readonly faultsEnd: number;
   readonly policy: { readonly heartbeatIntervalMs: number };
   readonly disk: Disk;
+  newTask(): NewTask;
   chance(share: number): boolean;
   pick<T>(values: readonly T[]): T;
 }
@@ -143,6 +146,7 @@ const FAULTS: readonly Fault[] = [
       );
     },
   },
+  { name: 'stray_call', weight: 2, happen: strayCall },
 ];
 
 function killCoordinator(world: FaultWorld): void {

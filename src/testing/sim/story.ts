@@ -6,6 +6,8 @@ export interface Told {
   readonly text: string;
   readonly taskId?: string;
   readonly agentId?: string;
+  /** The auditor's own word: the story ends with it anyway. */
+  readonly isVerdict?: boolean;
 }
 
 /** As much of a story as a screen shows. */
@@ -23,7 +25,7 @@ export function lineOf({ atMs, text }: Pick<Told, 'atMs' | 'text'>): string {
  * last, then the promise that was broken.
  */
 export function storyOf(told: readonly Told[], { rule, what, at, taskId, agentId }: Violation): string[] {
-  const before = told.filter(({ atMs }) => atMs <= at);
+  const before = told.filter(({ atMs, isVerdict }) => atMs <= at && !isVerdict);
   const ofTask = (line: Told) => taskId !== undefined && line.taskId === taskId;
   const agents = new Set(before.filter(ofTask).map((line) => line.agentId));
   if (agentId !== undefined) agents.add(agentId);

@@ -12,6 +12,7 @@ import { type FaultWorld, scheduleFaults } from './faults.js';
 import { Host } from './host.js';
 import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
+import { LANES_LIMIT } from './strays.js';
 
 export interface SimOptions {
   readonly seed: number;
@@ -25,6 +26,8 @@ export interface SimResult {
   readonly mode: 'safety' | 'liveness';
   readonly violations: readonly Violation[];
   readonly counts: ReadonlyMap<string, number>;
+  /** How often each row of a rule table, answer, event and edge of the core was reached (COVERAGE_ROWS). */
+  readonly coverage: ReadonlyMap<string, number>;
   readonly hash: string;
   readonly trace: readonly string[];
   /** What led to the first violation, when there is one and `trace` was set. */
@@ -69,13 +72,19 @@ class World implements AgentWorld, FaultWorld {
     // Short enough that tasks are removed while their runs still report, drawn from the seed itself.
     const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200 };
     const chosen = { heartbeatIntervalMs, queuedTimeoutMs, retention };
-    this.policy = { ...DEFAULT_POLICY, ...chosen, stormBrake: this.chance(0.7) };
     const count = 5 + Math.floor(this.random() ** 2 * 45);
+    // In some worlds tasks wait for an agent as long as it takes: there one serves everything, and alone has the label.
+    const waits = this.chance(0.15);
+    const sessions = !waits && this.chance(0.15) ? count - 1 : count;
+    const limits = { ...DEFAULT_POLICY.limits, lanes: LANES_LIMIT, sessions };
+    const more = { limits, queuedTimeoutWaitsForAgent: waits, stormBrake: this.chance(0.7) };
+    this.policy = { ...DEFAULT_POLICY, ...chosen, ...more };
     const slots = new Map<AgentId, number>();
     const settings = Array.from({ length: count }, (_, i) => {
       const agentId = `agent-${i}` as AgentId;
-      const queues = this.chance(0.2) ? ['q0', 'q1'] : [`q${i % 2}`];
-      const labels: Record<string, string> = this.chance(0.3) ? { disk: 'ssd' } : {};
+      const isOnly = waits && i === 0;
+      const queues = this.chance(0.2) || isOnly ? ['q0', 'q1'] : [`q${i % 2}`];
+      const labels: Record<string, string> = isOnly || (!waits && this.chance(0.3)) ? { disk: 'ssd' } : {};
       slots.set(agentId, 1 + Math.floor(this.random() * 4));
       return { agentId, queues, labels, slots: slots.get(agentId) ?? 1 };
     });
@@ -108,6 +117,7 @@ class World implements AgentWorld, FaultWorld {
       mode: this.#mode,
       violations: this.auditor.violations,
       counts: this.auditor.counts,
+      coverage: this.auditor.coverage.counts,
       hash: this.auditor.hash,
       trace: this.auditor.trace,
       story: this.auditor.story,
@@ -167,7 +177,7 @@ class World implements AgentWorld, FaultWorld {
     const next = this.random() * 4_000;
     this.events.after(next, () => {
       if (this.events.now > this.faultsEnd - 60_000) return;
-      const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.#newTask());
+      const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.newTask());
       void this.coordinator
         .call((callId) => ({ kind: 'submit', callId, tasks }))
         .then((reply) => {
@@ -177,7 +187,7 @@ class World implements AgentWorld, FaultWorld {
     });
   }
 
-  #newTask(): NewTask {
+  newTask(): NewTask {
     const taskId = `task-${String(this.#tasks++).padStart(5, '0')}` as TaskId;
     const partitionPolicy = this.pick(['reassign', 'reassign', 'single_run', 'hold'] as const);
     this.#scripts.set(taskId, {

@@ -1,0 +1,15 @@
+/** The ordered tables of the core whose first matching row decides. */
+export type RuleTable = 'hello' | 'start' | 'report' | 'hold' | 'due' | 'offer' | 'regain';
+
+/** Hears which row of a table has decided, by its place from 0; the simulator counts them. */
+export type Tally = (table: RuleTable, row: number) => void;
+
+/** The first row that matches; undefined when none does. */
+export function firstMatch<
+  A extends readonly unknown[],
+  R extends { readonly when: (...given: A) => boolean },
+>(table: RuleTable, rows: readonly R[], tally: Tally | undefined, ...given: A): R | undefined {
+  const row = rows.findIndex(({ when }) => when(...given));
+  if (row >= 0) tally?.(table, row);
+  return rows[row];
+}

@@ -1,0 +1,217 @@
+import { HOLD_RULES } from '../../core/failure.js';
+import type {
+  CloseReason,
+  Disposition,
+  Frame,
+  HelloRefusal,
+  Note,
+  RefusalReason,
+  StopReason,
+  Verdict,
+} from '../../core/frames.js';
+import { EVENTS, type EventName } from '../../core/history.js';
+import type { CallFault, Reply } from '../../core/inputs.js';
+import { OFFER_BLOCKS } from '../../core/placement.js';
+import { REGAIN_REFUSALS } from '../../core/regain.js';
+import type { HistoryRow, TaskState } from '../../core/rows.js';
+import type { RuleTable, Tally } from '../../core/rules.js';
+import { HELLO_RULES } from '../../core/session.js';
+import { REFUSALS } from '../../core/start.js';
+import { EDGES, type Edge } from '../../core/task.js';
+import { DUE_RULES } from '../../core/tick.js';
+import { REPORT_RULES } from '../../core/token.js';
+import type { Unanswered } from '../../engine/engine.js';
+import type { TaskId } from '../../kit/ids.js';
+
+/** A row of a rule table, or an answer, an event or an edge that the core knows. */
+export interface CoverageRow {
+  readonly key: string;
+  /** Why it cannot decide in the simulator; null for a row that the workload must reach. */
+  readonly exempt: string | null;
+}
+
+const TABLES: Readonly<Record<RuleTable, readonly { readonly name: string }[]>> = {
+  hello: HELLO_RULES,
+  start: REFUSALS,
+  report: REPORT_RULES,
+  hold: HOLD_RULES,
+  due: DUE_RULES,
+  offer: OFFER_BLOCKS,
+  regain: REGAIN_REFUSALS,
+};
+
+/** What an event of a task's history does to its state; null for none. */
+const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
+  submitted: null,
+  permitted: 'confirmStart',
+  success: 'succeedTask',
+  failed: 'failTask',
+  try_failed: 'retryTask',
+  retry_queued: 'queueRetry',
+  never_started: 'voidPermit',
+  lost: 'holdLostTry',
+  try_lost: null,
+  lost_reported: null,
+  regained: 'regainRun',
+  requeued: 'releaseLostTry',
+  adopted: 'adoptRun',
+  assignment_failed: null,
+  cancel_requested: null,
+  timeout_requested: null,
+  cancelled: 'cancelTask',
+  queued_timeout: 'failTask',
+  poison: 'failTask',
+  resolved: null,
+  late_report_refused: null,
+};
+
+/** Every member of these unions, so that the compiler lists what is new. */
+const ANSWERS = {
+  verdict: keys<Verdict['kind']>({ keep: 0, stop: 0, recorded: 0, never_start: 0 }),
+  stop: keys<StopReason>({ superseded: 0, cancelled: 0, timeout: 0, unknown: 0 }),
+  disposition: keys<Disposition>({ recorded: 0, already_recorded: 0, stale: 0, foreign: 0, unknown: 0 }),
+  refusal: keys<RefusalReason>({
+    ...{ task_unknown: 0, not_offered: 0, offered_elsewhere: 0, already_permitted: 0, not_queued: 0 },
+    ...{ no_free_slot: 0, cordoned: 0, suspect: 0, inventory_unresolved: 0, recovering: 0, closed: 0 },
+  }),
+  'hello refused': keys<HelloRefusal>({ unsupported: 0, in_use: 0, old_stream: 0, full: 0, unavailable: 0 }),
+  close: keys<CloseReason>({
+    ...{ replaced: 0, session_ended: 0, silent: 0, permit_unanswered: 0, inventory_too_large: 0 },
+  }),
+  note: keys<Note['kind']>({
+    ...{ session_granted: 0, stream_attached: 0, agent_suspect: 0, agent_failed: 0, session_ended: 0 },
+    ...{ storm_brake: 0, late_report: 0, run_adopted: 0, inventory_mismatch: 0, poison: 0, commits_lost: 0 },
+  }),
+  fault: keys<CallFault['code']>({
+    ...{ TASK_NOT_FOUND: 0, AGENT_NOT_FOUND: 0, NO_LOST_TRY: 0, IDEMPOTENCY_CONFLICT: 0, TOO_MANY_LANES: 0 },
+  }),
+  event: Object.keys(EVENTS),
+} as const;
+
+function keys<T extends string>(all: Readonly<Record<T, 0>>): T[] {
+  return Object.keys(all) as T[];
+}
+
+/** Two rows may bear one name: then their places tell them apart. */
+function rowKey(table: RuleTable, row: number): string {
+  const rows = TABLES[table];
+  const name = rows[row]?.name ?? '';
+  const isTwice = rows.filter((other) => other.name === name).length > 1;
+  return `${table}: ${name}${isTwice ? ` (row ${row + 1})` : ''}`;
+}
+
+/** Why a row cannot decide in the simulator. Everything else must be reached by the nightly seeds. */
+const EXEMPT: Readonly<Record<string, string>> = because({
+  'agents of the simulator follow the protocol': [
+    ...['hello: implausible', 'hello: kind_differs', 'hello refused: unsupported'],
+    ...['report: foreign (row 2)', 'report: foreign (row 6)', 'disposition: foreign'],
+    ...['report: unknown (row 4)', 'report: unknown (row 5)', 'disposition: unknown'],
+  ],
+  'both sides keep the inventory by the same rules, and nothing is lost within a stream': [
+    ...['start: inventory_unresolved', 'refusal: inventory_unresolved', 'note: inventory_mismatch'],
+    'offer: inventory_unresolved',
+  ],
+  'a heartbeat of a session that is over is ignored before its requests are read': ['start: suspect (row 1)'],
+  'one coordinator holds every session whose agent it hears': ['start: suspect (row 2)'],
+  'the heartbeat that asks renews the lease': ['start: suspect (row 3)', 'refusal: suspect'],
+  'a presence ends with its session': ['offer: session_over'],
+  'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
+  'no DAGs and no deferrals yet': ['edge: cancelTask from scheduled', 'edge: cancelTask from deferred'],
+  'what is open on a queued task leaves it queued when it was never started': [
+    'edge: voidPermit from queued',
+  ],
+  'a task in a retry back-off has no try to rule on, and no queued time': [
+    'edge: failTask from up_for_retry',
+  ],
+  'the server decides it, not the core': ['close: inventory_too_large'],
+  'a stream that its agent has left delivers nothing after a newer one': [
+    'hello: old_stream',
+    'hello refused: old_stream',
+  ],
+  'the simulated disk keeps what it has committed': [
+    ...['start: recovering', 'offer: recovering', 'refusal: recovering', 'note: commits_lost'],
+    ...['event: regained', 'hello: outlived', 'regain: never_drawn', 'regain: of_another_task'],
+    ...[
+      'regain: task_over',
+      'regain: not_served',
+      'edge: regainRun from queued',
+      'edge: regainRun from running',
+    ],
+    'edge: regainRun from up_for_retry',
+  ],
+});
+
+/** From reasons with the rows that each explains to the reason of each row. */
+function because(reasons: Readonly<Record<string, readonly string[]>>): Record<string, string> {
+  const pairs = Object.entries(reasons).flatMap(([why, rows]) => rows.map((row) => [row, why] as const));
+  return Object.fromEntries(pairs);
+}
+
+/** Every row that there is, in the order of the tables. */
+export const COVERAGE_ROWS: readonly CoverageRow[] = [
+  ...(Object.keys(TABLES) as RuleTable[]).flatMap((table) =>
+    TABLES[table].map((_, row) => rowKey(table, row)),
+  ),
+  ...(Object.keys(EDGES) as Edge[]).flatMap((edge) => EDGES[edge].from.map((from) => edgeKey(edge, from))),
+  ...Object.entries(ANSWERS).flatMap(([kind, names]) => names.map((name) => `${kind}: ${name}`)),
+].map((key) => ({ key, exempt: EXEMPT[key] ?? null }));
+
+function edgeKey(edge: Edge, from: TaskState): string {
+  return `edge: ${edge} from ${from}`;
+}
+
+/** Counts the rows that decide, from what leaves the core; by the core's own word only where nothing leaves. */
+export class Coverage {
+  readonly counts = new Map<string, number>();
+  readonly #states = new Map<TaskId, TaskState>();
+
+  readonly tally: Tally = (table, row) => this.#count(rowKey(table, row));
+
+  #count(key: string): void {
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+  }
+
+  recorded({ taskId, event, reason }: HistoryRow): void {
+    this.#count(`event: ${event}`);
+    const state = this.#states.get(taskId) ?? 'queued';
+    const verdict = reason === 'fail' ? 'failTask' : reason === 'succeed' ? 'succeedTask' : null;
+    const edge = event === 'resolved' ? verdict : EDGE_OF[event as EventName];
+    // A lost try that is queued already leaves nothing when its permit turns out never to have been started.
+    if (edge === null || (edge === 'voidPermit' && state === 'queued')) return;
+    this.#count(edgeKey(edge, state));
+    this.#states.set(taskId, EDGES[edge].to);
+  }
+
+  sent(frame: Frame): void {
+    switch (frame.kind) {
+      case 'welcome':
+        for (const verdict of frame.welcome.verdicts) {
+          this.#count(`verdict: ${verdict.kind}`);
+          if (verdict.kind === 'stop') this.#count(`stop: ${verdict.reason}`);
+        }
+        for (const { disposition } of frame.welcome.acknowledgements)
+          this.#count(`disposition: ${disposition}`);
+        return;
+      case 'ack':
+        for (const { reason } of [...frame.ack.stops, ...frame.ack.cancellations])
+          this.#count(`stop: ${reason}`);
+        for (const { disposition } of frame.ack.acknowledgements) this.#count(`disposition: ${disposition}`);
+        for (const { reason } of frame.ack.refusals) this.#count(`refusal: ${reason}`);
+        return;
+      case 'refused':
+        return this.#count(`hello refused: ${frame.refused.reason}`);
+      case 'close':
+        return this.#count(`close: ${frame.reason}`);
+      case 'farewell':
+        return;
+    }
+  }
+
+  noted({ kind }: Note): void {
+    this.#count(`note: ${kind}`);
+  }
+
+  replied(reply: Reply | Unanswered): void {
+    if (reply.kind === 'refused') this.#count(`fault: ${reply.fault.code}`);
+  }
+}
