@@ -5,14 +5,17 @@ import type { Log } from '../kit/log.js';
 import type { MonoMs } from '../kit/time.js';
 import type { AgentClock } from './clock.js';
 import type { RunStopReason } from './core/events.js';
-import type { Permit, Report } from './core/messages.js';
+import type { CommandWork, HandlerWork, Permit, Report } from './core/messages.js';
 import type { OutputShipper } from './output.js';
 import { failedToStart, lostReport, neverStarted, type ReportedRun, reportOf } from './reports.js';
 import {
+  type HandlerPoolOptions,
+  type HandlerProgress,
   type RunEnd,
   type RunnerHandle,
   type RunnerLoss,
   type RunStarted,
+  type RunTerms,
   type StartFailure,
   startRunner,
 } from './runner/index.js';
@@ -30,17 +33,20 @@ export interface CommandHost {
   mayStart(token: Token): boolean;
   /** A run is over: its whole process group is reaped. */
   ended(report: Report): void;
+  /** A handler says how far it has come. */
+  progress(token: Token, progress: HandlerProgress): void;
   /** No command can be run any more. */
   broke(error: Error): void;
 }
 
 interface Running {
   readonly permit: Permit;
-  readonly directory: string;
+  /** Its own, for the working directory and the result of a command; null for a handler. */
+  readonly directory: string | null;
   startedAtMs: number | null;
 }
 
-/** Permits to processes: a directory of its own for each run, the journal before exec, the report at the end. */
+/** Permits to processes: a directory of its own for each command, the journal before exec, the report at the end. */
 export class CommandRunner {
   readonly #host: CommandHost;
   readonly #runs = new Map<string, Running>();
@@ -50,7 +56,8 @@ export class CommandRunner {
     this.#host = host;
   }
 
-  async start(instanceId: InstanceId): Promise<void> {
+  /** Starts the runner, and the children for handlers; gives the handlers' names. Throws HandlersError. */
+  async start(instanceId: InstanceId, pool: HandlerPoolOptions | null): Promise<readonly string[]> {
     const { stateDirectory, log } = this.#host;
     rmSync(join(stateDirectory, 'runs'), { recursive: true, force: true });
     this.#runner = await startRunner({
@@ -63,34 +70,67 @@ export class CommandRunner {
         output: (runId, stream, data) =>
           this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
         ended: (end) => this.#ended(end),
+        progress: (runId, progress) => this.#host.progress(BigInt(runId) as Token, progress),
         lost: (loss) => this.#runnerLost(loss),
       },
     });
     log.info({ protection: this.#runner.protection.namespace }, this.#runner.protection.text);
+    if (pool === null) return [];
+    return this.#runner.openPool(pool).catch((error: Error) => {
+      throw new HandlersError(error.message);
+    });
   }
 
   run(permit: Permit): void {
-    const runId = String(permit.token);
-    const directory = join(this.#host.stateDirectory, 'runs', runId);
-    const run: Running = { permit, directory, startedAtMs: null };
-    if (permit.work?.kind !== 'command') {
-      const failure = { runId, code: 'EINVAL', text: 'this agent does not know the kind of work' } as const;
-      return this.#host.ended(failedToStart(this.#reported(run), failure));
+    const { work } = permit;
+    switch (work?.kind) {
+      case 'command':
+        return this.#runCommand(permit, work);
+      case 'handler':
+        return this.#callHandler(permit, work);
+      case undefined: {
+        const run = { permit, directory: null, startedAtMs: null };
+        const text = 'this agent does not know the kind of work';
+        const failure = { runId: String(permit.token), code: 'EINVAL', text } as const;
+        return this.#host.ended(failedToStart(this.#reported(run), failure));
+      }
     }
-    this.#runs.set(runId, run);
+  }
+
+  #runCommand(permit: Permit, { argv, env, workingDirectory }: CommandWork): void {
+    const terms = this.#begin(permit, join(this.#host.stateDirectory, 'runs', String(permit.token)));
+    const directory = this.#runs.get(terms.runId)?.directory ?? '';
     mkdirSync(join(directory, 'work'), { recursive: true });
-    this.#host.output.begin(permit.token, permit.taskId);
-    const { argv, env, workingDirectory } = permit.work;
     this.#runner?.start({
-      runId,
+      ...terms,
       argv,
       env: { ...env, ...this.#variables(permit) },
       cwd: workingDirectory === '' ? join(directory, 'work') : workingDirectory,
+      resultFile: resultFile(directory),
+    });
+  }
+
+  #callHandler(permit: Permit, { name, input, inputType }: HandlerWork): void {
+    const { taskId, tryNumber, queue, traceparent, partitionPolicy } = permit;
+    this.#runner?.call({
+      ...this.#begin(permit, null),
+      ...{ handler: name, input, inputType },
+      exclusive: partitionPolicy !== 'reassign',
+      ...{ taskId, tryNumber, queue, traceparent, agentId: this.#host.agentId },
+    });
+  }
+
+  /** Notes the run, and gives the terms on which any kind of run is started. */
+  #begin(permit: Permit, directory: string | null): RunTerms {
+    const runId = String(permit.token);
+    this.#runs.set(runId, { permit, directory, startedAtMs: null });
+    this.#host.output.begin(permit.token, permit.taskId);
+    return {
+      runId,
       ...(permit.executionTimeoutMs === null ? {} : { timeoutMs: permit.executionTimeoutMs }),
       killGraceMs: permit.killGraceMs,
       singleRun: permit.partitionPolicy === 'single_run',
-      resultFile: resultFile(directory),
-    });
+    };
   }
 
   #variables(permit: Permit): Record<string, string> {
@@ -156,7 +196,11 @@ export class CommandRunner {
   #ended(end: RunEnd): void {
     const run = this.#runs.get(end.runId);
     if (run === undefined) return;
-    this.#over(end.runId, run, reportOf(this.#reported(run), end, resultFile(run.directory)));
+    this.#over(
+      end.runId,
+      run,
+      reportOf(this.#reported(run), end, run.directory && resultFile(run.directory)),
+    );
   }
 
   /** The runner is dead, and everything it ran with it: those runs are gone, their end unknown. */
@@ -181,7 +225,7 @@ export class CommandRunner {
     this.#runs.delete(runId);
     this.#host.output.end(run.permit.token);
     this.#host.ended(report);
-    rmSync(run.directory, { recursive: true, force: true });
+    if (run.directory !== null) rmSync(run.directory, { recursive: true, force: true });
   }
 
   #reported({ permit, startedAtMs }: Running): ReportedRun {
@@ -192,6 +236,11 @@ export class CommandRunner {
       endedAtMs: this.#host.clock.wallMs() as number,
     };
   }
+}
+
+/** The handlers module is of no use. Says what, because, try. */
+export class HandlersError extends Error {
+  override readonly name = 'HandlersError';
 }
 
 function resultFile(directory: string): string {

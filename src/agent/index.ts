@@ -1,3 +1,21 @@
 /** The agent SDK. */
+export {
+  FinalError,
+  type HandlerContext,
+  type HandlerLog,
+  HandlerStopped,
+} from './handlers/context.js';
+export {
+  defineHandlers,
+  type Handler,
+  type HandlerMap,
+  type Handlers,
+  handler,
+  type InputOf,
+  type Json,
+  type OutputOf,
+  type PlainHandler,
+  type Returned,
+} from './handlers/define.js';
 export type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
 export { startWorker } from './worker.js';

@@ -1,4 +1,5 @@
 import type { Log } from '../kit/log.js';
+import type { HandlerPoolOptions } from './runner/index.js';
 
 /** What a worker agent is started with. */
 export interface WorkerOptions {
@@ -12,6 +13,8 @@ export interface WorkerOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Journal, lock and working directories; one agent each. */
   readonly stateDirectory: string;
+  /** The handlers that it can call, in children; null when it runs commands only. */
+  readonly handlers: HandlerPoolOptions | null;
   readonly log: Log;
 }
 

@@ -2,7 +2,7 @@ import type { TaskId, Token } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
 import type { Report, ReportKind } from './core/messages.js';
 import { readResult } from './result.js';
-import type { RunEnd, StartFailure } from './runner/index.js';
+import type { HandlerOutcome, RunEnd, StartFailure } from './runner/index.js';
 import type { Json, StartedRun } from './state/index.js';
 
 /** A run as its reports need it. */
@@ -15,13 +15,14 @@ export interface ReportedRun {
 
 const NOTHING = { exitCode: null, message: '', result: null, resultType: '', final: false } as const;
 
-/** How a run ended, in the protocol's words. `resultFile` is read when the command says that it succeeded. */
-export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string): Report {
+/** How a run ended, in the protocol's words. A command's `resultFile` is read when it says that it succeeded. */
+export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string | null): Report {
   if (!end.executed) return neverStarted(run, end.stopReason === null ? 'gate_closed' : end.stopReason);
   const { exitCode } = end;
   if (end.timedOut) return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'execution_timeout' };
   if (end.stopReason !== null)
     return { ...run, ...NOTHING, kind: 'killed', exitCode, reason: end.stopReason };
+  if (end.outcome !== null) return outcomeOf(run, end.outcome);
   if (end.signal !== null) {
     return {
       ...run,
@@ -45,8 +46,22 @@ export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string): Rep
   return succeeded(run, resultFile);
 }
 
-function succeeded(run: ReportedRun, resultFile: string): Report {
-  const result = readResult(resultFile);
+/** How a handler ended, by its own word. */
+function outcomeOf(run: ReportedRun, outcome: HandlerOutcome): Report {
+  switch (outcome.kind) {
+    case 'success': {
+      const { result, resultType } = outcome;
+      return { ...run, ...NOTHING, kind: 'success', reason: '', result, resultType };
+    }
+    case 'failed': {
+      const { reason, message, final } = outcome;
+      return { ...run, ...NOTHING, kind: 'failed', reason, message, final };
+    }
+  }
+}
+
+function succeeded(run: ReportedRun, resultFile: string | null): Report {
+  const result = resultFile === null ? ({ kind: 'none' } as const) : readResult(resultFile);
   switch (result.kind) {
     case 'none':
       return { ...run, ...NOTHING, kind: 'success', exitCode: 0, reason: '' };

@@ -16,6 +16,7 @@ import { logNote } from './notes.js';
 import type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
 import { OutputShipper } from './output.js';
 import { lostReport, reportFromJson, reportToJson } from './reports.js';
+import type { HandlerProgress } from './runner/index.js';
 import { type Journal, type TakeOver, takeOver } from './state/index.js';
 import { requestsOf } from './translate.js';
 
@@ -48,6 +49,9 @@ class WorkerAgent implements RunningAgent {
   readonly #link: Link;
   readonly #output: OutputShipper;
   readonly #commands: CommandRunner;
+  readonly #pool: WorkerOptions['handlers'];
+  /** Filled before the first Hello names them. */
+  readonly #handlers: string[] = [];
   #timer: Timer | null = null;
   #flushing = false;
   #loopLagMs = 0;
@@ -56,13 +60,14 @@ class WorkerAgent implements RunningAgent {
 
   constructor(options: WorkerOptions, instanceId: InstanceId, taken: TakeOver) {
     this.#log = options.log;
+    this.#pool = options.handlers;
     this.#journal = taken.journal;
     this.#lock = taken.lock;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
     this.#session = new AgentSession(
-      identityOf(options, instanceId, taken),
+      { ...identityOf(options, instanceId, taken), handlers: this.#handlers },
       recoveredFrom(taken),
       realRandom,
     );
@@ -86,12 +91,19 @@ class WorkerAgent implements RunningAgent {
       output: this.#output,
       mayStart: (token) => this.#session.mayStart(token, this.#now()),
       ended: (report) => this.#runEnded(report),
+      progress: (token, progress) => this.#progress(token, progress),
       broke: (error) => this.#finish({ kind: 'fault', error }),
     });
   }
 
   async start(): Promise<void> {
-    await this.#commands.start(this.#session.instanceId);
+    try {
+      this.#handlers.push(...(await this.#commands.start(this.#session.instanceId, this.#pool)));
+    } catch (error) {
+      this.#finish({ kind: 'fault', error: error as Error });
+      await this.ended;
+      throw error;
+    }
     this.#perform(this.#session.begin());
   }
 
@@ -185,6 +197,12 @@ class WorkerAgent implements RunningAgent {
     this.#happened({ kind: 'run_ended', report });
   }
 
+  /** Beside the heartbeats, and only while there is a stream: the next word says more than a late one. */
+  #progress(token: Token, { fraction, message }: HandlerProgress): void {
+    const value = { token, fraction: fraction ?? undefined, message, at: new Date(this.#clock.wallMs()) };
+    this.#link.sendNewest({ message: { $case: 'progress', value } });
+  }
+
   #logAcknowledged(...acknowledged: Parameters<OutputShipper['acknowledged']>): void {
     this.#output.acknowledged(...acknowledged);
     if (!this.#output.pending) this.#flushSoon();
@@ -208,7 +226,11 @@ class WorkerAgent implements RunningAgent {
   }
 }
 
-function identityOf(options: WorkerOptions, instanceId: InstanceId, { lock, proof }: TakeOver): Identity {
+function identityOf(
+  options: WorkerOptions,
+  instanceId: InstanceId,
+  { lock, proof }: TakeOver,
+): Omit<Identity, 'handlers'> {
   const { predecessor } = proof;
   return {
     agentId: options.agentId as AgentId,
@@ -217,7 +239,6 @@ function identityOf(options: WorkerOptions, instanceId: InstanceId, { lock, proo
     queues: options.queues,
     slots: options.slots,
     labels: options.labels,
-    handlers: [],
     software: `holdfast-worker/${VERSION}`,
     hostname: hostname(),
     process: { bootId: lock.bootId, lockDevice: lock.device, lockInode: lock.inode, pid: process.pid },

@@ -232,6 +232,32 @@ export const SETTINGS = {
     doc: 'directory of journal, lock and working directories',
     otherwise: 'in the XDG data folder',
   }),
+  'agent.handlers': setting<string>({
+    flag: 'handlers',
+    kind: text('FILE'),
+    fallback: null,
+    doc: 'module with the handlers of the worker, called in child processes',
+    otherwise: 'commands only',
+  }),
+  'agent.handlerMemory': setting({
+    flag: 'handler-memory',
+    kind: integer('MIB', 64, 1_048_576),
+    fallback: 512,
+    doc: 'memory of one process for handlers, in MiB; beyond it the process is killed and its try fails',
+  }),
+  'agent.handlerRuns': setting({
+    flag: 'handler-runs',
+    kind: integer('N', 1, 1_000_000_000),
+    fallback: 10_000,
+    doc: 'runs after which a process for handlers is replaced',
+  }),
+  'agent.handlersWarm': setting<number>({
+    flag: 'handlers-warm',
+    kind: integer('N', 0, 10_000),
+    fallback: null,
+    doc: 'processes for handlers kept ready although nothing runs',
+    otherwise: 'one a slot, at most 8',
+  }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',
     kind: duration,
@@ -262,5 +288,6 @@ export const DEV_KEYS: readonly SettingKey[] = [
   ...SERVER_KEYS,
   'agent.queues',
   'agent.slots',
+  'agent.handlers',
   'agent.drainTimeout',
 ];

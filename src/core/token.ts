@@ -86,7 +86,9 @@ function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit 
   const task = { ...late, open, losses: uncharge(late) };
   switch (report.kind) {
     case 'success': {
-      const change = { result: report.result, resultType: report.resultType, exitCode: report.exitCode };
+      // A handler has no exit code, whatever the report's field says.
+      const exitCode = task.handler === '' ? report.exitCode : null;
+      const change = { result: report.result, resultType: report.resultType, exitCode };
       const done = move(task, 'succeedTask', { ...change, endedAt: draft.ctx.wall });
       draft.put(done, {
         event: 'success',

@@ -5,7 +5,7 @@ import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
 import { agentFailure, stateDirectoryFailure } from './faults.js';
 import { openLog } from './log.js';
-import { startWorker } from './parts.js';
+import { handlerPool, startWorker } from './parts.js';
 import { dataFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
@@ -28,10 +28,12 @@ export async function runAgent(config: Config, reload: () => Promise<Config>): P
     labels: config.get('agent.labels'),
     stateDirectory,
     log,
+    handlers: await poolOf(config),
   };
   const agent = await startAt(stateDirectory, options);
+  // Of the handlers the module alone: their environment is nobody's business.
   log.info(
-    { ...options, log: undefined },
+    { ...options, log: undefined, handlers: options.handlers?.module },
     `worker ${agentId} serves ${options.queues.join(', ')} with ${options.slots} slots; its state is in ${stateDirectory}`,
   );
   answerSignals(signals, agent, config.find('agent.drainTimeout'), () => reloadLevel(log, reload));
@@ -39,6 +41,16 @@ export async function runAgent(config: Config, reload: () => Promise<Config>): P
   signals.release();
   if (process.connected) process.disconnect();
   return exitCodeOf(end);
+}
+
+async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {
+  const module = config.find('agent.handlers');
+  if (module === null) return null;
+  return handlerPool(module, config.get('agent.slots'), {
+    memoryMib: config.get('agent.handlerMemory'),
+    runsPerChild: config.get('agent.handlerRuns'),
+    warm: config.find('agent.handlersWarm') ?? undefined,
+  });
 }
 
 /** What commands leave in the state directory is nobody else's business; they themselves keep the user's umask. */

@@ -54,12 +54,14 @@ export async function runDev(config: Config): Promise<number> {
  */
 function startWorkerProcess(config: Config, server: Server): ChildProcess {
   const drainMs = config.get('agent.drainTimeout');
+  const handlers = config.find('agent.handlers');
   const args = [
     fileURLToPath(new URL('./bin.js', import.meta.url)),
     ...['agent', 'start', '--kind', 'worker', '--coordinator', server.coordinator.address],
     ...['--agent-id', AGENT_ID, '--slots', String(config.get('agent.slots'))],
     ...config.get('agent.queues').flatMap((queue) => ['--queue', queue]),
     ...['--state-dir', devStateFolderOf(server.dbFile, AGENT_ID), '--drain-timeout', `${drainMs}ms`],
+    ...(handlers === null ? [] : ['--handlers', handlers]),
     ...(config.file === null ? [] : ['--config', config.file]),
     ...['--log-level', config.get('log.level'), '--log-format', config.get('log.format')],
   ];

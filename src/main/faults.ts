@@ -47,6 +47,15 @@ export function agentFailure(error: unknown): Failure {
     const code = `STATE_DIRECTORY_${String(field(error, 'code'))}`;
     return new Failure(EXIT.badConfiguration, code, [stateDirectoryProblem(messageOf(error))]);
   }
+  if (field(error, 'name') === 'HandlersError') {
+    return new Failure(EXIT.badConfiguration, 'HANDLERS_UNUSABLE', [
+      {
+        what: 'the handlers cannot be served',
+        because: messageOf(error),
+        try: 'check the path given with --handlers, and that its default export is defineHandlers({ … })',
+      },
+    ]);
+  }
   return new Failure(EXIT.internal, 'AGENT_FAILED', [
     {
       what: 'the agent has ended by a fault',

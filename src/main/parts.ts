@@ -2,6 +2,7 @@
  * The parts that a process is made of, loaded when it is started and not before: plain client commands start without
  * them.
  */
+import type { handlerPool as poolOf } from '../agent/handlers/pool-options.js';
 import type { RunningAgent, WorkerOptions } from '../agent/options.js';
 import type { Log } from '../kit/log.js';
 import type { Coordinator, CoordinatorOptions, Outlet } from '../server/options.js';
@@ -16,6 +17,13 @@ export async function openStore(file: string): Promise<Store> {
 /** Starts a coordinator; it owns the store from here on. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   return (await import('../server/coordinator.js')).startCoordinator(options);
+}
+
+/** What a worker needs for its handlers. */
+export async function handlerPool(
+  ...chosen: Parameters<typeof poolOf>
+): Promise<NonNullable<WorkerOptions['handlers']>> {
+  return (await import('../agent/handlers/pool-options.js')).handlerPool(...chosen);
 }
 
 /** Starts a worker agent. */

@@ -141,6 +141,7 @@ export async function listen(namespace: NamespaceChoice, stateDir = newFolder())
         heard.output.set(key, (heard.output.get(key) ?? '') + Buffer.from(data).toString('latin1'));
       },
       ended: (end) => heard.ends.push(end),
+      progress() {},
       lost: (loss) => heard.losses.push(loss),
     },
   });

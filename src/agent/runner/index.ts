@@ -1,11 +1,16 @@
 /** What the agent may use of its runner. */
 export type {
+  HandlerCall,
+  HandlerOutcome,
+  HandlerPoolOptions,
+  HandlerProgress,
   NamespaceChoice,
   OutputStream,
   Protection,
   RunEnd,
   RunSpec,
   RunStarted,
+  RunTerms,
   StartFailure,
   StartFailureCode,
   StopReason,

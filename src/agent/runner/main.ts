@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { realClock } from '../clock.js';
 import { tryLock } from '../state/lock.js';
-import { encodeFrame, frameReader } from './frames.js';
+import { FrameWriter, frameReader } from './frames.js';
 import { probeLayers } from './layers.js';
 import { type AgentMessage, CHANNEL_FD, type RunnerArguments, type RunnerMessage } from './protocol.js';
 import { RunnerService } from './service.js';
@@ -41,13 +41,6 @@ function listDescriptors(): readonly string[] {
   }
 }
 
-/** Frames to the agent; nothing once it is gone. */
-function sender(socket: Socket): (message: RunnerMessage) => void {
-  return (message) => {
-    if (socket.writable) socket.write(encodeFrame(message));
-  };
-}
-
 async function main(): Promise<void> {
   closeInherited();
   // Only the agent ends the runner: by a message, or by its own end. A Ctrl-C at its terminal is the agent's to answer.
@@ -55,7 +48,8 @@ async function main(): Promise<void> {
 
   const { instanceId, lockFile, namespace } = JSON.parse(process.argv[2] ?? '') as RunnerArguments;
   const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
-  const send = sender(socket);
+  const writer = new FrameWriter<RunnerMessage>(socket, realClock);
+  const send = (message: RunnerMessage): void => writer.send(message);
   const agentGone = new Promise<void>((resolve) => {
     // Death with unread frames shows as an error, without them as the end.
     socket.on('error', () => resolve());
@@ -66,6 +60,7 @@ async function main(): Promise<void> {
   const locked = tryLock(lockFile);
   if (locked.kind !== 'held') {
     send({ kind: 'refused', text: locked.text });
+    writer.flush();
     socket.end(() => process.exit(1));
     return;
   }
@@ -85,6 +80,7 @@ async function main(): Promise<void> {
   const { left } = await service.close();
   locked.lock.release();
   const exit = (): never => process.exit(left === 0 ? 0 : 1);
+  writer.flush();
   // The last ends are still under way to an agent that asked for them.
   realClock.setTimer(FLUSH_MS, exit);
   if (socket.writable) socket.end(exit);

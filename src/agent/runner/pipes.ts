@@ -9,10 +9,12 @@ export interface OutputPipe {
   readonly target: number | 'pipe';
   /** Null with Node's own: then the child's stream is it. */
   readonly reader: Socket | null;
+  /** The reader's descriptor, which never blocks; null with Node's own. */
+  readonly readFd: number | null;
   release(): void;
 }
 
-const NODE_PIPE: OutputPipe = { target: 'pipe', reader: null, release() {} };
+const NODE_PIPE: OutputPipe = { target: 'pipe', reader: null, readFd: null, release() {} };
 
 /** Named pipes made by one call of mkfifo: a call costs a few milliseconds of every other run. */
 const BATCH = 32;
@@ -56,7 +58,7 @@ export class OutputPipes {
     try {
       const target = openSync(name, constants.O_WRONLY);
       unlinkSync(name);
-      return { target, reader, release: () => closeSync(target) };
+      return { target, reader, readFd, release: () => closeSync(target) };
     } catch (error) {
       reader.destroy();
       throw error;

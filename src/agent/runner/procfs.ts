@@ -51,6 +51,12 @@ export function isGroupAlive(pgid: number): boolean {
   return hasProcfs() ? groupMembers(pgid).length > 0 : true;
 }
 
+/** Memory that the process has now, in bytes; 0 for the dead, and where there is no /proc. */
+export function residentBytes(pid: number): number {
+  const status = readProc(`${pid}/status`)?.toString('latin1') ?? '';
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
 /** A living process, and the mark that it carries. */
 export interface Marked {
   readonly pid: number;

@@ -6,22 +6,79 @@
 /** Why a run was asked to stop. `timeout` and, at the guardian's deadline, `gate` are the runner's own. */
 export type StopReason = 'cancelled' | 'superseded' | 'timeout' | 'gate' | 'drain';
 
-/** A run as the agent asks for it. */
-export interface RunSpec {
+/** What the runner needs to know of a run of any kind. */
+export interface RunTerms {
   /** The fencing token in decimal: never used twice in one runner. */
   readonly runId: string;
-  /** Program and arguments; a program without a slash is looked up in the PATH of the command's environment. */
-  readonly argv: readonly string[];
-  /** Added to the allow-listed part of the agent's own environment. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Working directory; the agent's own by default. */
-  readonly cwd?: string;
   /** Execution time limit in milliseconds, counted from exec by the runner; none by default. */
   readonly timeoutMs?: number;
   /** From SIGTERM to SIGKILL, in milliseconds, for stops of the runner's own (`timeout`, the guardian's `gate`). */
   readonly killGraceMs: number;
   /** P11 `single_run`: stopped at the guardian's deadline, and refused while none is told. */
   readonly singleRun: boolean;
+}
+
+/** A run of a handler as the agent asks for it. */
+export interface HandlerCall extends RunTerms {
+  readonly handler: string;
+  readonly input: Uint8Array;
+  /** Content type of the input; empty when there is none. */
+  readonly inputType: string;
+  /**
+   * Nothing of the run may go on once its end is told: unless it succeeded, its process ends with it. For tasks that
+   * must never have two copies.
+   */
+  readonly exclusive: boolean;
+  readonly taskId: string;
+  readonly tryNumber: number;
+  readonly agentId: string;
+  readonly queue: string;
+  readonly traceparent: string;
+}
+
+/** How a handler ended, by its own word or by that of the runner that saw its process die. */
+export type HandlerOutcome =
+  | { readonly kind: 'success'; readonly result: Uint8Array | null; readonly resultType: string }
+  | {
+      readonly kind: 'failed';
+      readonly reason: HandlerFailure;
+      readonly message: string;
+      /** Another try would fail the same way. */
+      readonly final: boolean;
+    };
+
+/** The reasons of failed tries of handlers; documented in docs/reference/handlers.md. */
+export type HandlerFailure =
+  | 'handler_failed'
+  | 'handler_unknown'
+  | 'handler_input_invalid'
+  | 'handler_output_invalid'
+  | 'handler_exited'
+  | 'handler_out_of_memory'
+  | 'result_too_large';
+
+/** What the children that handlers run in are made of. */
+export interface HandlerPoolOptions {
+  /** URL of the handlers module. */
+  readonly module: string;
+  /** The environment of the children, beside what the runner sets. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Children kept ready although nothing runs. */
+  readonly warm: number;
+  /** Runs after which a child is replaced. */
+  readonly runsPerChild: number;
+  /** Memory of one child, in bytes: its heap gets three quarters, and beyond all of it the child is killed. */
+  readonly memoryBytes: number;
+}
+
+/** A run of a command as the agent asks for it. */
+export interface RunSpec extends RunTerms {
+  /** Program and arguments; a program without a slash is looked up in the PATH of the command's environment. */
+  readonly argv: readonly string[];
+  /** Added to the allow-listed part of the agent's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Working directory; the agent's own by default. */
+  readonly cwd?: string;
   /** Told to the command as HOLDFAST_RESULT_FILE. The runner neither makes nor reads it. */
   readonly resultFile?: string;
 }
@@ -30,6 +87,10 @@ export interface RunSpec {
 export type AgentMessage =
   /** Makes the run's process group and holds it before exec; answered by `started` or `startFailed`. */
   | { readonly kind: 'start'; readonly spec: RunSpec }
+  /** Makes the children for handlers; answered by `poolReady` or `poolFailed`. Once, before the first `call`. */
+  | { readonly kind: 'openPool'; readonly pool: HandlerPoolOptions }
+  /** Takes a child for the run and holds it before the call; answered as `start` is. */
+  | { readonly kind: 'call'; readonly call: HandlerCall }
   /** The start is journalled: exec now. */
   | { readonly kind: 'go'; readonly runId: string }
   /** The start could not be journalled: end without exec. */
@@ -48,6 +109,11 @@ export type RunnerMessage =
   | { readonly kind: 'ready'; readonly protection: Protection }
   /** The runner cannot serve and exits. */
   | { readonly kind: 'refused'; readonly text: string }
+  /** The first child has loaded the module and names its handlers. */
+  | { readonly kind: 'poolReady'; readonly handlers: readonly string[] }
+  /** The module could not be loaded. */
+  | { readonly kind: 'poolFailed'; readonly text: string }
+  | ({ readonly kind: 'progress'; readonly runId: string } & HandlerProgress)
   | ({ readonly kind: 'started' } & RunStarted)
   | ({ readonly kind: 'startFailed' } & StartFailure)
   | {
@@ -59,6 +125,31 @@ export type RunnerMessage =
   | ({ readonly kind: 'ended' } & RunEnd)
   /** For the agent's log. */
   | { readonly kind: 'note'; readonly text: string };
+
+/** What a handler says of how far it has come. */
+export interface HandlerProgress {
+  readonly fraction: number | null;
+  readonly message: string;
+}
+
+/** From runner to the child that a handler runs in. The end of the stream ends the child. */
+export type ChildOrder =
+  | { readonly kind: 'call'; readonly call: HandlerCall }
+  | { readonly kind: 'stop'; readonly reason: StopReason };
+
+/** From the child to its runner: `loaded` or `unusable` first, then one `done` for each call. */
+export type ChildWord =
+  | { readonly kind: 'loaded'; readonly handlers: readonly string[] }
+  | { readonly kind: 'unusable'; readonly text: string }
+  | ({ readonly kind: 'said' } & HandlerProgress)
+  | {
+      readonly kind: 'done';
+      readonly outcome: HandlerOutcome;
+      /** The run has written to its standard output or standard error. */
+      readonly wrote: boolean;
+      /** The run has started processes of its own. */
+      readonly spawned: boolean;
+    };
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -104,6 +195,8 @@ export interface RunEnd {
   /** The first stop asked for while the command was alive. */
   readonly stopReason: StopReason | null;
   readonly timedOut: boolean;
+  /** How a handler ended; null for commands, and when it was stopped before it said so. */
+  readonly outcome: HandlerOutcome | null;
   /** Some output was given up: an escaped process held the pipe, or wrote without end. */
   readonly outputTruncated: boolean;
 }
@@ -138,6 +231,8 @@ export const RESULT_FILE_VARIABLE = 'HOLDFAST_RESULT_FILE';
 
 /** The descriptor on which the runner finds its agent. */
 export const CHANNEL_FD = 3;
+/** The descriptor on which a handler's child finds its runner; 3 is its leader's, for the word. */
+export const CHILD_FD = 4;
 
 /** Runs held by one runner; the next start is refused with LIMIT. */
 export const MAX_RUNS = 4_096;

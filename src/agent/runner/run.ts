@@ -221,6 +221,7 @@ export class Run {
       ...this.status(code, name),
       stopReason: this.stopReason,
       timedOut: this.timedOut,
+      outcome: null,
       outputTruncated,
     });
     this.ports.over(this.spec.runId);

@@ -4,11 +4,14 @@ import { fileURLToPath } from 'node:url';
 import type { Log } from '../../kit/log.js';
 import { type AgentClock, realClock } from '../clock.js';
 import { allowedEnvironment } from './environment.js';
-import { encodeFrame, frameReader } from './frames.js';
+import { FrameWriter, frameReader } from './frames.js';
 import { signal, sweepMarked } from './procfs.js';
 import {
   type AgentMessage,
   CHANNEL_FD,
+  type HandlerCall,
+  type HandlerPoolOptions,
+  type HandlerProgress,
   INSTANCE_VARIABLE,
   type NamespaceChoice,
   OUTPUT_WINDOW_BYTES,
@@ -31,6 +34,8 @@ export interface RunnerListener {
   /** Consumed when it returns, unless the run's output is paused. `data` may be kept. */
   output(runId: string, stream: OutputStream, data: Uint8Array): void;
   ended(end: RunEnd): void;
+  /** A handler says how far it has come. */
+  progress(runId: string, progress: HandlerProgress): void;
   /** The runner is dead without having been closed, and so is everything it ran. Nothing more is told. */
   lost(loss: RunnerLoss): void;
 }
@@ -63,6 +68,10 @@ export interface RunnerHandle {
   readonly protection: Protection;
   /** Answered by `started` or `startFailed`; the latter at once if the runner is closed or dead, or has this run. */
   start(spec: RunSpec): void;
+  /** Makes the children for handlers, once; settles with the handlers' names, rejects when the module is of no use. */
+  openPool(pool: HandlerPoolOptions): Promise<readonly string[]>;
+  /** As `start`, for a handler; after `openPool`. */
+  call(call: HandlerCall): void;
   /** SIGTERM to the run's group, SIGKILL after `graceMs` milliseconds. */
   stop(runId: string, reason: StopReason, graceMs: number): void;
   /** The gate's end (monotonic milliseconds, `AgentClock.monoMs`): `single_run` runs are killed then (P11). */
@@ -132,6 +141,11 @@ class Runner implements RunnerHandle {
   private readonly clock: AgentClock;
   private readonly runs = new Map<string, Credit>();
   private readonly gone: Promise<void>;
+  private readonly writer: FrameWriter<AgentMessage>;
+  private opening: {
+    readonly resolve: (handlers: readonly string[]) => void;
+    readonly reject: (error: Error) => void;
+  } | null = null;
   private inForce: Protection | null = null;
   private refusal: string | null = null;
   private complaint = '';
@@ -145,6 +159,7 @@ class Runner implements RunnerHandle {
     this.clock = options.clock ?? realClock;
     this.pid = pid;
     this.socket = child.stdio[CHANNEL_FD] as Duplex;
+    this.writer = new FrameWriter<AgentMessage>(this.socket, this.clock);
     child.stderr?.on('data', (data: Buffer) => {
       this.complaint = (this.complaint + data).slice(-COMPLAINT_CHARS);
     });
@@ -162,16 +177,33 @@ class Runner implements RunnerHandle {
     return this.inForce as Protection;
   }
 
+  openPool(pool: HandlerPoolOptions): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      this.opening = { resolve, reject };
+      this.send({ kind: 'openPool', pool });
+      void this.gone.then(() => reject(new Error('the runner is dead')));
+    });
+  }
+
   start(spec: RunSpec): void {
-    const { runId } = spec;
+    if (this.admits(spec.runId)) this.send({ kind: 'start', spec });
+  }
+
+  call(call: HandlerCall): void {
+    if (this.admits(call.runId)) this.send({ kind: 'call', call });
+  }
+
+  /** Notes a run, or tells why it is not started. */
+  private admits(runId: string): boolean {
     if (this.closing || this.dead || this.runs.has(runId)) {
       const code = this.runs.has(runId) ? 'DUPLICATE' : 'SPAWN';
       const text =
         code === 'DUPLICATE' ? `token ${runId} was started before` : 'the runner is closed or dead';
-      return this.options.listener.startFailed({ runId, code, text });
+      this.options.listener.startFailed({ runId, code, text });
+      return false;
     }
-    this.runs.set(spec.runId, { bytes: 0, paused: false });
-    this.send({ kind: 'start', spec });
+    this.runs.set(runId, { bytes: 0, paused: false });
+    return true;
   }
 
   stop(runId: string, reason: StopReason, graceMs: number): void {
@@ -197,12 +229,13 @@ class Runner implements RunnerHandle {
   async close(): Promise<void> {
     this.closing = true;
     this.send({ kind: 'close' });
+    this.writer.flush();
     this.endInTime();
     await this.gone;
   }
 
   private send(message: AgentMessage): void {
-    if (this.socket.writable) this.socket.write(encodeFrame(message));
+    this.writer.send(message);
   }
 
   private take(message: RunnerMessage): void {
@@ -214,6 +247,14 @@ class Runner implements RunnerHandle {
       case 'refused':
         this.refusal = message.text;
         return;
+      case 'poolReady':
+        return this.opening?.resolve(message.handlers);
+      case 'poolFailed':
+        return this.opening?.reject(new Error(message.text));
+      case 'progress': {
+        const { runId, fraction, message: words } = message;
+        return listener.progress(runId, { fraction, message: words });
+      }
       case 'started': {
         const answer = listener.started({ runId: message.runId, pid: message.pid, pgid: message.pgid });
         return this.send({ kind: answer === 'exec' ? 'go' : 'abandon', runId: message.runId });

@@ -1,16 +1,19 @@
 import type { AgentClock } from '../clock.js';
 import { Guardian } from './guardian.js';
+import { HandlerRun } from './handler-run.js';
 import type { Layers } from './layers.js';
 import { Lifeline } from './lifeline.js';
 import { OutputPipes } from './pipes.js';
+import { HandlerPool } from './pool.js';
 import { type Swept, sweepMarked } from './procfs.js';
 import {
   type AgentMessage,
+  type HandlerCall,
+  type HandlerPoolOptions,
   INSTANCE_VARIABLE,
   MAX_RUNS,
   MAX_TOKENS_REMEMBERED,
   type RunnerMessage,
-  type RunSpec,
   type StartFailureCode,
 } from './protocol.js';
 import { Run, type RunPorts } from './run.js';
@@ -30,12 +33,13 @@ export interface ServiceOptions {
 
 /** The runs of one agent, and what the agent may ask of them. */
 export class RunnerService {
-  private readonly runs = new Map<string, Run>();
+  private readonly runs = new Map<string, Run | HandlerRun>();
   private readonly tokens = new Set<string>();
   private readonly options: ServiceOptions;
   private readonly ports: RunPorts;
   private allOver: () => void = () => {};
   private closing = false;
+  private pool: HandlerPool | null = null;
 
   constructor(options: ServiceOptions) {
     this.options = options;
@@ -56,7 +60,9 @@ export class RunnerService {
 
   /** Everything but `close`, which is the caller's: it ends the process. */
   take(message: Exclude<AgentMessage, { kind: 'close' }>): void {
-    if (message.kind === 'start') return this.start(message.spec);
+    if (message.kind === 'start') return this.start(new Run(message.spec, this.ports));
+    if (message.kind === 'openPool') return this.openPool(message.pool);
+    if (message.kind === 'call') return this.call(message.call);
     if (message.kind === 'renewGuardian') return this.ports.guardian.renew(message.deadlineMonoMs);
     // None: it ended while the message was under way.
     const run = this.runs.get(message.runId);
@@ -83,21 +89,36 @@ export class RunnerService {
     const mark = { variable: INSTANCE_VARIABLE, value: instanceId };
     const swept = await sweepMarked(clock, [mark], LAST_SWEEP_MS);
     if (this.runs.size > 0) await ended;
+    await this.pool?.close();
     this.ports.guardian.close();
     this.ports.lifeline.close();
     this.ports.pipes.close();
     return swept;
   }
 
-  private start(spec: RunSpec): void {
+  private openPool(options: HandlerPoolOptions): void {
+    const { send } = this.options;
+    this.pool = new HandlerPool(options, this.ports, {
+      ready: (handlers) => send({ kind: 'poolReady', handlers }),
+      failed: (text) => send({ kind: 'poolFailed', text }),
+    });
+  }
+
+  private call(call: HandlerCall): void {
+    if (this.pool !== null) return this.start(new HandlerRun(call, this.ports, this.pool));
+    const text = 'this agent has no handlers';
+    this.options.send({ kind: 'startFailed', runId: call.runId, code: 'EINVAL', text });
+  }
+
+  private start(run: Run | HandlerRun): void {
+    const { runId } = run.spec;
     const refuse = (code: StartFailureCode, text: string): void =>
-      this.options.send({ kind: 'startFailed', runId: spec.runId, code, text });
-    if (this.tokens.has(spec.runId)) return refuse('DUPLICATE', `token ${spec.runId} was started before`);
+      this.options.send({ kind: 'startFailed', runId, code, text });
+    if (this.tokens.has(runId)) return refuse('DUPLICATE', `token ${runId} was started before`);
     if (this.closing || this.runs.size >= MAX_RUNS) return refuse('LIMIT', `more than ${MAX_RUNS} runs`);
-    const run = new Run(spec, this.ports);
     if (!run.mayStart()) return refuse('GATE_CLOSED', "the agent's gate is closed (P3)");
-    this.remember(spec.runId);
-    this.runs.set(spec.runId, run);
+    this.remember(runId);
+    this.runs.set(runId, run);
     run.start();
   }
 

@@ -178,6 +178,25 @@ export class Site {
     return task;
   }
 
+  /** Its run says so of itself. */
+  async progresses(
+    taskId: string,
+    { message, fraction }: { message: string; fraction?: number },
+  ): Promise<void> {
+    const there = async (): Promise<boolean> => {
+      const { progress } = await this.task(taskId);
+      return progress?.message === message && (fraction === undefined || progress.fraction === fraction);
+    };
+    await eventually(`${taskId} to say "${message}"`, there, LIMIT_MS);
+  }
+
+  /** Command lines of this site's processes, of which one is looked for. */
+  commandLines(words: string): string[] {
+    return carriers(`HOME=${this.folder}`)
+      .map((pid) => commandLineOf(pid))
+      .filter((line) => line.includes(words));
+  }
+
   async agentShown(agentId: string): Promise<ShownAgent> {
     return (await this.api.call<{ agent: ShownAgent }>('DescribeAgent', { agentId })).agent;
   }
@@ -222,6 +241,14 @@ export function carriers(variable: string): number[] {
       return [];
     }
   });
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+  } catch {
+    return '';
+  }
 }
 
 /** What commands wrote to a file of their own, line by line. */

@@ -131,9 +131,11 @@ export interface ShownTask {
   readonly taskId: string;
   readonly state: string;
   readonly reason: string;
+  readonly message: string;
   readonly tryNumber: number;
   readonly fencingToken: string;
   readonly agentId: string;
   readonly result: Buffer;
+  readonly progress: { readonly fraction?: number; readonly message: string } | null;
   readonly history: readonly { readonly event: string; readonly reason: string; readonly agentId: string }[];
 }

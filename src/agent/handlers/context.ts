@@ -1,0 +1,57 @@
+import type { StopReason } from '../runner/protocol.js';
+
+/** What a handler is given beside its input. */
+export interface HandlerContext {
+  /**
+   * Aborted when the run has to end: cancelled, timed out, superseded, drained, or under `single_run` at the end of the
+   * agent's gate; `signal.reason` is a HandlerStopped. A handler that has not ended when the kill grace is over (10 s
+   * unless the task says otherwise) is killed with its process.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * The fencing token: greater than that of every earlier try. Hand it to whatever the handler writes to, so that a
+   * late write of an older try can be refused.
+   */
+  readonly token: bigint;
+  /** From 1. */
+  readonly tryNumber: number;
+  readonly taskId: string;
+  readonly agentId: string;
+  readonly queue: string;
+  /** When the execution timeout ends this run, by this machine's wall clock; null without one. */
+  readonly deadline: Date | null;
+  /** W3C Trace Context of the submitter; empty when there is none. */
+  readonly traceparent: string;
+  /** Writes to the task's output. So does `console`, as plain text. */
+  readonly log: HandlerLog;
+  /**
+   * Shown by `task describe` and `task watch`: a fraction from 0 to 1, words, or both. At most one a second is sent; the
+   * newest wins. Never stored, and never a reason to wait.
+   */
+  progress(fraction: number, message?: string): void;
+  progress(message: string): void;
+}
+
+/** One line of JSON in the task's output for each call: `at`, `level`, `message`, and the fields. */
+export interface HandlerLog {
+  debug(message: string, fields?: object): void;
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+/** Why a handler's signal was aborted; `ended` once the handler itself is over. */
+export class HandlerStopped extends Error {
+  override readonly name = 'HandlerStopped';
+  readonly reason: StopReason | 'ended';
+
+  constructor(reason: StopReason | 'ended') {
+    super(reason === 'ended' ? 'the handler has ended' : `the run was stopped: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** Thrown by a handler for whom another try makes no sense: the task fails, whatever retries it has left. */
+export class FinalError extends Error {
+  override readonly name = 'FinalError';
+}

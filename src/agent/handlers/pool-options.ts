@@ -1,0 +1,45 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { HandlerPoolOptions } from '../runner/index.js';
+
+/** What may be chosen about the processes that handlers run in. */
+export interface HandlerChoices {
+  /** Memory of one of them, in MiB: beyond it the process is killed and its try fails. Default 512, at least 64. */
+  readonly memoryMib?: number | undefined;
+  /** Runs after which one is replaced. Default 10,000. */
+  readonly runsPerChild?: number | undefined;
+  /** How many are kept ready although nothing runs. Default one a slot, at most 8. */
+  readonly warm?: number | undefined;
+}
+
+const MIB = 1024 * 1024;
+const WARM = 8;
+
+/** The children for a handlers module: a path (from the working directory) or a URL. */
+export function handlerPool(
+  module: string | URL,
+  slots: number,
+  { memoryMib = 512, runsPerChild = 10_000, warm = WARM }: HandlerChoices = {},
+): HandlerPoolOptions {
+  return {
+    module: moduleUrl(module),
+    env: childEnvironment(process.env),
+    warm: Math.min(slots, warm),
+    runsPerChild,
+    memoryBytes: memoryMib * MIB,
+  };
+}
+
+export const moduleUrl = (module: string | URL): string =>
+  typeof module === 'string' && !module.startsWith('file:')
+    ? pathToFileURL(resolve(module)).href
+    : String(module);
+
+/** Handlers are the operator's own code and need his settings; our own, credentials among them, stay with the agent. */
+function childEnvironment(own: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) {
+    if (value !== undefined && !name.startsWith('HOLDFAST_')) env[name] = value;
+  }
+  return env;
+}
