@@ -3,6 +3,7 @@ import { addAgent } from './agent.js';
 import { describeFailure, EXIT, type Failure, toFailure, usage } from './failure.js';
 import { plainRule } from './flags.js';
 import { addHealth } from './health.js';
+import { addServer } from './server.js';
 import { addCommonFlags, commonFlags, verb } from './session.js';
 import { addTask } from './task.js';
 import type { CliContext } from './terminal.js';
@@ -11,7 +12,7 @@ import { coloursFor, shorten } from './words.js';
 /** The program's commands; `extend` adds those that start something. */
 export function buildProgram(
   context: CliContext,
-  extend: (program: Command, agent: Command) => void = () => {},
+  extend: (program: Command, nouns: { readonly agent: Command; readonly server: Command }) => void = () => {},
 ): Command {
   const { terminal, version } = context;
   const program = new Command('holdfast')
@@ -34,9 +35,10 @@ export function buildProgram(
   program.version(version, '-V, --version', 'print the version');
   const agent = addAgent(program, context);
   addTask(program, context);
+  const server = addServer(program, context);
   addHealth(program, context);
   addVersion(program, context);
-  extend(program, agent);
+  extend(program, { agent, server });
   for (const command of everyCommand(program)) {
     if (command.commands.length > 0) command.helpCommand(false);
   }

@@ -1,3 +1,4 @@
+import { HOUR } from '../kit/time.js';
 import { FleetServiceService, type Agent as WireAgent } from '../wire/gen/holdfast/v1/fleet_service.js';
 import type { CallChoices, Channel } from './channel.js';
 import { HoldfastError } from './errors.js';
@@ -6,10 +7,11 @@ import {
   agentKindToWire,
   agentStateToWire,
   coordinatorFromWire,
+  durationFromWire,
   durationToWire,
   heldRunFromWire,
 } from './translate.js';
-import type { Agent, AgentDescription, AgentKind, AgentState, CoordinatorInfo } from './types.js';
+import type { Agent, AgentDescription, AgentKind, AgentState, BackupMade, CoordinatorInfo } from './types.js';
 
 /** Which agents to list; an empty filter means all. */
 export interface AgentFilter {
@@ -65,6 +67,20 @@ export class Agents {
 export async function readCoordinator(channel: Channel, choices?: CallChoices): Promise<CoordinatorInfo> {
   return coordinatorFromWire(await channel.repeatable(FleetServiceService.getCoordinator, {}, choices));
 }
+
+/** Copies the database to a new file on the coordinator's machine; everything goes on meanwhile. */
+export async function backUpCoordinator(
+  channel: Channel,
+  file: string,
+  choices: CallChoices = {},
+): Promise<BackupMade> {
+  const timeoutMs = choices.timeoutMs ?? BACKUP_TIMEOUT_MS;
+  const made = await channel.once(FleetServiceService.backUpCoordinator, { file }, { ...choices, timeoutMs });
+  return { file: made.file, pages: Number(made.pages), elapsedMs: durationFromWire(made.elapsed) ?? 0 };
+}
+
+/** A large database on a slow disk takes its time; the copy is not given up when nobody waits for it. */
+const BACKUP_TIMEOUT_MS = 24 * HOUR;
 
 function wanted(answer: { readonly agent: WireAgent | undefined }): Agent {
   if (answer.agent !== undefined) return agentFromWire(answer.agent);

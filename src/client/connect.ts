@@ -1,8 +1,8 @@
-import { Agents, readCoordinator } from './agents.js';
+import { Agents, backUpCoordinator, readCoordinator } from './agents.js';
 import { type CallChoices, Channel } from './channel.js';
 import { CLIENT_CLOCK, type ClientClock } from './clock.js';
 import { Tasks } from './tasks.js';
-import type { CoordinatorInfo } from './types.js';
+import type { BackupMade, CoordinatorInfo } from './types.js';
 
 /** How a client behaves; every choice may be left out. */
 export interface ConnectOptions {
@@ -27,6 +27,11 @@ export interface Client {
   readonly agents: Agents;
   /** Version and figures of the coordinator. */
   coordinator(choices?: CallChoices): Promise<CoordinatorInfo>;
+  /**
+   * Copies the coordinator's database to a new file on its machine (an absolute path), for its owner only, while
+   * everything goes on. Settles when the copy is on its disk. Default deadline: a day.
+   */
+  backUp(file: string, choices?: CallChoices): Promise<BackupMade>;
   /** Ends the connection; calls in flight fail with `CANCELLED`. */
   close(): void;
 }
@@ -43,6 +48,7 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
     tasks: new Tasks(channel),
     agents: new Agents(channel),
     coordinator: (choices) => readCoordinator(channel, choices),
+    backUp: (file, choices) => backUpCoordinator(channel, file, choices),
     close: () => channel.close(),
   };
 }

@@ -52,9 +52,9 @@ export function durationToWire(ms: number | undefined): WireDuration | undefined
 }
 
 /** Whole milliseconds of the well-known type. */
-function durationFromWire(duration: WireDuration): number;
-function durationFromWire(duration: WireDuration | undefined): number | undefined;
-function durationFromWire(duration: WireDuration | undefined): number | undefined {
+export function durationFromWire(duration: WireDuration): number;
+export function durationFromWire(duration: WireDuration | undefined): number | undefined;
+export function durationFromWire(duration: WireDuration | undefined): number | undefined {
   if (duration === undefined) return undefined;
   return Number(duration.seconds) * 1_000 + Math.round(duration.nanos / 1_000_000);
 }

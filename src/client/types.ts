@@ -252,3 +252,12 @@ export interface CoordinatorInfo {
   readonly counters: Readonly<Record<string, bigint>>;
   readonly alarms: readonly string[];
 }
+
+/** A finished copy of the coordinator's database. */
+export interface BackupMade {
+  /** Its path on the coordinator's machine. */
+  readonly file: string;
+  /** Pages that were copied. */
+  readonly pages: number;
+  readonly elapsedMs: number;
+}

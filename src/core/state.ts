@@ -23,6 +23,8 @@ export interface Start {
   readonly lanes: readonly ({ readonly key: string } & Needs)[];
 }
 
+export type Leap = 'token' | 'epoch';
+
 export interface Offered {
   readonly epoch: Epoch;
   task: TaskRow;
@@ -94,6 +96,15 @@ export class State {
     }
     for (const task of start.openTasks) this.putTask(undefined, task);
     for (const lane of start.lanes) this.lanes.known(lane.key, lane, false);
+  }
+
+  /** Counters of a restored backup that must leap before they are drawn from: what was drawn after it may be out there. */
+  readonly leaps = new Set<Leap>();
+
+  /** P18: nothing is permitted until then: a lease on, when who is away has shown its runs or closed its gate. */
+  beginFromBackup(until: MonoMs): void {
+    this.leaps.add('token').add('epoch');
+    this.recovery = { until };
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {

@@ -7,7 +7,7 @@ import type { TaskRow, TaskSpecRow } from '../core/rows.js';
 import type { Tally } from '../core/rules.js';
 import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
-import type { StreamId, TaskId } from '../kit/ids.js';
+import type { TaskId } from '../kit/ids.js';
 import type { Random } from '../kit/random.js';
 import { earliest, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly listener: EngineListener;
   /** Hears which row of a rule table of the core decides. Default nobody. */
   readonly tally?: Tally;
+  /** The store is a backup, so commits were lost (P18). Default false. */
+  readonly restored?: boolean;
 }
 
 /** Who hears of what the engine did; called only after the commit that it belongs to. */
@@ -117,7 +119,7 @@ export class Engine {
 
   static async start(options: EngineOptions): Promise<Engine> {
     const { store, policy, clock } = options;
-    const { state } = await startState(store, policy, clock.mono());
+    const { state } = await startState(store, policy, clock.mono(), options.restored ?? false);
     const sweep = await Sweep.start(store, clock.mono());
     return new Engine(options, state, sweep, await store.nextDue());
   }
@@ -393,10 +395,4 @@ export class Engine {
     this.#calls.clear();
     this.#options.listener.broke(error as Error);
   }
-}
-
-/** A stream's number within this process. */
-export function streamIds(): () => StreamId {
-  let last = 0;
-  return () => ++last as StreamId;
 }

@@ -41,8 +41,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     hideSqliteWarning();
     process.exitCode = await run();
   };
-  const program = buildProgram(context, (root, agent) => {
-    addServer(root, context.terminal, start);
+  const program = buildProgram(context, (root, { agent, server }) => {
+    addServerStart(server, context.terminal, start);
+    addServerCheck(server, context.terminal);
     addAgentStart(agent, context.terminal, start);
     addDev(root, context.terminal, start);
     addConfig(root, context.terminal);
@@ -84,13 +85,44 @@ function starting(
   });
 }
 
-function addServer(program: Command, terminal: Terminal, start: Starter): void {
-  const noun = program.command('server').description('run a coordinator').helpCommand(false);
+function addServerStart(noun: Command, terminal: Terminal, start: Starter): void {
   const command = noun.command('start').description('start a coordinator; its pid is that of this program');
-  starting(command, SERVER_KEYS, terminal, async (read) => {
+  command.option('--restore <FILE>', 'begin with this backup; refused when the database is there already');
+  const run = async (read: () => Promise<Config>): Promise<void> => {
     const config = await read();
+    const { restore } = command.opts<{ restore?: string }>();
     const { runServer } = await import('./server.js');
-    await start(() => runServer(config, read));
+    await start(() => runServer(config, read, restore ?? null));
+  };
+  starting(command, SERVER_KEYS, terminal, run);
+}
+
+function addServerCheck(noun: Command, terminal: Terminal): void {
+  const command = noun
+    .command('check')
+    .description(
+      "read a stopped coordinator's database, or a backup, through; exit code 1 when something is wrong",
+    )
+    .argument('<FILE>', 'database file')
+    .allowExcessArguments(false);
+  addCommonFlags(command, { connects: false }).action(async (file: string) => {
+    hideSqliteWarning();
+    const config = await readSettings({}, commonFlags(command).config);
+    const { checkFile } = await import('./check.js');
+    const { tasks, findings, more } = await checkFile(file);
+    await present(terminal.out, (commonFlags(command).output as 'table') ?? config.get('output'), {
+      data: { file, tasks, findings, more },
+      names: findings,
+      table: () =>
+        [
+          ...findings,
+          ...(more ? ['there is more'] : []),
+          `${tasks} tasks read, ${findings.length === 0 ? 'all is well' : 'restore a backup, and keep this file as it is'}`,
+        ]
+          .map((line) => `${line}\n`)
+          .join(''),
+    });
+    if (findings.length > 0) process.exitCode = EXIT.unexpected;
   });
 }
 

@@ -10,6 +10,7 @@ import { listenFailure, storeFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
 import { openStore, outletOf, startCoordinator } from './parts.js';
 import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
+import { restoreBackup } from './restore.js';
 import { asFailure } from './settings.js';
 import { catchStopSignals, onFault } from './signals.js';
 import { webhooksOf } from './webhooks.js';
@@ -24,7 +25,11 @@ export interface Server {
 }
 
 /** Opens the store, starts the coordinator, then tells its address. Throws Failure. */
-export async function openServer(config: Config, log: ProcessLog): Promise<Server> {
+export async function openServer(
+  config: Config,
+  log: ProcessLog,
+  backup: string | null = null,
+): Promise<Server> {
   const webhooks = await asFailure(EXIT.usage, () => webhooksOf(config));
   const policy = await asFailure(EXIT.usage, () => policyOf(config));
   await asFailure(EXIT.usage, () => checkListening(config));
@@ -33,6 +38,10 @@ export async function openServer(config: Config, log: ProcessLog): Promise<Serve
   const host = config.get('server.host');
   const port = config.get('server.port');
   const addressFile = config.find('server.addressFile');
+  if (backup !== null) {
+    await restoreBackup(backup, dbFile);
+    log.warn({ backup, dbFile }, 'restored: nothing is confirmed until a lease has passed');
+  }
   const store = await openStoreAt(dbFile, logDirectory, addressFile);
   let coordinator: Coordinator;
   try {
@@ -41,6 +50,7 @@ export async function openServer(config: Config, log: ProcessLog): Promise<Serve
     coordinator = await startCoordinator({
       ...{ host, port, store, logDirectory, log, outlet },
       policy: { ...policy, notify },
+      restored: backup !== null,
     });
   } catch (error) {
     await store.close().catch(() => {});
@@ -74,11 +84,15 @@ async function openStoreAt(dbFile: string, logDirectory: string, addressFile: st
 }
 
 /** `server start`: runs until a signal or a fault; returns the exit code. */
-export async function runServer(config: Config, reload: () => Promise<Config>): Promise<number> {
+export async function runServer(
+  config: Config,
+  reload: () => Promise<Config>,
+  backup: string | null,
+): Promise<number> {
   const log = openLog(config, 'holdfast-server');
   onFault(log, EXIT.unexpected);
   const signals = catchStopSignals();
-  const server = await openServer(config, log);
+  const server = await openServer(config, log, backup);
   const { coordinator } = server;
   log.info(
     {

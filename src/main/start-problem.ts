@@ -26,6 +26,7 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 const storeTries = ({ dbFile }: OptionNames): Readonly<Record<StoreFault, string>> => ({
   locked: `stop the other coordinator, or name another file with ${dbFile}`,
   busy: 'look for another program that has the file open, then start again',
+  older: 'start the coordinator on it once: it keeps a copy and upgrades',
   newer: `start the version that wrote it, or a newer one; or name another file with ${dbFile}`,
   corrupt: `restore a backup, or name another file with ${dbFile}; the file was left as it is`,
   full: 'make space on the disk, then start again',
@@ -39,6 +40,7 @@ const STORE_CODES: Readonly<Partial<Record<StoreFault, ErrorCode>>> = {
   locked: 'STORE_LOCKED',
   corrupt: 'STORE_CORRUPT',
   newer: 'STORE_NEWER',
+  older: 'STORE_OLDER',
   full: 'STORE_FULL',
 };
 

@@ -4,7 +4,8 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Frame, Note } from '../core/frames.js';
 import { REAL_CLOCK, REAL_RANDOM } from '../engine/clock.js';
-import { Engine, type EngineListener, streamIds } from '../engine/engine.js';
+import { Engine, type EngineListener } from '../engine/engine.js';
+import { streamIds } from '../engine/stream-ids.js';
 import { REAL_TIMERS } from '../engine/timers.js';
 import type { StreamId, TaskId, Token } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
@@ -15,6 +16,7 @@ import { AgentServiceService } from '../wire/gen/holdfast/v1/agent_service.js';
 import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
+import { Backups } from './backup.js';
 import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
 import { type LogOwner, TaskLogs } from './logs.js';
@@ -75,7 +77,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   }
 
   async start(): Promise<void> {
-    const { store, policy, host, port, logDirectory } = this.#options;
+    const { store, policy, host, port, logDirectory, restored = false } = this.#options;
     const { coordinatorId } = this;
     const engine = await Engine.start({
       store,
@@ -85,6 +87,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       timers: REAL_TIMERS,
       random: REAL_RANDOM,
       listener: this,
+      restored,
     });
     this.#engine = engine;
     const directory = logDirectory ?? join(tmpdir(), `holdfast-${coordinatorId}`);
@@ -141,6 +144,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       taskService({ engine, store, logs, progress, watchers: this.#watchers, log, newTaskId, after }),
     );
     const startedAt = REAL_CLOCK.wall();
+    const backups = new Backups(store, REAL_CLOCK, log);
     const alarms = () => [
       ...this.#alarms,
       ...(engine.storeFull ? ['store_full'] : []),
@@ -148,7 +152,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     ];
     this.#server.addService(
       FleetServiceService,
-      fleetService({ engine, log, coordinatorId, version: VERSION, startedAt, alarms }),
+      fleetService({ engine, backups, log, coordinatorId, version: VERSION, startedAt, alarms }),
     );
     this.#health.addToServer(this.#server);
   }

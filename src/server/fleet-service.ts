@@ -9,12 +9,14 @@ import type {
   ListAgentsRequest,
 } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { durationOf, millisOf } from '../wire/time.js';
+import type { Backups } from './backup.js';
 import { expectReply, Fault, unary } from './fault.js';
 import { agentOf, dateOf, runsOf } from './views.js';
 
 /** What the service for agents needs of its coordinator. */
 export interface FleetServiceHost {
   readonly engine: Engine;
+  readonly backups: Backups;
   readonly log: Log;
   readonly coordinatorId: string;
   readonly version: string;
@@ -48,6 +50,10 @@ export function fleetService(host: FleetServiceHost): FleetServiceServer {
       return { agent: find(host, expectReply('agent', reply).agentId) };
     }),
     getCoordinator: unary(log, async () => coordinator(host)),
+    backUpCoordinator: unary(log, async ({ file }) => {
+      const { pages, elapsedMs } = await host.backups.make(file);
+      return { file, pages: BigInt(pages), elapsed: durationOf(elapsedMs) };
+    }),
   };
 }
 

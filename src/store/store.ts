@@ -57,6 +57,14 @@ export interface Store {
    * of use to nobody any more. Apart from commit(), because the core decides nothing on it.
    */
   putDeliveries(rows: readonly DeliveryRow[], done: number): Promise<void>;
+  /**
+   * Writes a copy of everything committed to a new file while commits go on, for its owner only; on disk when it
+   * settles. `tell` hears how far it is, in pages. Throws StoreError: `conflict` if `file` is there, `full`, `other`.
+   */
+  backup(
+    file: string,
+    tell?: (progress: { readonly copied: number; readonly total: number }) => void,
+  ): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -158,6 +166,7 @@ export interface Puts {
  * - `corrupt`: what was read makes no sense; the store must not be used any more.
  * - `locked`: another coordinator has the store.
  * - `newer`: written by a newer version of the program.
+ * - `older`: written by an older version, and asked for as it is, without an upgrade.
  * - `unknown`: the commit's outcome is not known; re-read before deciding.
  * - `other`: a fault of ours.
  */
@@ -169,6 +178,7 @@ export type StoreFault =
   | 'corrupt'
   | 'locked'
   | 'newer'
+  | 'older'
   | 'unknown'
   | 'other';
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Epoch, Token } from '../../src/kit/ids.js';
+import { later } from '../../src/kit/time.js';
 import { agent, live, MACHINE, proofOf, ready, settleDown, successor } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { H, L, world } from './support.js';
@@ -285,6 +286,42 @@ describe('a Goodbye', () => {
 });
 
 describe('recovery (P18)', () => {
+  test('after a restore nothing is permitted until a lease has passed', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const b = ready(w, 'b');
+    w.restart();
+    w.state.beginFromBackup(later(w.now, L));
+    a.connect().talk();
+    const taskId = w.submit();
+    b.connect().talk();
+    live(w, L - 1_000, a, b);
+    expect(w.task(taskId).state).toBe('queued');
+    live(w, 2_000, a, b);
+    expect(w.task(taskId).state).toBe('running');
+  });
+
+  test('after a restore tokens and epochs leap beyond all that may have been drawn since the backup (I1)', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 2 });
+    const first = w.submit();
+    a.talk();
+    const { lastToken } = w.task(first);
+    a.end(lastToken).talk();
+    const { epoch } = w.counters;
+    w.restart();
+    w.state.beginFromBackup(later(w.now, L));
+    a.connect().talk();
+    w.failCommits = 1;
+    const taskIds = [w.submit(), w.submit()];
+    live(w, L + H, a);
+    const [second, third] = taskIds.map((taskId) => w.task(taskId).lastToken);
+    expect(second).toBe(lastToken + 1_000_000_001n);
+    expect(third).toBe(lastToken + 1_000_000_002n);
+    ready(w, 'b');
+    expect(w.counters.epoch).toBe(epoch + 1_000_000_001n);
+  });
+
   test('counts on far beyond the highest token that an agent has seen, and gives no permit until L has passed', () => {
     const w = world();
     const a = ready(w, 'a');

@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Driver } from '../../src/store/sqlite/driver.js';
@@ -181,9 +181,56 @@ describe('an SQLite file', () => {
     await store.commit(puts({ tasks: [put(task(1))] }));
     const copy = shared.file(`copy-${count++}.db`);
     await store.backup(copy);
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    expect(existsSync(`${copy}.unfinished`)).toBe(false);
     const restored = openSqliteStore({ file: copy });
     expect(await restored.readTasks([taskId(1)])).toEqual([task(1)]);
     await restored.close();
+  });
+
+  test('is copied while commits go on, and none of them waits for the copy', async () => {
+    const store = new SqliteStore(openFile());
+    const result = new Uint8Array(16 * 1024).fill(7);
+    const many = (from: number) =>
+      puts({ tasks: Array.from({ length: 100 }, (_, i) => put(task(from + i, { result }))) });
+    for (let from = 0; from < 1_000; from += 100) await store.commit(many(from));
+    const copy = shared.file(`copy-${count++}.db`);
+    let steps = 0;
+    const copied = store.backup(copy, () => void steps++);
+    let more = 1_000;
+    let over = false;
+    void copied.finally(() => (over = true));
+    while (!over) {
+      await store.commit(puts({ tasks: [put(task(more++, { result }))] }));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await copied;
+    expect(steps).toBeGreaterThan(20);
+    expect(more).toBeGreaterThan(1_001);
+    const restored = openSqliteStore({ file: copy, checkLimitBytes: Number.POSITIVE_INFINITY });
+    const { queued = 0 } = await restored.countTasks();
+    expect(queued).toBeGreaterThan(1_000);
+    expect(queued).toBeLessThanOrEqual(more);
+    await restored.close();
+  });
+
+  test('is not copied over a file that is there', async () => {
+    const store = new SqliteStore(openFile());
+    const copy = shared.file(`copy-${count++}.db`);
+    writeFileSync(copy, 'precious');
+    expect(await faultOf(store.backup(copy))).toBe('conflict');
+    expect(readFileSync(copy, 'utf8')).toBe('precious');
+  });
+
+  test('closed during a copy leaves nothing half-copied behind', async () => {
+    const store = new SqliteStore(openFile());
+    const result = new Uint8Array(256 * 1024).fill(7);
+    for (let n = 0; n < 40; n++) await store.commit(puts({ tasks: [put(task(n, { result }))] }));
+    const copy = shared.file(`copy-${count++}.db`);
+    const copied = faultOf(store.backup(copy));
+    await store.close();
+    expect(await copied).toBe('other');
+    expect([existsSync(copy), existsSync(`${copy}.unfinished`)]).toEqual([false, false]);
   });
 });
 

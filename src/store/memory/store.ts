@@ -212,6 +212,11 @@ export class MemoryStore implements Store {
     this.#durable?.putDeliveries(rows, done);
   }
 
+  async backup(file: string): Promise<void> {
+    this.#usable();
+    throw new StoreError('other', `${file} is not written, because this store is in memory only; use a file`);
+  }
+
   async close(): Promise<void> {
     this.#gone ??= new StoreError(
       'other',

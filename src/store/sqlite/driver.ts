@@ -1,3 +1,4 @@
+import * as sqlite from 'node:sqlite';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StoreError } from '../store.js';
 import { resultCode, storeError } from './errors.js';
@@ -9,6 +10,21 @@ export type Param = number | bigint | string | Uint8Array | null;
 export type Columns = Readonly<Record<string, Param>>;
 
 const TRANSACTION_NOT_OPEN = 1; // SQLITE_ERROR
+/** Pages copied in one go: for so long a commit may have to wait for the copy, a millisecond or two. */
+const BACKUP_STEP_PAGES = 64;
+/** A copy whose first step meets an open transaction is begun again, so often at most. */
+const BACKUP_BEGINNINGS = 1_000;
+const NO_ERROR = 0; // SQLITE_OK
+const STOPPED = new StoreError(
+  'other',
+  'the copy was not finished, because the store is closed; make it again',
+);
+
+/** How far a copy has come, in pages. */
+export interface CopyProgress {
+  readonly copied: number;
+  readonly total: number;
+}
 
 /**
  * The one connection to the one file, and the only code that knows node:sqlite.
@@ -25,6 +41,7 @@ export class Driver {
   readonly #statements = new Map<string, Statement>();
   #fatal: StoreError | null = null;
   #closed = false;
+  #stopping = false;
 
   /** `file` is a path; it is created if missing. Throws StoreError. */
   constructor(file: string, options: { readonly readOnly?: boolean } = {}) {
@@ -92,6 +109,39 @@ export class Driver {
     } catch (error) {
       throw this.#note(storeError(what, error));
     }
+  }
+
+  /**
+   * Copies everything committed to `file`, an empty file or none, while the connection goes on being used: a few pages at
+   * a time, on another thread. Pages that change meanwhile are copied again as they are written, because it is this very
+   * connection that writes them; so the copy is the state at its end. Whatever `tell` throws ends it. Throws StoreError.
+   */
+  async backup(file: string, tell: (progress: CopyProgress) => void): Promise<void> {
+    this.#check();
+    if (typeof sqlite.backup !== 'function') {
+      const because = `Node ${process.versions.node} cannot copy a database in use`;
+      throw new StoreError('other', `the copy was not made, because ${because}; use Node 22.16 or newer`);
+    }
+    for (let beginning = 1; ; beginning++) {
+      try {
+        await sqlite.backup(this.#db, file, {
+          rate: BACKUP_STEP_PAGES,
+          progress: ({ totalPages, remainingPages }) => {
+            if (this.#stopping) throw STOPPED;
+            tell({ copied: totalPages - remainingPages, total: totalPages });
+          },
+        });
+        return;
+      } catch (error) {
+        if (resultCode(error) !== NO_ERROR || beginning === BACKUP_BEGINNINGS || this.#stopping)
+          throw storeError(`copying to ${file}`, error);
+      }
+    }
+  }
+
+  /** Ends a copy under way at its next step. */
+  stopBackup(): void {
+    this.#stopping = true;
   }
 
   /** Closes the file. Idempotent; never throws for a file that was given up. */

@@ -44,6 +44,7 @@ const ADVICE: Readonly<Record<StoreFault, string>> = {
   corrupt: 'keep the file as it is and restore a backup',
   locked: 'stop the other coordinator, or use another file',
   newer: 'start the newer version of the program',
+  older: 'start the coordinator on it once, which upgrades it',
   unknown: 'read the rows again before deciding',
   other: 'report it with this message',
 };

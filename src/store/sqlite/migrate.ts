@@ -43,6 +43,9 @@ export function migrate(driver: Driver, file: string, migrations: readonly Migra
   }
 }
 
+/** The schema that this program reads and writes. */
+export const schemaOfProgram = (): number => newestOf(MIGRATIONS);
+
 const newestOf = (migrations: readonly Migration[]): number => migrations.at(-1)?.version ?? 0;
 
 /** Under another name until it is whole: a copy with the final name can be trusted, whenever the process died. */

@@ -1,6 +1,6 @@
 import { StoreError } from '../store.js';
 import { Driver, type Param } from './driver.js';
-import { migrate, schemaOf } from './migrate.js';
+import { migrate, schemaOf, schemaOfProgram } from './migrate.js';
 import { noteOwner, readOwner } from './owner.js';
 import { checkOurs } from './schema.js';
 import { SqliteStore } from './store.js';
@@ -62,6 +62,29 @@ export function openDriver(options: SqliteOptions): Driver {
     driver.transaction(() => driver.exec('UPDATE opening SET closed_cleanly = 0'));
     noteOwner(file, process.pid);
     return driver;
+  } catch (error) {
+    driver.close();
+    throw error;
+  }
+}
+
+/**
+ * A file that is there, as it is: locked, known to be ours and of the newest schema, with nothing upgraded and nobody
+ * noted. For those who look at a stopped coordinator's data. Throws StoreError.
+ */
+export function openExisting(file: string): Driver {
+  const driver = new Driver(file);
+  try {
+    lock(driver, file);
+    checkOurs(driver, file);
+    const found = schemaOf(driver, file);
+    const newest = schemaOfProgram();
+    if (found === newest) return driver;
+    throw new StoreError(
+      'older',
+      `${file} is not read, because it has schema ${found} and this program reads ${newest}; ` +
+        'start the coordinator on it once: it keeps a copy and upgrades',
+    );
   } catch (error) {
     driver.close();
     throw error;

@@ -13,9 +13,13 @@ import {
   StoreError,
   type TaskFilter,
 } from '../store.js';
-import type { Driver } from './driver.js';
+import type { CopyProgress, Driver } from './driver.js';
+import { beginCopy, isThere, publishCopy, removeCopy } from './files.js';
 import { Reader } from './read.js';
 import { Writer } from './write.js';
+
+const fileExists = (file: string): StoreError =>
+  new StoreError('conflict', `${file} is not written, because it is there already; name another file`);
 
 /**
  * A store in one SQLite file. Every call does its work before it returns its promise: SQLite in this process is a
@@ -25,6 +29,7 @@ export class SqliteStore implements Store {
   readonly #driver: Driver;
   readonly #reader: Reader;
   readonly #writer: Writer;
+  #copying: Promise<void> | null = null;
 
   /** For openSqliteStore(), which has locked, checked and upgraded the file. */
   constructor(driver: Driver) {
@@ -101,13 +106,32 @@ export class SqliteStore implements Store {
     this.#driver.transaction(() => this.#writer.writeDeliveries(this.#driver, rows, done));
   }
 
-  /**
-   * Writes a copy of everything committed to a new file. It is the only safe way to copy a store in use: any other
-   * program that opens and closes the file within this process drops its lock. The copy is not synced. Throws
-   * StoreError, also if `file` exists.
-   */
-  async backup(file: string): Promise<void> {
-    this.#driver.statement('VACUUM INTO ?').run(file);
+  /** It is the only safe way to copy a store in use: whoever else opens and closes the file in this process drops its lock. */
+  async backup(file: string, tell: (progress: CopyProgress) => void = () => {}): Promise<void> {
+    if (isThere(file)) throw fileExists(file);
+    const unfinished = `${file}.unfinished`;
+    this.#attempt(`making ${unfinished}`, () => beginCopy(unfinished));
+    try {
+      this.#copying = this.#driver.backup(unfinished, tell);
+      await this.#copying;
+      if (isThere(file)) throw fileExists(file);
+      this.#attempt(`naming ${file}`, () => publishCopy(unfinished, file));
+    } catch (error) {
+      removeCopy(unfinished);
+      throw error;
+    } finally {
+      this.#copying = null;
+    }
+  }
+
+  #attempt(what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      throw new StoreError('other', `${what} failed, because: ${String(error)}; name another place`, {
+        cause: error,
+      });
+    }
   }
 
   /** Marks the file as closed in good order, so that the next start need not read through it. Idempotent. */
@@ -118,6 +142,8 @@ export class SqliteStore implements Store {
       // A full disk may refuse even this mark: then the next start reads the file through, and nothing is lost.
       if (!(error instanceof StoreError) || error.fault !== 'full') throw error;
     } finally {
+      this.#driver.stopBackup();
+      await this.#copying?.catch(() => {});
       this.#driver.close();
     }
   }

@@ -1,0 +1,173 @@
+import { isFinal, readyLane, type TaskRow } from '../../core/rows.js';
+import type { Token } from '../../kit/ids.js';
+import { StoreError } from '../store.js';
+import type { Driver } from './driver.js';
+import { openExisting } from './open.js';
+import { Reader } from './read.js';
+
+/** What a check has found in a database that nobody uses. */
+export interface Checked {
+  readonly tasks: number;
+  /** What is wrong, a sentence each; empty when all is well. At most FINDINGS of them. */
+  readonly findings: readonly string[];
+  /** There were more. */
+  readonly more: boolean;
+}
+
+const FINDINGS = 100;
+const PAGE = 1_000;
+
+/** Rows that belong to nothing, and rows that miss what belongs to them: [what, query that counts them]. */
+const ORPHANS: readonly (readonly [what: string, query: string])[] = [
+  [
+    'specifications of tasks that are not there',
+    'SELECT count(*) AS n FROM task_specs WHERE task_id NOT IN (SELECT task_id FROM tasks)',
+  ],
+  [
+    'tasks without a specification',
+    'SELECT count(*) AS n FROM tasks WHERE task_id NOT IN (SELECT task_id FROM task_specs)',
+  ],
+  [
+    'history rows of tasks that are not there',
+    'SELECT count(*) AS n FROM history WHERE task_id NOT IN (SELECT task_id FROM tasks)',
+  ],
+  [
+    'agents with more than one live session',
+    `SELECT count(*) AS n FROM (SELECT agent_id FROM sessions WHERE is_live IS NOT NULL
+      GROUP BY agent_id HAVING count(*) > 1)`,
+  ],
+  [
+    'sessions of agents that are not there',
+    'SELECT count(*) AS n FROM sessions WHERE agent_id NOT IN (SELECT agent_id FROM agents)',
+  ],
+  [
+    'sessions with an epoch above the counter',
+    'SELECT count(*) AS n FROM sessions WHERE epoch > (SELECT epoch FROM counters)',
+  ],
+];
+
+/**
+ * Reads a database through: its pages as SQLite knows them, every row as we wrote it, and what must hold between rows.
+ * Changes nothing. Throws StoreError: `locked` while a coordinator has it, `newer`, `corrupt` when it cannot be read.
+ */
+export function checkDatabase(file: string): Checked {
+  const driver = openExisting(file);
+  try {
+    const check = new Check(driver);
+    check.pages();
+    if (check.findings.length === 0) check.rows();
+    return {
+      tasks: check.tasks,
+      findings: check.findings.slice(0, FINDINGS),
+      more: check.findings.length > FINDINGS,
+    };
+  } finally {
+    driver.close();
+  }
+}
+
+class Check {
+  readonly findings: string[] = [];
+  tasks = 0;
+  readonly #driver: Driver;
+  readonly #reader: Reader;
+  readonly #tokens = new Map<Token, string>();
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+    this.#reader = new Reader(driver);
+  }
+
+  pages(): void {
+    const damage = this.#driver.statement(`PRAGMA quick_check(${FINDINGS})`).all();
+    for (const row of damage) {
+      const said = String(Object.values(row)[0]);
+      if (said !== 'ok') this.findings.push(`the file is damaged: ${said}`);
+    }
+  }
+
+  rows(): void {
+    for (const [what, query] of ORPHANS) {
+      const n = Number(this.#driver.statement(query).get()?.n ?? 0);
+      if (n > 0) this.findings.push(`there are ${n} ${what}`);
+    }
+    const { counters } = this.#attempt('the counters, agents and sessions', () => this.#reader.load()) ?? {};
+    if (counters === undefined) return;
+    const ids = this.#driver.statement(
+      `SELECT rowid AS r, task_id, lane, is_open, finished_at, (SELECT count(*) FROM history h WHERE h.task_id = t.task_id) AS events
+        FROM tasks t WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE}`,
+    );
+    for (let after = 0, page = ids.all(after); page.length > 0; page = ids.all(after)) {
+      for (const stored of page) {
+        after = stored.r as number;
+        this.tasks++;
+        const taskId = stored.task_id as TaskRow['taskId'];
+        const [row] = this.#attempt(`task ${taskId}`, () => this.#reader.tasks([taskId])) ?? [];
+        if (row === undefined) continue;
+        for (const rule of TASK_RULES)
+          if (!rule.holds({ row, stored, counters })) this.findings.push(`task ${taskId}: ${rule.says}`);
+        this.#tokenOnce(row);
+      }
+      if (this.findings.length > FINDINGS) return;
+    }
+  }
+
+  /** I1: a token was drawn for one task. */
+  #tokenOnce({ taskId, lastToken }: TaskRow): void {
+    if (lastToken === 0n) return;
+    const other = this.#tokens.get(lastToken);
+    if (other !== undefined)
+      this.findings.push(`task ${taskId}: token ${lastToken} is that of task ${other} too`);
+    this.#tokens.set(lastToken, taskId);
+  }
+
+  #attempt<T>(what: string, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.fault !== 'corrupt') throw error;
+      this.findings.push(`${what}: ${error.message}`);
+      return undefined;
+    }
+  }
+}
+
+interface TaskCase {
+  readonly row: TaskRow;
+  readonly stored: Readonly<Record<string, unknown>>;
+  readonly counters: { readonly token: bigint; readonly epoch: bigint };
+}
+
+/** What must hold of each task, whatever happened to it. */
+const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase) => boolean }[] = [
+  {
+    says: 'its open token is not its newest',
+    holds: ({ row }) => row.open === null || row.open.token === row.lastToken,
+  },
+  {
+    says: 'its token is above the counter, so it could be drawn twice',
+    holds: ({ row, counters }) => row.lastToken <= counters.token,
+  },
+  {
+    says: 'its epoch is above the counter',
+    holds: ({ row, counters }) => (row.open?.epoch ?? 0n) <= counters.epoch,
+  },
+  {
+    says: 'it is running without an open token',
+    holds: ({ row }) => row.state !== 'running' || row.open !== null,
+  },
+  { says: 'it has ended with an open token', holds: ({ row }) => !isFinal(row.state) || row.open === null },
+  {
+    says: 'its open token cannot be found',
+    holds: ({ row, stored }) => (row.open === null) === (stored.is_open === null),
+  },
+  {
+    says: 'it is listed in a lane where it does not wait',
+    holds: ({ row, stored }) => readyLane(row) === stored.lane,
+  },
+  {
+    says: 'its end is not noted for retention, or is without an end',
+    holds: ({ row, stored }) => isFinal(row.state) === (stored.finished_at !== null),
+  },
+  { says: 'its history has gaps', holds: ({ row, stored }) => row.historyCount === stored.events },
+];
