@@ -17,6 +17,8 @@ const checks = [
       '--deny-warnings',
       '--ignore-pattern',
       'src/wire/gen',
+      '--ignore-pattern',
+      'test/package/fixtures',
       'src',
       'test',
       'scripts',

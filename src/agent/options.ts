@@ -5,16 +5,19 @@ import type { HandlerPoolOptions } from './runner/index.js';
 export interface WorkerOptions {
   /** HOST:PORT of the coordinator. */
   readonly coordinator: string;
+  /** Stable name, one live agent each. */
   readonly agentId: string;
   /** At least one. */
   readonly queues: readonly string[];
   /** Runs held at once. */
   readonly slots: number;
+  /** Labels that tasks may require. */
   readonly labels: Readonly<Record<string, string>>;
   /** Journal, lock and working directories; one agent each. */
   readonly stateDirectory: string;
   /** The handlers that it can call, in children; null when it runs commands only. */
   readonly handlers: HandlerPoolOptions | null;
+  /** Where log lines go. */
   readonly log: Log;
 }
 

@@ -218,9 +218,16 @@ export interface Counters {
   readonly serviceMs: ServiceMs;
 }
 
-/** What the outside may be told of. The names are part of the public API. */
-export const NOTIFICATION_EVENTS = ['task.failed', 'task.poison', 'agent.failed', 'storm.brake'] as const;
-export type NotificationEvent = (typeof NOTIFICATION_EVENTS)[number];
+/** What a webhook may be told of; the names are part of the public API. */
+export type NotificationEvent = 'task.failed' | 'task.poison' | 'agent.failed' | 'storm.brake';
+
+/** Every event, in the order in which those of one commit are told. */
+export const NOTIFICATION_EVENTS: readonly NotificationEvent[] = [
+  'task.failed',
+  'task.poison',
+  'agent.failed',
+  'storm.brake',
+];
 
 /** Something that the outside is told of; written in the commit that it tells of, numbered by the store. */
 export interface NotificationRow {

@@ -41,13 +41,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     hideSqliteWarning();
     process.exitCode = await run();
   };
-  const program = buildProgram(context, (root, { agent, server }) => {
-    addServerStart(server, context.terminal, start);
-    addServerCheck(server, context.terminal);
-    addAgentStart(agent, context.terminal, start);
-    addDev(root, context.terminal, start);
-    addConfig(root, context.terminal);
-  });
+  const program = assemble(context, start);
   await addCompletion(program, argv);
   const code = await runProgram(program, context, argv);
   if (code !== EXIT.ok) process.exitCode = code;
@@ -57,6 +51,25 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 const LINGER_MS = 1_000;
+
+function assemble(context: CliContext, start: Starter): Command {
+  return buildProgram(context, (root, { agent, server }) => {
+    addServerStart(server, context.terminal, start);
+    addServerCheck(server, context.terminal);
+    addAgentStart(agent, context.terminal, start);
+    addDev(root, context.terminal, start);
+    addConfig(root, context.terminal);
+  });
+}
+
+/** The program to be looked at, not run: the reference is written from it. */
+export function describeProgram(): Command {
+  const terminal = openTerminal(new AbortController().signal);
+  return assemble(
+    { terminal, version: readVersion(), settings: (flags) => clientSettings(flags) },
+    async () => {},
+  );
+}
 
 type Starter = (run: () => Promise<number>) => Promise<void>;
 

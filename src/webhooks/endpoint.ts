@@ -22,7 +22,7 @@ export interface Endpoint {
 }
 
 /** Endpoints of one coordinator; each has a queue of its own. */
-export const MOST_ENDPOINTS = 16;
+const MOST_ENDPOINTS = 16;
 
 /** What is wrong with these endpoints, one sentence each with its reason; empty when they may be used. */
 export function webhookFaults(

@@ -10,7 +10,7 @@ export const ANSWER_MS = 10_000;
 const REFUSALS: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /** What is sent, as text: the signature is over exactly these bytes. */
-export function messageOf(sending: Sending): { readonly id: string; readonly body: string } {
+function messageOf(sending: Sending): { readonly id: string; readonly body: string } {
   if (sending.kind === 'notification') {
     const { id, event, at, data }: StoredNotification = sending.row;
     return { id, body: JSON.stringify({ type: event, timestamp: new Date(at).toISOString(), data }) };

@@ -15,8 +15,11 @@ export interface HandlerContext {
   readonly token: bigint;
   /** From 1. */
   readonly tryNumber: number;
+  /** The task that this run is a try of. */
   readonly taskId: string;
+  /** The agent that runs it. */
   readonly agentId: string;
+  /** The queue that the task waited in. */
   readonly queue: string;
   /** When the execution timeout ends this run, by this machine's wall clock; null without one. */
   readonly deadline: Date | null;
@@ -34,17 +37,24 @@ export interface HandlerContext {
 
 /** One line of JSON in the task's output for each call: `at`, `level`, `message`, and the fields. */
 export interface HandlerLog {
+  /** What only somebody who looks for a fault wants to know. */
   debug(message: string, fields?: object): void;
+  /** What happened in the ordinary course. */
   info(message: string, fields?: object): void;
+  /** What may need a look. */
   warn(message: string, fields?: object): void;
+  /** What needs a look. */
   error(message: string, fields?: object): void;
 }
 
 /** Why a handler's signal was aborted; `ended` once the handler itself is over. */
 export class HandlerStopped extends Error {
+  /** Always `HandlerStopped`. */
   override readonly name = 'HandlerStopped';
+  /** What asked for the end; `ended` once the handler itself is over. */
   readonly reason: StopReason | 'ended';
 
+  /** For the worker: the reason of an aborted signal. */
   constructor(reason: StopReason | 'ended') {
     super(reason === 'ended' ? 'the handler has ended' : `the run was stopped: ${reason}`);
     this.reason = reason;
@@ -53,5 +63,6 @@ export class HandlerStopped extends Error {
 
 /** Thrown by a handler for whom another try makes no sense: the task fails, whatever retries it has left. */
 export class FinalError extends Error {
+  /** Always `FinalError`. */
   override readonly name = 'FinalError';
 }

@@ -31,8 +31,11 @@ const BRAND: unique symbol = Symbol.for('holdfast.handlers.v1') as never;
 
 /** A handler with its schemas: made by `handler()`. `Input` is what submitters give, `Output` what they get. */
 export interface Handler<Input = unknown, Output = unknown> {
+  /** What checks the input; undefined takes any. */
   readonly input: StandardSchemaV1 | undefined;
+  /** What checks the result; undefined takes any. */
   readonly output: StandardSchemaV1 | undefined;
+  /** The function itself. */
   readonly run: (input: never, context: HandlerContext) => unknown;
   /** For the compiler only. */
   readonly [types]?: { readonly input: Input; readonly output: Output };
@@ -72,6 +75,7 @@ export interface Handlers<All extends HandlerMap = HandlerMap> {
   readonly [types]?: All;
 }
 
+/** Functions, or handlers with schemas, by the names that tasks call them by. */
 export type HandlerMap = { readonly [name: string]: Handler | PlainHandler };
 
 /** What submitters give to the handler of that name. */

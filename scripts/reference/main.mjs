@@ -1,0 +1,22 @@
+// `npm run reference [-- --check]`: the pages of docs/reference that are written from the program itself. With --check
+// nothing is written, and what is out of date or has no comment is a failure.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { root } from '../tool.mjs';
+import { apiPage } from './api.mjs';
+import { cliPage } from './cli.mjs';
+import { configurationPage } from './configuration.mjs';
+
+const check = process.argv.includes('--check');
+const api = apiPage();
+const pages = { 'api.md': api.text, 'cli.md': cliPage(), 'configuration.md': configurationPage() };
+const faults = api.silent.map((name) => `${name} is exported and has no comment`);
+for (const [name, text] of Object.entries(pages)) {
+  const file = resolve(root, 'docs/reference', name);
+  if (!check) writeFileSync(file, text);
+  else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
+    faults.push(`docs/reference/${name} is out of date: npm run reference`);
+  }
+}
+for (const fault of faults) console.error(fault);
+process.exit(faults.length === 0 ? 0 : 1);

@@ -1,0 +1,134 @@
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+
+jest.setTimeout(120_000);
+
+const root = resolve(import.meta.dirname, '../..');
+const modules = join(root, 'node_modules');
+const consumer = mkdtempSync(join(tmpdir(), 'holdfast-consumer-'));
+const env = { ...process.env, PATH: `${join(modules, '.bin')}${delimiter}${process.env.PATH}` };
+
+function run(
+  program: string,
+  args: readonly string[],
+  cwd = consumer,
+): { code: number | null; said: string } {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  return { code: status, said: error === undefined ? stdout + stderr : String(error) };
+}
+
+/** A program beside this checkout that has installed the tarball: nothing of the checkout is reachable by a path. */
+beforeAll(() => {
+  const packed = run('npm', ['pack', '--ignore-scripts', '--pack-destination', consumer], root);
+  if (packed.code !== 0) throw new Error(packed.said);
+  const tarball = readdirSync(consumer).find((name) => name.endsWith('.tgz')) ?? '';
+  mkdirSync(join(consumer, 'node_modules/holdfast'), { recursive: true });
+  const target = ['-C', 'node_modules/holdfast', '--strip-components=1'];
+  const unpacked = run('tar', ['-xzf', tarball, ...target]);
+  if (unpacked.code !== 0) throw new Error(unpacked.said);
+  for (const name of readdirSync(modules)) {
+    if (!name.startsWith('.') && name !== 'holdfast') {
+      symlinkSync(join(modules, name), join(consumer, 'node_modules', name), 'dir');
+    }
+  }
+  writeFileSync(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }));
+  for (const name of ['right.ts', 'wrong.ts']) {
+    copyFileSync(join(import.meta.dirname, 'fixtures', name), join(consumer, name));
+  }
+}, 120_000);
+afterAll(() => rmSync(consumer, { recursive: true, force: true }));
+
+const PROGRAM = `
+  const coordinator = new Coordinator({ dbFile: 'FILE', port: 0 });
+  const client = connect((await coordinator.start()).address);
+  const task = await client.tasks.submitAndWait({ command: ['true'], queuedTimeoutMs: 100 });
+  const named = [typeof agent, typeof TaskServiceClient, typeof connectAlone].join(' ');
+  client.close();
+  await coordinator.stop();
+  console.log(task.state, task.reason, named);`;
+const SAID = /failed queued_timeout object function function/;
+
+describe('the packed package', () => {
+  test('runs in a program of ES modules', () => {
+    const imports = `import { Coordinator, connect } from 'holdfast'; import * as agent from 'holdfast/agent';
+      import { connect as connectAlone } from 'holdfast/client'; import { TaskServiceClient } from 'holdfast/stubs';`;
+    writeFileSync(join(consumer, 'program.mjs'), imports + PROGRAM.replace('FILE', 'esm.db'));
+    const ended = run(process.execPath, ['program.mjs']);
+    expect(ended.said).toMatch(SAID);
+    expect(ended.code).toBe(0);
+  });
+
+  test('runs in a CommonJS program by require()', () => {
+    const requires = `const { Coordinator, connect } = require('holdfast'); const agent = require('holdfast/agent');
+      const { connect: connectAlone } = require('holdfast/client');
+      const { TaskServiceClient } = require('holdfast/stubs');`;
+    const program = `${requires} (async () => {${PROGRAM.replace('FILE', 'cjs.db')} })();`;
+    writeFileSync(join(consumer, 'program.cjs'), program);
+    const ended = run(process.execPath, ['program.cjs']);
+    expect(ended.said).toMatch(SAID);
+    expect(ended.code).toBe(0);
+  });
+
+  test('brings its protos', () => {
+    const code = "console.log(import.meta.resolve('holdfast/proto/holdfast/v1/agent_service.proto'))";
+    const { said } = run(process.execPath, ['--input-type=module', '-e', code]);
+    expect(said).toContain('node_modules/holdfast/proto/holdfast/v1/agent_service.proto');
+  });
+
+  test('has a bin that runs', () => {
+    const { code, said } = run(process.execPath, ['node_modules/holdfast/dist/main/bin.js', '--version']);
+    expect({ code, said }).toEqual({ code: 0, said: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  });
+
+  test.each([
+    ['nodenext', { module: 'nodenext', moduleResolution: 'nodenext' }],
+    ['bundler', { module: 'esnext', moduleResolution: 'bundler' }],
+  ])(
+    'compiles in TypeScript with moduleResolution %s, its declarations included, and wrong options do not',
+    (name, how) => {
+      const compilerOptions = {
+        ...{ ...how, strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+        ...{
+          target: 'es2024',
+          lib: ['es2024', 'esnext.disposable'],
+          types: ['node'],
+          noEmit: true,
+          skipLibCheck: false,
+        },
+      };
+      const project = `tsconfig.${name}.json`;
+      writeFileSync(
+        join(consumer, project),
+        JSON.stringify({ compilerOptions, files: ['right.ts', 'wrong.ts'] }),
+      );
+      const ended = run('tsc', ['-p', project]);
+      expect(ended.said.trim()).toBe('');
+      expect(ended.code).toBe(0);
+    },
+  );
+
+  test('compiles in a CommonJS program in TypeScript', () => {
+    writeFileSync(
+      join(consumer, 'old.cts'),
+      "import { Coordinator } from 'holdfast';\nexport const make = (): Coordinator => new Coordinator({ dbFile: 'a' });\n",
+    );
+    const flags = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node', '--strict', '--noEmit'];
+    expect(run('tsc', [...flags, 'old.cts'])).toEqual({ code: 0, said: '' });
+  });
+});
