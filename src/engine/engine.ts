@@ -12,6 +12,7 @@ import type { Random } from '../kit/random.js';
 import { earliest, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
+import { newCounters } from './counters.js';
 import { Inbox } from './inbox.js';
 import { DUE_LIMIT, loadRows } from './load.js';
 import { putsOf } from './puts.js';
@@ -64,19 +65,6 @@ const BUSY_RETRY_MS = 20;
 /** Wait before a goodbye that found the store full is tried again. */
 const GOODBYE_RETRY_MS = 1_000;
 
-export interface EngineCounters {
-  commits: number;
-  batches: number;
-  inputs: number;
-  tasksPut: number;
-  tasksRemoved: number;
-  permits: number;
-  reports: number;
-  heartbeats: number;
-  stallMs: number;
-  unknownArms: number;
-}
-
 /** The answer when a call cannot be decided at all. */
 export type Unanswered =
   | { readonly kind: 'overloaded' }
@@ -89,18 +77,7 @@ export type Unanswered =
  */
 export class Engine {
   readonly state: State;
-  readonly counters: EngineCounters = {
-    commits: 0,
-    batches: 0,
-    inputs: 0,
-    tasksPut: 0,
-    tasksRemoved: 0,
-    permits: 0,
-    reports: 0,
-    heartbeats: 0,
-    stallMs: 0,
-    unknownArms: 0,
-  };
+  readonly counters = newCounters();
   /** Whether the last commit failed for want of space. */
   storeFull = false;
   readonly #options: EngineOptions;
