@@ -336,5 +336,6 @@ export interface BackupMade {
   readonly file: string;
   /** Pages that were copied. */
   readonly pages: number;
+  /** How long it took, in milliseconds. */
   readonly elapsedMs: number;
 }
