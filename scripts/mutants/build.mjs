@@ -19,6 +19,7 @@ export class Build {
   #sources = new Map();
 
   constructor() {
+    process.on('exit', () => this.remove());
     writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }\n');
     for (const room of ROOMS) {
       const files = readdirSync(resolve(root, 'src', room), { recursive: true, encoding: 'utf8' });

@@ -46,7 +46,7 @@ export const MUTANTS = [
     name: 'takeover_fails_the_old_work',
     rule: 'P5',
     file: 'src/core/session.ts',
-    find: "endSession(draft, live, 'ended', 'replaced by a proven successor');",
+    find: "endSession(draft, live, 'ended', ruling.why);",
     replace: 'failAgent(draft, live, false);',
     also: [
       {

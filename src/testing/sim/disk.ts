@@ -86,6 +86,7 @@ export class Disk {
     this.#lags = ms > LAG_MS || (step === 'return' && this.#lags);
     if (this.#lags) this.#watcher.storeLags();
     this.waited = true;
+    const begin = this.#events.now;
     const { strike } = this;
     if (strike?.step === step) {
       this.strike = null;
@@ -93,6 +94,8 @@ export class Disk {
     }
     this.#events.after(ms, () => {
       const goOn = () => {
+        // Stopped inside of it, the process comes to what it decided as late as on a slow disk.
+        this.#lags ||= this.#events.now - begin > LAG_MS;
         this.waited = step === 'return' && this.#refused;
         if (step === 'return') this.#watcher.commitOver();
         if (this.#lags) this.#watcher.storeLags();
