@@ -127,8 +127,8 @@ export const MUTANTS = [
     replace: '',
     also: [
       {
-        find: "{ name: 'offered_elsewhere', when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch },",
-        replace: '',
+        find: 'when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch,',
+        replace: 'when: () => false,',
       },
       { find: "{ name: 'not_offered', when: (c) => offeredTo(c) === undefined },", replace: '' },
     ],
@@ -175,8 +175,8 @@ export const MUTANTS = [
         replace: '',
       },
       {
-        find: "{ name: 'offered_elsewhere', when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch },",
-        replace: '',
+        find: 'when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch,',
+        replace: 'when: () => false,',
       },
       { find: "{ name: 'not_offered', when: (c) => offeredTo(c) === undefined },", replace: '' },
       {
