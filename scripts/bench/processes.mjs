@@ -7,7 +7,48 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 export const bin = new URL('../../dist/main/bin.js', import.meta.url).pathname;
 const bareAgent = new URL('./bare-agent.mjs', import.meta.url).pathname;
+const ANSWER_LIMIT_MS = 30_000;
 const started = new Set();
+
+/**
+ * Node options of a process that answers what only it can know (see probe.mjs); it needs a channel, too. The heap's young
+ * generation has its full size from the start: left alone it doubles again and again under load, and looks like a leak.
+ */
+export const PROBE = [
+  '--expose-gc',
+  '--min-semi-space-size=16',
+  '--max-semi-space-size=16',
+  '--import',
+  import.meta.resolve('./probe.mjs'),
+];
+
+/**
+ * Tasks that nobody will run, cancelled again. Large ones fill the page cache of the database (32 MiB), which would else
+ * grow with the work and look like a leak as well; small ones then take their place among the specs in memory.
+ */
+export async function fillCaches(client) {
+  const large = { BALLAST: 'x'.repeat(20_000) };
+  for (let batch = 0; batch < 100; batch++) await addBallast(client, 20, large);
+  for (let batch = 0; batch < 20; batch++) await addBallast(client, 250, {});
+}
+
+async function addBallast(client, count, env) {
+  const tasks = Array.from({ length: count }, () => ({ queue: 'ballast', command: ['true'], env }));
+  const told = await client.tasks.submit(tasks);
+  await Promise.all(told.map(({ taskId }) => client.tasks.cancel(taskId, 'ballast')));
+}
+
+/** What a process with a probe says of itself: { heapBytes, lagMs }, after a collection of its garbage. */
+export function ask(child) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('a probe did not answer')), ANSWER_LIMIT_MS);
+    child.once('message', (told) => {
+      clearTimeout(timer);
+      resolve(told);
+    });
+    child.send('measure');
+  });
+}
 
 /** Ends what is still running, by pid; nothing else is ever touched. */
 export function endAll() {
@@ -20,19 +61,17 @@ export function follow(child) {
   return child;
 }
 
-/** A coordinator on a fresh database; `directory` is removed by `stop`. */
-export async function startCoordinator(heartbeat = '5s', nodeOptions = []) {
+/** A coordinator on a fresh database; `directory` is removed by `stop`. With a `probe` it can be asked (see ask). */
+export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe = false) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const database = join(directory, 'holdfast.db');
   const addressFile = join(directory, 'address.json');
   const args = ['server', 'start', '--port', '0', '--db-file', database, '--address-file', addressFile];
   const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error'];
   const startedAt = performance.now();
-  const child = follow(
-    spawn(process.execPath, [...nodeOptions, bin, ...args, ...options], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    }),
-  );
+  const stdio = ['ignore', 'ignore', 'inherit', ...(probe ? ['ipc'] : [])];
+  const all = [...nodeOptions, ...(probe ? PROBE : []), bin, ...args, ...options];
+  const child = follow(spawn(process.execPath, all, { stdio }));
   await until(() => existsSync(addressFile), 15_000, 'the coordinator did not come up');
   const readyMs = performance.now() - startedAt;
   const address = JSON.parse(readFileSync(addressFile, 'utf8')).grpc;

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PROBE } from '../bench/processes.mjs';
 import { monoMs } from './clock.mjs';
 
 const TAIL_LINES = 12;
@@ -25,12 +27,13 @@ class Member {
     this.#unwanted = unwanted;
   }
 
-  start(command, folder) {
+  /** With `asked`, the process has a channel for questions (see bench/probe.mjs). */
+  start(command, folder, asked = false) {
     const env = withoutSettings(folder);
     const child = spawn(command[0], command.slice(1), {
       cwd: folder,
       env,
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', ...(asked ? ['ipc'] : [])],
     });
     this.child = child;
     child.wanted = false;
@@ -95,7 +98,10 @@ export class Fleet {
   #world;
   #fresh = 0;
 
-  /** `world`: folder, database, network, program, heartbeatMs, port, bound (goes before every command), unwanted. */
+  /**
+   * `world`: folder, database, network, program, heartbeatMs (undefined: the default), port, bound (goes before every
+   * command), unwanted (told of a process that ended by itself); asked: names of processes that bear a probe.
+   */
   constructor(world, agentIds) {
     this.#world = world;
     this.coordinator = new Member('coordinator', world.unwanted);
@@ -111,9 +117,33 @@ export class Fleet {
     rmSync(addressFile, { force: true });
     const place = ['--host', network.host, '--allow-plaintext', '--port', String(port)];
     const files = ['--db-file', database, '--address-file', addressFile];
-    const more = ['--heartbeat-interval', `${heartbeatMs}ms`, '--log-format', 'json'];
-    const command = [process.execPath, program, 'server', 'start', ...place, ...files, ...more];
-    this.coordinator.start([...bound, ...command], folder);
+    const interval = heartbeatMs === undefined ? [] : ['--heartbeat-interval', `${heartbeatMs}ms`];
+    const more = [...interval, '--log-format', 'json'];
+    const command = [
+      ...this.#node(this.coordinator),
+      program,
+      'server',
+      'start',
+      ...place,
+      ...files,
+      ...more,
+    ];
+    this.coordinator.start([...bound, ...command], folder, this.#isAsked(this.coordinator));
+  }
+
+  #isAsked({ name }) {
+    return this.#world.asked?.includes(name) ?? false;
+  }
+
+  #node(member) {
+    return [process.execPath, ...(this.#isAsked(member) ? PROBE : [])];
+  }
+
+  /** Starts it, and resolves once it takes calls. */
+  async raiseCoordinator(limitMs) {
+    this.startCoordinator();
+    for (const end = monoMs() + limitMs; !this.isUp; await sleep(10))
+      if (monoMs() > end) throw new Error(`the coordinator did not come up within ${limitMs} ms`);
   }
 
   /** Whether the coordinator that was started last takes calls. */
@@ -133,8 +163,8 @@ export class Fleet {
     }
     const place = ['--coordinator', network.addressFor(agentId), '--agent-id', agentId, '--kind', 'worker'];
     const more = ['--slots', String(SLOTS), '--state-dir', member.stateDirectory, '--log-format', 'json'];
-    const command = [process.execPath, program, 'agent', 'start', ...place, ...more];
-    member.start([...network.prefixOf(agentId), ...bound, ...command], folder);
+    const command = [...this.#node(member), program, 'agent', 'start', ...place, ...more];
+    member.start([...network.prefixOf(agentId), ...bound, ...command], folder, this.#isAsked(member));
   }
 
   get members() {

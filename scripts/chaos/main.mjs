@@ -1,22 +1,28 @@
 // `npm run chaos -- [--profile pr|nightly] [--seed N] [--rounds N]`: real processes under a steady load while agents and
 // coordinator are killed, stopped and cut off and the disk runs full; then one judge over everything that was recorded.
 // Exits 1 when a promise was broken, with the story around it. The last line counts rounds.
+// `-- --herd [--agents N]` and `-- --soak MINUTES` ask how much instead of what breaks: see herd.mjs and soak.mjs.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { judge } from '../../dist/testing/checker/index.js';
 import { monoMs } from './clock.mjs';
+import { HERD_AGENTS, herd } from './herd.mjs';
+import { detections, Load } from './load.mjs';
 import { planOf, profileNames } from './profiles.mjs';
 import { Random } from './random.mjs';
-import { printFigures, printRounds, printStory, tell } from './report.mjs';
+import { recordRun } from './record.mjs';
+import { printDetections, printFigures, printRounds, printStory, tell } from './report.mjs';
 import { ROUNDS } from './rounds.mjs';
 import { HEARTBEAT_MS, Site } from './site.mjs';
+import { SOAK_AGENTS, soak } from './soak.mjs';
 import { historyFileOf } from './workload.mjs';
-import { possibleWorld, preparedWorld, runInside } from './world.mjs';
+import { goFirst, possibleWorld, preparedWorld, runInside } from './world.mjs';
 
 /** After the faults everything must come to its end within this (K11, K17). */
 const SETTLE_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 10_000;
+const DETECTED_WITHIN_MS = 1_000;
 const MOST_STORIES = 5;
 const BETWEEN_MS = 300;
 /** Before the first fault, so that it finds something running. */
@@ -32,6 +38,14 @@ const { values } = parseArgs({
     only: { type: 'string' },
     /** Do as if namespaces for the network could not be made. */
     proxy: { type: 'boolean', default: false },
+    /** Many agents lose the coordinator at once. */
+    herd: { type: 'boolean', default: false },
+    /** So many minutes of steady work and random kills. */
+    soak: { type: 'string' },
+    /** Adds the run to the track record of docs/safety.md. */
+    record: { type: 'boolean', default: false },
+    /** Agents of a herd or a soak. */
+    agents: { type: 'string' },
     /** A folder to keep the history and all logs in. */
     keep: { type: 'string' },
   },
@@ -39,26 +53,54 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 if (!profileNames.includes(values.profile) || !Number.isInteger(seed)) {
   console.error(
-    `usage: npm run chaos -- [--profile ${profileNames.join('|')}] [--seed N] [--rounds N] [--only KIND] [--proxy] [--keep FOLDER]`,
+    `usage: npm run chaos -- [--profile ${profileNames.join('|')}] [--seed N] [--rounds N] [--only KIND] [--proxy] [--record] [--keep FOLDER]\n       npm run chaos -- --herd [--agents N] [--rounds N] | --soak MINUTES [--agents N]`,
   );
   process.exit(2);
 }
-const world = preparedWorld();
-process.exitCode = world === undefined ? await runInside(possibleWorld(values.proxy)) : await playIn(world);
+const ending = new AbortController();
+process.exitCode = await chosen();
 // A run that broke off leaves its load trying to reach what is gone.
 process.exit();
 
-async function playIn(prepared) {
-  const startedAt = monoMs();
-  const ending = new AbortController();
+async function chosen() {
+  const isMeasured = values.herd || values.soak !== undefined;
+  const world = preparedWorld();
+  if (world === undefined) return runInside(possibleWorld(values.proxy || isMeasured));
+  return isMeasured ? measured() : playIn(world);
+}
+
+function endOnSignals() {
   const abort = (why) => ending.abort(new Error(why));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => abort(`ended by ${signal}`));
   process.on('disconnect', () => abort('the process around this one is gone'));
+}
+
+async function measured() {
+  endOnSignals();
+  goFirst();
+  const { signal } = ending;
+  const agents = values.agents === undefined ? undefined : Number(values.agents);
+  const rounds = Number(values.rounds ?? Number.POSITIVE_INFINITY);
+  try {
+    if (values.herd) return await herd({ agents: agents ?? HERD_AGENTS, rounds, signal });
+    return await soak({ agents: agents ?? SOAK_AGENTS, minutes: Number(values.soak), seed, signal });
+  } catch (thrown) {
+    console.log(signal.aborted ? signal.reason.message : thrown.stack);
+    return signal.aborted ? 130 : 1;
+  } finally {
+    if (process.connected) process.disconnect();
+  }
+}
+
+async function playIn(prepared) {
+  const startedAt = monoMs();
+  endOnSignals();
+  const isFirst = goFirst();
   const site = new Site(prepared, new Random(seed), ending.signal);
   try {
     await site.start(prepared);
     site.workload.start();
-    introduce(site, prepared);
+    introduce(site, prepared, isFirst);
     return await play(site, startedAt);
   } catch (thrown) {
     if (ending.signal.aborted) {
@@ -74,11 +116,12 @@ async function playIn(prepared) {
   }
 }
 
-function introduce({ network, disk, leaseMs, slackMs, fleet }, prepared) {
+function introduce({ network, disk, leaseMs, slackMs, fleet }, prepared, isFirst) {
   console.log(`Holdfast under real faults: profile ${values.profile}, seed ${seed}`);
   console.log(`${fleet.agents.size} agents, heartbeats every ${HEARTBEAT_MS} ms, L = ${leaseMs} ms`);
   console.log(`  network    ${network.name}`);
   console.log(`  disk       ${disk === null ? 'no mounts here: SKIPPED' : 'a small tmpfs of its own'}`);
+  console.log(`  scheduling ${isFirst ? 'ahead of the machine’s other work' : 'as everybody else'}`);
   console.log(`  isolation  ${prepared.net ? 'network and mount namespace of its own' : 'none'}`);
   console.log(
     `  detection  [L, L + 1 s] since the last heartbeat; a busy machine may add ${slackMs} ms to the upper bound`,
@@ -90,6 +133,7 @@ async function play(site, startedAt) {
     .filter(({ kind }) => values.only === undefined || kind === values.only)
     .slice(0, Number(values.rounds ?? Number.POSITIVE_INFINITY));
   const rounds = [];
+  const load = new Load(() => site.fleet.coordinator.pid);
   await site.sleep(WARM_UP_MS);
   for (const [index, round] of plan.entries()) {
     await site.sleep(BETWEEN_MS);
@@ -105,7 +149,8 @@ async function play(site, startedAt) {
   const history = await site.history();
   await stopAll(site, end);
   if (values.keep !== undefined) keep(site, values.keep);
-  return conclude(site, rounds, history, startedAt);
+  load.close();
+  return conclude(site, rounds, history, load, startedAt);
 }
 
 async function playRound(site, round) {
@@ -165,9 +210,12 @@ function keep({ folder, fleet }, target) {
   }
 }
 
-function conclude(site, rounds, history, startedAt) {
-  const verdict = judge(history);
-  const violations = [...site.accidents, ...verdict.violations];
+function conclude(site, rounds, history, load, startedAt) {
+  // Beyond the fixed slack only what was measured: the judge's upper bounds move with it, its lower ones do not.
+  const waitedMs = Math.round(load.worst(site.leaseMs + DETECTED_WITHIN_MS));
+  const verdict = judge({ ...history, slackMs: history.slackMs + waitedMs });
+  const detected = detections(history, load);
+  const violations = [...site.accidents, ...verdict.violations, ...detected.violations];
   for (const violation of violations) {
     // A violation belongs to the round that ran; what has no time belongs to the end.
     const round = rounds.findLast(({ from }) => from <= violation.at) ?? rounds[0];
@@ -178,6 +226,7 @@ function conclude(site, rounds, history, startedAt) {
     console.log(`\n… and ${violations.length - MOST_STORIES} more violations`);
   printRounds(rounds);
   printFigures(verdict, site);
+  printDetections(detected, waitedMs);
   const failed = rounds.filter(({ problems }) => problems.length > 0).length;
   const skipped = rounds.filter((round) => round.skipped).length;
   const again = `npm run chaos -- --profile ${values.profile} --seed ${seed}`;
@@ -185,5 +234,6 @@ function conclude(site, rounds, history, startedAt) {
     `\n${violations.length} violations, ${skipped} rounds skipped; the same faults again: ${again}`,
   );
   console.log(`${rounds.length - skipped - failed} passed, ${failed} failed`);
+  if (values.record) recordRun({ rounds, skipped, history, counts: verdict.counts, detected, violations });
   return failed > 0 ? 1 : 0;
 }

@@ -1,8 +1,10 @@
 // The network between the agents and the coordinator, and how it is cut. Where the machine allows it, each agent lives in
 // a network namespace of its own, joined by a veth pair, and packets are dropped by nftables; elsewhere each agent
-// dials through a proxy that can stop forwarding.
-import { openProxy } from '../demo/proxy.mjs';
-import { system } from './system.mjs';
+// dials through a proxy that can stop forwarding. Delays are the kernel's (netem) where it has them; else one of the
+// agents dials through the proxy, in its namespace as well.
+import { openLaggingProxy } from './proxy.mjs';
+import { Random } from './random.mjs';
+import { succeeds, system } from './system.mjs';
 
 const LOSS_PERCENT = 30;
 const FLAP_MS = 700;
@@ -20,11 +22,14 @@ const nft = (rules, namespace) => {
  */
 export class NamespaceNetwork {
   name = 'network namespaces, veth and nftables';
-  kinds = ['both', 'up', 'down', 'link', 'loss', 'flap'];
+  kinds = ['both', 'up', 'down', 'link', 'loss', 'flap', 'delay'];
   host = '0.0.0.0';
   #port;
   #agents;
   #flapping = new Map();
+  /** The agent behind the proxy, where the kernel cannot delay packets: { agentId, proxy }. */
+  #lagging = null;
+  #delayed = new Set();
 
   constructor(agentIds, port) {
     this.#port = port;
@@ -46,10 +51,48 @@ export class NamespaceNetwork {
       nft(`add chain inet chaos from${number}`);
       nft(`add rule inet chaos in iifname "v${number}" jump from${number}`);
     }
+    await this.#prepareDelays();
+  }
+
+  async #prepareDelays() {
+    if (succeeds('tc', ['qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '1ms'])) {
+      system('tc', ['qdisc', 'del', 'dev', 'lo', 'root']);
+      this.name += '; delays by netem';
+      return;
+    }
+    const agentId = [...this.#agents.keys()].at(-1);
+    const host = `10.77.${this.#agents.get(agentId)}.1`;
+    const proxy = await openLaggingProxy(`127.0.0.1:${this.#port}`, host, new Random(1));
+    this.#lagging = { agentId, proxy };
+    this.name += `; delays by a proxy (this kernel has no netem), through which ${agentId} dials`;
   }
 
   addressFor(agentId) {
-    return `10.77.${this.#agents.get(agentId)}.1:${this.#port}`;
+    const isLagging = this.#lagging?.agentId === agentId;
+    return `10.77.${this.#agents.get(agentId)}.1:${isLagging ? this.#lagging.proxy.port : this.#port}`;
+  }
+
+  /** Whom this kind of fault can be done to. */
+  agentsFor(kind) {
+    const isOne = kind === 'delay' && this.#lagging !== null;
+    return isOne ? [this.#lagging.agentId] : [...this.#agents.keys()];
+  }
+
+  /** Everything takes so long in both directions from now on, drawn anew for each packet or piece. */
+  delay(agentId, leastMs, mostMs) {
+    if (this.#lagging !== null) return this.#lagging.proxy.delay(leastMs, mostMs);
+    const [middle, spread] = [(leastMs + mostMs) / 2, (mostMs - leastMs) / 2].map(
+      (ms) => `${Math.round(ms)}ms`,
+    );
+    this.#netem(agentId, 'replace', 'netem', 'delay', middle, spread);
+    this.#delayed.add(agentId);
+  }
+
+  /** The queue in front of both ends of the agent's cable. */
+  #netem(agentId, verb, ...rule) {
+    const queueOf = (device) => ['qdisc', verb, 'dev', device, 'root', ...rule];
+    system('tc', queueOf(`v${this.#agents.get(agentId)}`));
+    ip('netns', 'exec', agentId, 'tc', ...queueOf('eth0'));
   }
 
   /** What goes before the command of an agent. */
@@ -91,9 +134,12 @@ export class NamespaceNetwork {
     ip('link', 'set', `v${number}`, 'up');
     nft(`flush chain inet chaos from${number}`);
     nft('flush chain inet chaos in', agentId);
+    if (this.#lagging?.agentId === agentId) this.#lagging.proxy.heal();
+    if (this.#delayed.delete(agentId)) this.#netem(agentId, 'del');
   }
 
   close() {
+    this.#lagging?.proxy.close();
     for (const agentId of this.#flapping.keys()) clearInterval(this.#flapping.get(agentId));
     for (const agentId of this.#agents.keys()) {
       try {
@@ -105,27 +151,32 @@ export class NamespaceNetwork {
   }
 }
 
-/** Where there are no namespaces: both directions stop, nothing is closed, what was sent arrives later. */
+/** Where there are no namespaces: nothing is closed and nothing lost, what was held back arrives later. */
 export class ProxyNetwork {
-  name = 'the pausing proxy (no network namespaces here: no one-way cuts, no loss)';
-  kinds = ['both', 'flap'];
+  name =
+    'a pausing and delaying proxy for each agent (no network namespaces here: no loss of packets, no pulled cable)';
+  kinds = ['both', 'up', 'down', 'flap', 'delay'];
   host = '127.0.0.1';
   #target;
-  #agentIds;
-  #proxies = new Map();
+  #proxies;
   #flapping = new Map();
 
   constructor(agentIds, port) {
-    this.#agentIds = agentIds;
+    this.#proxies = new Map(agentIds.map((agentId) => [agentId, null]));
     this.#target = `127.0.0.1:${port}`;
   }
 
   async open() {
-    for (const agentId of this.#agentIds) this.#proxies.set(agentId, await openProxy(this.#target));
+    for (const agentId of this.#proxies.keys())
+      this.#proxies.set(agentId, await openLaggingProxy(this.#target, this.host, new Random(1)));
   }
 
   addressFor(agentId) {
-    return this.#proxies.get(agentId).address;
+    return `${this.host}:${this.#proxies.get(agentId).port}`;
+  }
+
+  agentsFor() {
+    return [...this.#proxies.keys()];
   }
 
   prefixOf() {
@@ -137,26 +188,32 @@ export class ProxyNetwork {
     this.#proxies.get(agentId).breakOff();
   }
 
+  /** Kinds: both, up (agent to coordinator), down, flap (on and off). */
   cut(agentId, kind) {
     const proxy = this.#proxies.get(agentId);
-    proxy.cut();
-    if (kind !== 'flap') return;
+    if (kind !== 'flap') return proxy.hold(...(kind === 'both' ? ['up', 'down'] : [kind]));
     let isCut = true;
+    proxy.hold('up', 'down');
     const timer = setInterval(() => {
       isCut = !isCut;
-      if (isCut) proxy.cut();
+      if (isCut) proxy.hold('up', 'down');
       else proxy.heal();
     }, FLAP_MS);
     this.#flapping.set(agentId, timer);
   }
 
+  delay(agentId, leastMs, mostMs) {
+    this.#proxies.get(agentId).delay(leastMs, mostMs);
+  }
+
   heal(agentId) {
     clearInterval(this.#flapping.get(agentId));
+    this.#flapping.delete(agentId);
     this.#proxies.get(agentId).heal();
   }
 
   close() {
     for (const timer of this.#flapping.values()) clearInterval(timer);
-    for (const proxy of this.#proxies.values()) proxy.close();
+    for (const proxy of this.#proxies.values()) proxy?.close();
   }
 }

@@ -16,7 +16,7 @@ export function printRounds(rounds) {
     const skipped = same.filter((round) => round.skipped).length;
     const broken = same.filter((round) => round.problems.length > 0).length;
     const took = same.filter((round) => round.tookMs > 0).map((round) => round.tookMs);
-    const back = took.length === 0 ? '' : `${at(took, 0.5)}, ${at(took, 1)}`;
+    const back = took.length === 0 ? '' : `${shareOf(took, 0.5)}, ${shareOf(took, 1)}`;
     const numbers = [same.length - skipped, broken, skipped]
       .map((number) => String(number).padStart(8))
       .join('');
@@ -24,7 +24,7 @@ export function printRounds(rounds) {
   }
 }
 
-const nameOf = ({ kind, how, cut }) => `${kind} ${how ?? cut ?? ''}`.trim();
+const nameOf = ({ kind, how, cut }) => (kind === 'several' ? kind : `${kind} ${how ?? cut ?? ''}`.trim());
 
 /** What was done and seen in figures. */
 export function printFigures({ counts, times }, { faults, workload }) {
@@ -39,15 +39,27 @@ export function printFigures({ counts, times }, { faults, workload }) {
   );
   for (const [kind, same] of Map.groupBy(times, (each) => each.kind)) {
     const took = same.map(({ ms }) => ms);
-    const figures = [took.length, ...[0, 0.5, 0.99, 1].map((share) => at(took, share))];
+    const figures = [took.length, ...[0, 0.5, 0.99, 1].map((share) => shareOf(took, share))];
     console.log(`  ${kind.padEnd(60)}${figures.map((figure) => String(figure).padStart(7)).join('')}`);
   }
 }
 
 const line = (name, number) => console.log(`  ${name.padEnd(48)}${String(number).padStart(7)}`);
 
+/** How late after L agents were failed, by the coordinator's own clock; where it was too late, what shows the reason. */
+export function printDetections({ timed, excused, disturbed }, waitedMs) {
+  if (timed.length === 0) return;
+  const spread = [0, 0.5, 0.9, 0.99, 1].map((share) => `L + ${shareOf(timed, share)}`).join(' / ');
+  console.log(`\n  failed since the last heartbeat, ms (min / p50 / p90 / p99 / max): ${spread}`);
+  line('detections timed', timed.length);
+  line('not timed: the coordinator was down or stopped', disturbed);
+  line('longest wait for a CPU within L + 1 s, ms', waitedMs);
+  line('later than L + 1 s, shown to have had no CPU', excused.length);
+  for (const words of excused) console.log(`    ${words}`);
+}
+
 /** The value that a share of all is not above, in whole numbers. */
-function at(values, share) {
+export function shareOf(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
   return Math.round(sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)]);
 }

@@ -19,13 +19,14 @@ export const ROUNDS = {
   'stop agent': stopAgent,
   'stop coordinator': stopCoordinator,
   cut: cutAgent,
+  delay: delayAgent,
   'fill disk': fillDisk,
+  several: breakSeveral,
 };
 
 /** Two agents at once. `how`: started again now, later, or now on a fresh state directory. */
-async function killAgents(site, { how }) {
-  const { fleet, random } = site;
-  const targets = random.shuffled([...fleet.agents.keys()]).slice(0, 2);
+async function killAgents(site, { how, targets = someAgents(site, 2) }) {
+  const { fleet } = site;
   const faults = targets.map((target) => site.fault({ kind: 'kill', target, mustFail: how !== 'now' }));
   await Promise.all(targets.map((target) => fleet.agents.get(target).kill()));
   if (how === 'later') await failed(site, faults);
@@ -39,6 +40,8 @@ async function killAgents(site, { how }) {
   return `${targets.join(' and ')}, started again ${how === 'fresh' ? 'on a fresh state directory' : how}`;
 }
 
+const someAgents = ({ fleet, random }, count) => random.shuffled([...fleet.agents.keys()]).slice(0, count);
+
 async function killCoordinator(site) {
   const downMs = site.random.between(0, 1.5 * site.leaseMs);
   const fault = site.fault({ kind: 'kill', target: 'coordinator' });
@@ -51,7 +54,7 @@ async function killCoordinator(site) {
 
 async function killBoth(site) {
   const { fleet, random } = site;
-  const target = random.pick([...fleet.agents.keys()]);
+  const [target] = someAgents(site, 1);
   const faults = [site.fault({ kind: 'kill', target: 'coordinator' }), site.fault({ kind: 'kill', target })];
   await Promise.all([fleet.coordinator.kill(), fleet.agents.get(target).kill()]);
   await site.sleep(random.between(0, site.leaseMs));
@@ -62,8 +65,7 @@ async function killBoth(site) {
   return `coordinator and ${target}`;
 }
 
-async function stopAgent(site, { leases }) {
-  const target = site.random.pick([...site.fleet.agents.keys()]);
+async function stopAgent(site, { leases, targets: [target] = someAgents(site, 1) }) {
   const member = site.fleet.agents.get(target);
   const forMs = leases * site.leaseMs;
   const fault = site.fault({
@@ -88,10 +90,9 @@ async function stopCoordinator(site, { leases }) {
   return `for ${leases} L`;
 }
 
-async function cutAgent(site, { cut, longestL }) {
+async function cutAgent(site, { cut, longestL, targets: [target] = someAgents(site, 1) }) {
   const { network, random, leaseMs, heartbeatMs } = site;
   if (!network.kinds.includes(cut)) return null;
-  const target = random.pick([...site.fleet.agents.keys()]);
   // Half of them short, half beyond the lease; a link that works now and then must be given time to.
   const isSteady = !['loss', 'flap'].includes(cut);
   const leases = isSteady && random.chance(0.35) ? random.between(0.2, 0.8) : random.between(2.2, longestL);
@@ -105,6 +106,34 @@ async function cutAgent(site, { cut, longestL }) {
   network.heal(target);
   await back(site, [fault], [], 0);
   return `${target}, ${cut}, ${leases.toFixed(1)} L`;
+}
+
+/** Slow for a while: little, which nobody may fail for, or so much that heartbeats and their answers come too late. */
+async function delayAgent(site, { severe, longestL }) {
+  const { network, random, leaseMs } = site;
+  const target = random.pick(network.agentsFor('delay'));
+  const [leastMs, mostMs] = (severe ? [0.5, 2] : [0.02, 0.2]).map((leases) => leases * leaseMs);
+  const leases = random.between(2.2, longestL);
+  const fault = site.fault({ kind: `delay ${severe ? 'much' : 'little'}`, target, mayNotFail: !severe });
+  network.delay(target, leastMs, mostMs);
+  await site.sleep(leases * leaseMs);
+  network.heal(target);
+  await back(site, [fault], [], 0);
+  return `${target}, each piece by ${leastMs} to ${mostMs} ms, ${leases.toFixed(1)} L`;
+}
+
+/** Two agents killed, a third stopped and a fourth cut off, at one time; and the coordinator killed in the midst of it. */
+async function breakSeveral(site, { how, leases, cut, longestL, coordinator }) {
+  const targets = someAgents(site, 4);
+  const parts = [
+    killAgents(site, { how, targets: targets.slice(0, 2) }),
+    stopAgent(site, { leases, targets: targets.slice(2, 3) }),
+    cutAgent(site, { cut, longestL, targets: targets.slice(3) }),
+  ];
+  if (coordinator) parts.push(killCoordinator(site));
+  const told = await Promise.allSettled(parts);
+  for (const { reason } of told) if (reason !== undefined) throw reason;
+  return told.map(({ value }) => value ?? `${cut} SKIPPED`).join('; ');
 }
 
 /** A silence this long must be noticed while it lasts. */

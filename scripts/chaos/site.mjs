@@ -226,7 +226,7 @@ function isAnswered(name) {
 }
 
 /** The coordinator comes back on the port that it had, so it is chosen here. */
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();

@@ -6,7 +6,15 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect } from '../../dist/client/index.js';
 import { seededRandom } from '../../dist/kit/random.js';
-import { endAll, residentKib, startAgents, startCoordinator, until } from '../bench/processes.mjs';
+import {
+  ask,
+  endAll,
+  fillCaches,
+  residentKib,
+  startAgents,
+  startCoordinator,
+  until,
+} from '../bench/processes.mjs';
 import { Chance } from './messages.mjs';
 import { fuzzRaw } from './raw.mjs';
 import { fuzzStreams } from './streams.mjs';
@@ -27,15 +35,17 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 const chance = new Chance(seededRandom(Number(values.seed)));
 // Left alone, the heap grows before it is cleaned, leak or not. Bounded, what leaks ends the process.
-const coordinator = await startCoordinator('1s', ['--max-old-space-size=96']);
+const coordinator = await startCoordinator('1s', ['--max-old-space-size=96'], true);
 let died = null;
 coordinator.child.once('exit', (code, signal) => (died = signal ?? code));
 const good = startAgents(coordinator.address, 'good', 4, GOOD_AGENTS);
 await good.connected;
 const client = connect(coordinator.address);
+await fillCaches(client);
 const epochs = await sessions();
 const work = keepBusy();
 await warmUp();
+const heapBefore = (await ask(coordinator.child)).heapBytes;
 const baselineKib = residentKib(coordinator.pid);
 
 const messages = { left: Number(values.messages) };
@@ -103,7 +113,11 @@ async function judge() {
   ).catch(() =>
     failures.push(`memory grew from ${mib(baselineKib)} to ${mib(residentKib(coordinator.pid))} MiB`),
   );
+  const heapAfter = (await ask(coordinator.child)).heapBytes;
   console.log(`memory: ${mib(baselineKib)} MiB before, ${mib(residentKib(coordinator.pid))} MiB after`);
+  console.log(
+    `heap after collection: ${mib(heapBefore / 1024)} MiB before, ${mib(heapAfter / 1024)} MiB after`,
+  );
   for (const [agentId, epoch] of await sessions()) {
     if (epochs.get(agentId) !== epoch)
       failures.push(`${agentId} lost its lease: session ${epochs.get(agentId)} is now ${epoch}`);

@@ -3,6 +3,8 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { bend, heartbeat, hello, other } from './messages.mjs';
 
 const PATH = '/holdfast.v1.AgentService/Connect';
+/** A stream that takes nothing for so long is given up. */
+const DEAF_MS = 1_000;
 const same = (bytes) => bytes;
 
 /** Keeps `width` streams open until `budget.left` messages were sent. */
@@ -27,9 +29,11 @@ function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }
     let over = false;
     let open = false;
     let seq = 1;
+    let deaf;
     const end = () => {
       if (over) return;
       over = true;
+      clearTimeout(deaf);
       call.cancel();
       resolve();
     };
@@ -42,14 +46,18 @@ function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }
       }
     });
     const say = () => {
-      for (let i = 0; i < 20 && !over; i++) {
+      let flows = true;
+      while (flows && !over) {
         if (budget.left <= 0 || chance.is(0.01)) return end();
         budget.left--;
         const valid = chance.is(0.85) ? heartbeat(chance, ++seq, taskIds) : other(chance, taskIds);
-        call.write(chance.is(0.03) ? bend(chance, valid, hello(agentId, instance, streamNo)) : valid);
+        flows = call.write(chance.is(0.03) ? bend(chance, valid, hello(agentId, instance, streamNo)) : valid);
       }
-      setImmediate(say);
+      // What only waits in our own memory has tested nobody. A coordinator that reads no more is left, as agents do.
+      clearTimeout(deaf);
+      deaf = setTimeout(end, DEAF_MS);
     };
+    call.on('drain', say);
     const first = hello(agentId, instance, streamNo);
     budget.left--;
     if (chance.is(0.1)) {

@@ -134,6 +134,7 @@ export type Note =
       readonly agentId: AgentId;
       readonly epoch: Epoch;
       readonly lostRuns: number;
+      /** Since its last heartbeat; since the coordinator's start when it has heard none. */
       readonly silentMs: number;
     }
   | {

@@ -5,7 +5,7 @@ import { loseTry, tasksOfSession, voidPermit } from './failure.js';
 import type { HelloRefusal } from './frames.js';
 import type { Hello, StreamInput } from './inputs.js';
 import { leaseTerms } from './lease.js';
-import { mayHoldNothing } from './presence.js';
+import { mayHoldNothing, type Presence } from './presence.js';
 import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
 import { firstMatch } from './rules.js';
@@ -259,10 +259,14 @@ export function failAgent(draft: Draft, session: SessionRow, brake: boolean): vo
       reason: 'agent_lost',
     });
   }
-  const { agentId, epoch } = session;
-  // Never heard by this coordinator: then its silence counts from our own start, as its lease does (P7, P11).
-  const note = { agentId, epoch, lostRuns, silentMs: silentMs ?? between(serviceStart, service) };
+  const toldSilentMs = silentMs ?? silenceSinceStart(draft, presence);
+  const note = { agentId: session.agentId, epoch: session.epoch, lostRuns, silentMs: toldSilentMs };
   draft.notes.push({ kind: 'agent_failed', ...note });
+}
+
+/** Of an agent that this coordinator has never heard: its start is all that it knows, and where the new term began (P7). */
+function silenceSinceStart(draft: Draft, presence: Presence | undefined): number {
+  return presence === undefined ? 0 : between(presence.lastHeard, draft.ctx.now);
 }
 
 /** A goodbye with an empty inventory ends the session on purpose: no permit of it was started, and none ever will be. */

@@ -17,6 +17,7 @@ import { Inbox } from './inbox.js';
 import { DUE_LIMIT, loadRows } from './load.js';
 import { putsOf } from './puts.js';
 import { ServiceClock } from './service-clock.js';
+import { SpecCache } from './specs.js';
 import { startState } from './start.js';
 import { Sweep } from './sweep.js';
 import type { Timers } from './timers.js';
@@ -58,8 +59,6 @@ const PULSE_MS = 200;
 const STALL_MS = 100;
 /** Calls that may wait; a further one is refused as overloaded. */
 const CALL_LIMIT = 10_000;
-/** Specs kept in memory, so that most permits need no read. */
-const SPEC_CACHE = 4_096;
 /** Wait before a store that is busy is asked again. */
 const BUSY_RETRY_MS = 20;
 /** Wait before a goodbye that found the store full is tried again. */
@@ -84,7 +83,7 @@ export class Engine {
   readonly #inbox = new Inbox(CALL_LIMIT);
   readonly #service: ServiceClock;
   readonly #sweep: Sweep;
-  readonly #specs = new Map<TaskId, TaskSpecRow>();
+  readonly #specs = new SpecCache();
   readonly #calls = new Map<number, (reply: Reply | Unanswered) => void>();
   readonly #pulse: { cancel(): void };
   #nextCall = 1;
@@ -274,10 +273,10 @@ export class Engine {
     this.counters.tasksPut += puts.tasks.length;
     this.counters.tasksRemoved += draft.removals.size;
     this.#sweep.count(draft);
-    for (const taskId of draft.removals.keys()) this.#specs.delete(taskId);
+    for (const taskId of draft.removals.keys()) this.#specs.remove(taskId);
     this.#service.wrote(service);
     for (const put of puts.tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
-    for (const spec of draft.specs) this.#keepSpec(spec);
+    for (const spec of draft.specs) this.#specs.keep(spec);
     if (puts.notifications.length > 0) this.#options.listener.notified();
   }
 
@@ -353,14 +352,6 @@ export class Engine {
     if (missing.length === 0) return specs;
     for (const spec of await this.#options.store.readSpecs(missing)) specs.set(spec.taskId, spec);
     return specs;
-  }
-
-  #keepSpec(spec: TaskSpecRow): void {
-    if (this.#specs.size >= SPEC_CACHE) {
-      const oldest = this.#specs.keys().next().value;
-      if (oldest !== undefined) this.#specs.delete(oldest);
-    }
-    this.#specs.set(spec.taskId, spec);
   }
 
   #break(error: unknown): void {

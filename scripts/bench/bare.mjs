@@ -1,0 +1,102 @@
+// An agent whose protocol half is the real one and whose work is only a wait: a thousand of them fit into one process.
+import { realClock } from '../../dist/agent/clock.js';
+import { NOTHING_RECOVERED } from '../../dist/agent/core/reports.js';
+import { AgentSession } from '../../dist/agent/core/session.js';
+import { Link } from '../../dist/agent/link.js';
+import { requestsOf } from '../../dist/agent/translate.js';
+
+/** `told`: what is to be done when it has a session (new or kept), and when it starts a task; `runMs`: how long one runs. */
+export class BareAgent {
+  #flushing = false;
+  #timer = null;
+  #gone = false;
+  #told;
+  #runMs;
+
+  constructor({ address, agentId, instance, slots, told = {}, runMs = () => 0 }) {
+    this.#told = told;
+    this.#runMs = runMs;
+    const identity = {
+      agentId,
+      instanceId: `bare-agent-instance-${agentId}-${process.pid}-${instance}`,
+      kind: 'worker',
+      queues: ['bench'],
+      handlers: [],
+      slots,
+      labels: {},
+      software: 'bare-agent',
+      hostname: 'bench',
+      process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: process.pid },
+      proof: null,
+    };
+    this.session = new AgentSession(identity, NOTHING_RECOVERED, Math.random);
+    this.link = new Link(address, realClock, {
+      happened: (event) => this.happened(event),
+      logAcknowledged: () => {},
+    });
+    this.perform(this.session.begin());
+  }
+
+  /** As a kill -9 of it would: the connection ends, nothing is said, nothing that ran is reported. */
+  vanish() {
+    this.#gone = true;
+    this.#timer?.cancel();
+    this.link.hangUp();
+  }
+
+  happened(event) {
+    if (this.#gone) return;
+    this.perform(this.session.step(event, this.now()));
+    if (this.#flushing) return;
+    this.#flushing = true;
+    realClock.soon(() => {
+      this.#flushing = false;
+      if (this.#gone) return;
+      this.perform(this.session.flush(this.now()));
+      this.setTimer();
+    });
+  }
+
+  now() {
+    return { mono: realClock.monoMs(), wall: realClock.wallMs() };
+  }
+
+  setTimer() {
+    this.#timer?.cancel();
+    const at = this.session.nextTick();
+    if (at !== null)
+      this.#timer = realClock.setTimer(at - realClock.monoMs(), () => this.happened({ kind: 'tick' }));
+  }
+
+  perform(effects) {
+    for (const effect of effects) {
+      if (effect.kind === 'dial') this.link.dial(effect.streamNo, effect.afterMs);
+      else if (effect.kind === 'hang_up') this.link.hangUp();
+      else if (effect.kind === 'send') this.link.send(effect.streamNo, requestsOf(effect.message, 0));
+      else if (effect.kind === 'start') this.run(effect.permit);
+      else if (effect.kind === 'note' && effect.note.kind === 'session') this.#told.session?.(effect.note);
+    }
+  }
+
+  run(permit) {
+    const startedAtMs = realClock.wallMs();
+    this.#told.start?.(permit.taskId);
+    const runMs = this.#runMs();
+    if (runMs === 0) this.finish(permit, startedAtMs);
+    else setTimeout(() => this.finish(permit, startedAtMs), runMs);
+  }
+
+  finish({ token, taskId }, startedAtMs) {
+    const report = {
+      token,
+      taskId,
+      kind: 'success',
+      exitCode: 0,
+      reason: '',
+      message: '',
+      result: null,
+      resultType: '',
+    };
+    this.happened({ kind: 'run_ended', report: { ...report, startedAtMs, endedAtMs: realClock.wallMs() } });
+  }
+}
