@@ -1,4 +1,4 @@
-import { later, type MonoMs, type WallMs } from '../../kit/time.js';
+import { between, later, type MonoMs, type WallMs } from '../../kit/time.js';
 
 /** One moment on both clocks of the agent. */
 export interface Instant {
@@ -39,5 +39,15 @@ export class Gate {
   /** When it closes unless another heartbeat is acknowledged, on the monotonic clock; null when it is shut. */
   closesAt(): MonoMs | null {
     return this.#sentAt === null ? null : later(this.#sentAt.mono, this.#gateMs);
+  }
+
+  /**
+   * The same for whoever counts from `now` on without knowing of the sending: the guardian. What the machine has slept
+   * between the sending and the acknowledgement is gone from its time as well.
+   */
+  endsAt(now: Instant): MonoMs | null {
+    if (this.#sentAt === null) return null;
+    const slept = between(this.#sentAt.wall, now.wall) - between(this.#sentAt.mono, now.mono);
+    return later(this.#sentAt.mono, this.#gateMs - Math.max(0, slept));
   }
 }

@@ -301,7 +301,7 @@ export class AgentSession {
     const sentAt = this.#exchange.acknowledge(received, now);
     if (sentAt === null || this.#terms === null) return;
     this.#gate.acknowledge(sentAt, this.#terms.gateMs);
-    const deadline = this.#gate.closesAt();
+    const deadline = this.#gate.endsAt(now);
     if (deadline !== null) effects.push({ kind: 'renew_guardian', deadline });
   }
 

@@ -50,6 +50,8 @@ export interface AgentSettings {
 const EXEC_MS = 3;
 /** Before the last look on a machine that swaps, for one start in 16. */
 const SLOW_EXEC_MS = 30_000;
+/** How often the real guardian looks at its clocks. */
+const LOOK_MS = 500;
 const CONNECT_LIMIT_MS = 10_000;
 
 /** One agent: its machine, its process with the real agent core, its runner with the runs, its state directory. */
@@ -147,8 +149,15 @@ export class AgentNode {
 
   wake(): void {
     this.host.wake();
-    this.#guard();
+    this.#look(this.#guardian);
     this.#process?.drain();
+  }
+
+  /** The timer stood still with the machine: as the real guardian, looks at both clocks until the gate is renewed. */
+  #look(renewed: { readonly mono: number } | null): void {
+    if (renewed === null || this.#guardian !== renewed || this.host.mono() >= renewed.mono) return;
+    this.#guard();
+    this.host.timer(LOOK_MS, () => this.#look(renewed));
   }
 
   drain(timeoutMs: number | null): void {

@@ -32,6 +32,15 @@ describe('the gate (P2)', () => {
     expect(gate.isOpen(at(1_100, 3_600))).toBe(false);
   });
 
+  test('the guardian is told an end that counts time asleep between sending and acknowledgement', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000, 50_000), 2_500);
+    expect(gate.endsAt(at(1_100, 52_000))).toBe(1_600);
+    expect(gate.isOpen(at(1_600, 52_500))).toBe(false);
+    expect(gate.endsAt(at(1_100, 50_100))).toBe(3_500);
+    expect(gate.endsAt(at(1_100, 40_000))).toBe(3_500);
+  });
+
   test('a wall clock that is set back does not keep it open', () => {
     const gate = new Gate();
     gate.acknowledge(at(1_000, 1_000_000), 2_500);
