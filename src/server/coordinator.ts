@@ -56,6 +56,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   readonly #nextStream = streamIds();
   readonly #alarms = new Set<string>();
   #outputFailedAt: MonoMs | null = null;
+  #removing: Promise<void> = Promise.resolve();
   #engine: Engine | null = null;
   #logs: TaskLogs | null = null;
   #outlet: Outlet | null = null;
@@ -174,7 +175,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#watchers.changed(tasks);
   }
 
-  removed(): void {}
+  /** One step after the other: a slow disk piles up no more than names. */
+  removed(taskIds: readonly TaskId[]): void {
+    this.#removing = this.#removing.then(() => this.#logs?.remove(taskIds));
+  }
 
   noted(notes: readonly Note[]): void {
     logNotes(this.#log, notes);
@@ -226,6 +230,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
         resolve();
       });
     });
+    await this.#removing;
     await this.#logs?.close();
     await this.#outlet?.stop();
     await this.#options.store.close();

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LogStream } from '../wire/gen/holdfast/v1/types.js';
+import { LIMITS } from '../wire/limits.js';
 
 /** A piece of a run's output as it was read by its agent. */
 export interface LogRecord {
@@ -22,28 +23,42 @@ export function encodeRecord({ stream, atMs, data }: LogRecord): Uint8Array {
   return record;
 }
 
-/** The whole records from `start` on, and where they end: a torn one behind them was never acknowledged. */
-export async function readRecords(
-  file: FileHandle,
-  start = 0,
-): Promise<{ records: LogRecord[]; end: number }> {
-  const bytes = new Uint8Array(Math.max(0, (await file.stat()).size - start));
-  await file.read(bytes, 0, bytes.length, start);
-  const view = new DataView(bytes.buffer);
-  const records: LogRecord[] = [];
-  let end = 0;
-  while (end + HEADER <= bytes.length) {
-    const length = view.getUint32(end + 9, true);
-    const next = end + HEADER + length;
-    if (next > bytes.length) break;
-    records.push({
-      stream: streamOf(view.getUint8(end)),
-      atMs: view.getFloat64(end + 1, true),
-      data: bytes.subarray(end + HEADER, next),
-    });
-    end = next;
+/** A record, and where the next one begins in the file. */
+export interface PlacedRecord extends LogRecord {
+  readonly end: number;
+}
+
+/** Bytes of a file in memory at once; the largest record fits in. */
+const WINDOW = 4 * LIMITS.logChunkBytes;
+
+/**
+ * The whole records from `start` on, a piece of the file at a time. It ends before a torn one, which was never
+ * acknowledged, and before one that no agent may have sent.
+ */
+export async function* readRecords(file: FileHandle, start = 0): AsyncGenerator<PlacedRecord> {
+  const { size } = await file.stat();
+  for (let place = start; place < size; ) {
+    // New for each piece: whoever has records of the last one keeps them.
+    const buffer = new Uint8Array(WINDOW);
+    const { bytesRead } = await file.read(buffer, 0, Math.min(WINDOW, size - place), place);
+    const view = new DataView(buffer.buffer);
+    let at = 0;
+    while (at + HEADER <= bytesRead) {
+      const length = view.getUint32(at + 9, true);
+      const next = at + HEADER + length;
+      if (length > LIMITS.logChunkBytes) return;
+      if (next > bytesRead) break;
+      yield {
+        stream: streamOf(view.getUint8(at)),
+        atMs: view.getFloat64(at + 1, true),
+        data: buffer.subarray(at + HEADER, next),
+        end: place + next,
+      };
+      at = next;
+    }
+    if (at === 0) return;
+    place += at;
   }
-  return { records, end: start + end };
 }
 
 function streamOf(byte: number): LogStream {

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentId, TaskId, Token } from '../kit/ids.js';
 import type { LogChunk } from '../wire/gen/holdfast/v1/agent_service.js';
@@ -133,9 +133,13 @@ export class TaskLogs {
     await (await open(path, 'a')).close();
     const file = await open(path, 'r+');
     try {
-      const { records, end } = await readRecords(file);
+      let next = 0;
+      let end = 0;
+      for await (const record of readRecords(file)) {
+        next += record.data.length;
+        end = record.end;
+      }
       await file.truncate(end);
-      const next = records.reduce((sum, { data }) => sum + data.length, 0);
       const log: TokenLog = { owner, file, next, end, failed: false };
       this.#logs.set(token, log);
       await this.#closeOldest();
@@ -170,11 +174,13 @@ export class TaskLogs {
     for (const name of await this.files(taskId)) {
       const parsed = parseName(name);
       if (parsed === null || (tryNumber > 0 && parsed.tryNumber !== tryNumber)) continue;
-      const file = await open(join(this.#taskDirectory(taskId), name), 'r');
+      const file = await openToRead(join(this.#taskDirectory(taskId), name));
+      if (file === null) continue;
       try {
-        const { records, end } = await readRecords(file, places.get(name));
-        places.set(name, end);
-        for (const record of records) yield { ...record, ...parsed };
+        for await (const record of readRecords(file, places.get(name))) {
+          places.set(name, record.end);
+          yield { ...record, ...parsed };
+        }
       } finally {
         await file.close();
       }
@@ -186,6 +192,23 @@ export class TaskLogs {
       return (await readdir(this.#taskDirectory(taskId))).sort();
     } catch {
       return [];
+    }
+  }
+
+  /** Removes all output of tasks that retention has removed. Never rejects: what is left is tried again by nobody. */
+  async remove(taskIds: readonly TaskId[]): Promise<void> {
+    const gone = new Set<string>(taskIds);
+    try {
+      const under = [...this.#writing.values()].filter((writing) => gone.has(writing.taskId));
+      await Promise.allSettled(under.map(({ write }) => write));
+      for (const [token, log] of this.#logs) {
+        if (!gone.has(log.owner.taskId)) continue;
+        this.#logs.delete(token);
+        await log.file.close();
+      }
+      for (const taskId of taskIds) await rm(this.#taskDirectory(taskId), { recursive: true, force: true });
+    } catch (error) {
+      this.#complain(error);
     }
   }
 
@@ -209,6 +232,16 @@ export class TaskLogs {
   /** Spread over directories by the end of the id, which is random: no directory grows with the number of tasks. */
   #taskDirectory(taskId: TaskId): string {
     return join(this.#directory, taskId.slice(-2), taskId);
+  }
+}
+
+/** Null when retention was faster. */
+async function openToRead(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { AgentId, TaskId, Token } from '../../src/kit/ids.js';
 import { type AppendResult, TaskLogs } from '../../src/server/logs.js';
 import { LogStream } from '../../src/wire/gen/holdfast/v1/types.js';
+import { LIMITS } from '../../src/wire/limits.js';
 
 const folders: string[] = [];
 afterEach(() => {
@@ -101,6 +102,35 @@ describe('task output on disk', () => {
     expect(await write(after, 11, 6, 'again')).toEqual({ nextOffset: 11, closed: false, resend: false });
     expect(await read(after)).toBe('whole again');
     await after.close();
+  });
+
+  test('of any length is read a piece at a time, every record whole', async () => {
+    const logs = open(newFolder());
+    const chunk = 'x'.repeat(LIMITS.logChunkBytes - 7);
+    let offset = 0;
+    for (let i = 0; i < 40; i++, offset += chunk.length) await write(logs, 11, offset, chunk);
+    const sizes: number[] = [];
+    let largest = 0;
+    for await (const { data } of logs.read(TASK, 1)) {
+      sizes.push(data.length);
+      largest = Math.max(largest, data.buffer.byteLength);
+    }
+    expect(sizes).toEqual(Array.from({ length: 40 }, () => chunk.length));
+    expect(largest).toBeLessThanOrEqual(4 * LIMITS.logChunkBytes);
+    await logs.close();
+  });
+
+  test('of a task that was removed is gone, and another task keeps its own', async () => {
+    const folder = newFolder();
+    const logs = open(folder);
+    await Promise.all([write(logs, 11, 0, 'one'), write(logs, 12, 0, 'two')]);
+    expect(files(folder)).toHaveLength(2);
+    await logs.remove(['other-task-1' as TaskId]);
+    expect(await read(logs)).toBe('onetwo');
+    await logs.remove([TASK]);
+    expect(files(folder)).toEqual([]);
+    expect(await read(logs)).toBe('');
+    await logs.close();
   });
 
   test('what nobody was permitted makes no file', async () => {
