@@ -10,6 +10,7 @@ import { startLatency } from './latency.mjs';
 import { lifecycleRound } from './lifecycle.mjs';
 import { endAll, kernel, median } from './processes.mjs';
 import { devReady } from './ready.mjs';
+import { pruning } from './retention.mjs';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
 const quick = values.quick === true;
@@ -22,6 +23,10 @@ await lifecycles('lifecycle', '1 agent × 100 slots', quick ? 20_000 : 50_000, 1
 await lifecycles('lifecycle100x1', '100 agents × 1 slot', quick ? 5_000 : 20_000, 100, 1);
 await measure('start', 'submission to start, 100 a second', () => startLatency(quick ? 300 : 1_000, 100));
 await measure('agents', '1,000 idle agents, H = 5 s', () => idleAgents(1_000, quick ? 10 : 30));
+const old = quick ? 20_000 : 1_000_000;
+await measure('retention', `${old} finished tasks removed beside 1,000 lifecycles a second`, () =>
+  pruning(old, 1_000),
+);
 await measure('dev', '`holdfast dev`, ready for calls', () => devReady(3));
 await measure('failover', 'kill -9 of an agent, L = 3 s', detection);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);

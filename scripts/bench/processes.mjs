@@ -62,12 +62,12 @@ export function follow(child) {
 }
 
 /** A coordinator on a fresh database; `directory` is removed by `stop`. With a `probe` it can be asked (see ask). */
-export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe = false) {
+export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe = false, choice = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
-  const database = join(directory, 'holdfast.db');
+  const database = choice.database ?? join(directory, 'holdfast.db');
   const addressFile = join(directory, 'address.json');
   const args = ['server', 'start', '--port', '0', '--db-file', database, '--address-file', addressFile];
-  const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error'];
+  const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error', ...(choice.flags ?? [])];
   const startedAt = performance.now();
   const stdio = ['ignore', 'ignore', 'inherit', ...(probe ? ['ipc'] : [])];
   const all = [...nodeOptions, ...(probe ? PROBE : []), bin, ...args, ...options];

@@ -7,7 +7,7 @@ import type { FinishedPosition, Store } from '../store/store.js';
 /** Between two sweeps over the finished tasks. */
 const SWEEP_MS = 2_000;
 /** Between two steps of a sweep: what waits is served first, so a sweep of any length is no pause. */
-const STEP_PAUSE_MS = 20;
+const STEP_PAUSE_MS = 50;
 
 /**
  * Retention, one step at a time: it walks over the tasks in the order in which they ended, as long as they are over the
@@ -66,7 +66,7 @@ export class Sweep {
   decided(last: FinishedTask | null, now: MonoMs): number | null {
     this.#underWay = false;
     this.#after = last === null ? null : { finishedAt: last.finishedAt, taskId: last.row.taskId };
-    this.#next = last === null ? later(now, SWEEP_MS) : now;
+    this.#next = later(now, last === null ? SWEEP_MS : STEP_PAUSE_MS);
     return last === null ? null : STEP_PAUSE_MS;
   }
 }

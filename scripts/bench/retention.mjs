@@ -1,0 +1,113 @@
+// Retention beside the work: finished tasks are removed while lifecycles go on, and what a start waits for it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect } from '../../dist/client/index.js';
+import { openSqliteStore } from '../../dist/store/sqlite/open.js';
+import { median, percentile, startAgents, startCoordinator, until } from './processes.mjs';
+
+const BATCH = 1_000;
+
+/** `n` finished tasks are removed while `perSecond` lifecycles a second go on. Throws when some of them stay. */
+export async function pruning(n, perSecond) {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  const database = join(directory, 'holdfast.db');
+  await fill(database, n);
+  const keep = ['--retention-count', '0'];
+  const coordinator = await startCoordinator('5s', [], false, { database, flags: keep });
+  const workers = startAgents(coordinator.address, 'bench', 100, 1, 'starts');
+  await workers.connected;
+  const startedAt = new Map();
+  workers.child.on('message', ({ started, at }) => started && startedAt.set(started, at));
+  const client = connect(coordinator.address);
+  const removed = async () => Number((await client.coordinator()).counters.tasksRemoved);
+  const begin = performance.now();
+  const submittedAt = new Map();
+  let over = false;
+  const watching = until(async () => (await removed()) >= n, 3_600_000, 'they were not removed').finally(
+    () => (over = true),
+  );
+  // Several at a time: a single submission per turn could not keep up the pace.
+  const perTurn = Math.max(1, Math.round(perSecond / 50));
+  let next = performance.now();
+  const underWay = new Set();
+  while (!over) {
+    const at = performance.timeOrigin + performance.now();
+    const specs = Array.from({ length: perTurn }, () => ({ queue: 'bench', command: ['true'] }));
+    const call = client.tasks.submit(specs).then((tasks) => {
+      for (const { taskId } of tasks) submittedAt.set(taskId, at);
+      underWay.delete(call);
+    });
+    underWay.add(call);
+    next += 1000 * (perTurn / perSecond);
+    await wait(Math.max(0, next - performance.now()));
+  }
+  await watching;
+  const seconds = (performance.now() - begin) / 1000;
+  await Promise.all(underWay);
+  await until(() => startedAt.size >= submittedAt.size, 30_000, 'a task was not started');
+  client.close();
+  await workers.stop();
+  (await coordinator.stop()).remove();
+  rmSync(directory, { recursive: true, force: true });
+  const waits = [...submittedAt].map(([taskId, at]) => startedAt.get(taskId) - at);
+  return {
+    removed: n,
+    removedPerS: n / seconds,
+    lifecyclesPerS: submittedAt.size / seconds,
+    startP50Ms: median(waits),
+    startP99Ms: percentile(waits, 0.99),
+  };
+}
+
+/** Tasks as a coordinator leaves them when they succeeded, written to the store directly. */
+async function fill(file, n) {
+  const store = openSqliteStore({ file });
+  for (let from = 0; from < n; from += BATCH) {
+    const rows = Array.from({ length: Math.min(BATCH, n - from) }, (_, i) => finished(from + i));
+    await store.commit({
+      removals: [],
+      tasks: rows.map((row) => ({ row, lane: null, dueAt: null, finishedAt: from })),
+      specs: rows.map(({ taskId }) => ({ taskId, work: WORK, traceparent: '' })),
+      history: rows.flatMap(({ taskId }) =>
+        EVENTS.map((event, number) => ({ taskId, n: number, event, ...HAPPENED })),
+      ),
+      agents: [],
+      sessions: [],
+      notifications: [],
+      counters: null,
+    });
+  }
+  await store.close();
+}
+
+const WORK = { kind: 'command', argv: ['true'], env: {}, workingDirectory: '' };
+const EVENTS = ['submitted', 'permitted', 'success'];
+const HAPPENED = {
+  ...{ at: 1_700_000_000_000, agentId: 'bench', tryNumber: 1, token: 1n, epoch: 1n },
+  ...{ reason: '', message: '', offeredAt: null },
+};
+
+const finished = (n) => ({
+  ...{ taskId: `0000000000${String(n).padStart(11, '0')}`, version: 1, queue: 'bench', priority: 0 },
+  ...{ requiredLabels: {}, partitionPolicy: 'reassign', retries: 0 },
+  ...{
+    retryBackoff: { initialMs: 1_000, maxMs: 60_000 },
+    executionTimeoutMs: null,
+    queuedTimeoutMs: 600_000,
+  },
+  ...{ killGraceMs: 10_000, holdTimeoutMs: 86_400_000, idempotencyKey: '', contentHash: 'bench' },
+  ...{ submittedAt: 1_700_000_000_000, handler: '', state: 'success', reason: '', message: '', tryNumber: 1 },
+  ...{
+    retriesUsed: 0,
+    queuedSince: null,
+    queuedMs: 0,
+    notBefore: null,
+    neverStarted: 0,
+    open: null,
+    losses: [],
+  },
+  ...{ stopRequest: null, lastToken: 1n, lastAgentId: 'bench', exitCode: 0, result: null, resultType: '' },
+  ...{ endedAt: 1_700_000_000_000, historyCount: 3 },
+});
