@@ -1,4 +1,5 @@
 /** The agent SDK. */
+export { type EmbeddedWorkerOptions, Worker } from './embedded.js';
 export {
   FinalError,
   type HandlerContext,
@@ -17,5 +18,6 @@ export {
   type PlainHandler,
   type Returned,
 } from './handlers/define.js';
+export type { HandlerChoices } from './handlers/pool-options.js';
 export type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
 export { startWorker } from './worker.js';

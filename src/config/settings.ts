@@ -258,6 +258,13 @@ export const SETTINGS = {
     doc: 'processes for handlers kept ready although nothing runs',
     otherwise: 'one a slot, at most 8',
   }),
+  'agent.handlersMost': setting<number>({
+    flag: 'handlers-most',
+    kind: integer('N', 1, 10_000),
+    fallback: null,
+    doc: 'processes for handlers at most; runs beyond wait for one',
+    otherwise: 'one a slot',
+  }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',
     kind: duration,

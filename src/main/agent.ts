@@ -50,6 +50,7 @@ async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {
     memoryMib: config.get('agent.handlerMemory'),
     runsPerChild: config.get('agent.handlerRuns'),
     warm: config.find('agent.handlersWarm') ?? undefined,
+    most: config.find('agent.handlersMost') ?? undefined,
   });
 }
 

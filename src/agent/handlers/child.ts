@@ -17,6 +17,9 @@ import { contextOf } from './run-context.js';
  * ends with it.
  */
 
+/** Made once: an error costs its stack, and every run ends. */
+const ENDED = new HandlerStopped('ended');
+
 /** What the current run has done that its runner must know of. */
 const traces = { wrote: false, spawned: false };
 
@@ -101,7 +104,7 @@ class HandlerChild {
     end();
     this.#stop = null;
     // What the handler left waiting on its signal ends too.
-    stop.abort(new HandlerStopped('ended'));
+    stop.abort(ENDED);
     this.#writer.send({ kind: 'done', outcome, ...traces });
   }
 }

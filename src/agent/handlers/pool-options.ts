@@ -10,6 +10,8 @@ export interface HandlerChoices {
   readonly runsPerChild?: number | undefined;
   /** How many are kept ready although nothing runs. Default one a slot, at most 8. */
   readonly warm?: number | undefined;
+  /** How many there are at most; runs beyond wait for one. Default one a slot. */
+  readonly most?: number | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -19,12 +21,13 @@ const WARM = 8;
 export function handlerPool(
   module: string | URL,
   slots: number,
-  { memoryMib = 512, runsPerChild = 10_000, warm = WARM }: HandlerChoices = {},
+  { memoryMib = 512, runsPerChild = 10_000, warm = WARM, most = slots }: HandlerChoices = {},
 ): HandlerPoolOptions {
   return {
     module: moduleUrl(module),
     env: childEnvironment(process.env),
-    warm: Math.min(slots, warm),
+    warm: Math.min(most, slots, warm),
+    most: Math.max(1, most),
     runsPerChild,
     memoryBytes: memoryMib * MIB,
   };

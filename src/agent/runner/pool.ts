@@ -165,8 +165,9 @@ export class HandlerPool implements ChildListener {
   }
 
   private wantsMore(): boolean {
-    if (this.loading.size < this.waiting.length) return true;
-    return [...this.children].filter(({ retired }) => !retired).length < this.options.warm;
+    const { warm, most } = this.options;
+    const living = [...this.children].filter(({ retired }) => !retired).length;
+    return living < warm || (living < most && this.loading.size < this.waiting.length);
   }
 
   private make(): boolean {

@@ -65,6 +65,8 @@ export interface HandlerPoolOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Children kept ready although nothing runs. */
   readonly warm: number;
+  /** Children at most; runs beyond wait for one. */
+  readonly most: number;
   /** Runs after which a child is replaced. */
   readonly runsPerChild: number;
   /** Memory of one child, in bytes: its heap gets three quarters, and beyond all of it the child is killed. */

@@ -1,0 +1,101 @@
+// Full durable lifecycles of handlers: submit, offer, start request, permit, call in a warm child, report, acknowledge.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '../../dist/client/index.js';
+import { bin, cpuSeconds, exited, follow, startCoordinator, until } from './processes.mjs';
+
+const module = new URL('./bench-handlers.mjs', import.meta.url).pathname;
+const BATCH = 250;
+const SUBMITS_AT_ONCE = 8;
+
+/** One round: `n` calls of a handler that answers at once, through one worker with `children` warm children. */
+export async function handlerRound(n, children, slots = children) {
+  const coordinator = await startCoordinator();
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  const worker = startWorker(coordinator.address, folder, children, slots);
+  const client = connect(coordinator.address);
+  try {
+    await until(() => worker.ready(), 30_000, 'the worker did not come up');
+    await callAll(client, 4 * children);
+    await until(() => allEnded(client), 30_000, 'the first calls did not end');
+    const cpuBefore = costs(coordinator.pid, worker.pid);
+    const begin = performance.now();
+    await callAll(client, n);
+    await until(() => allEnded(client), 120_000, 'tasks did not end');
+    const seconds = (performance.now() - begin) / 1000;
+    const cpu = costs(coordinator.pid, worker.pid).map((of, i) => (of - cpuBefore[i]) / n);
+    for await (const task of client.tasks.list({ states: ['failed', 'cancelled'] }, { limit: 1 }))
+      throw new Error(`${task.taskId} ended as ${task.state}: ${task.reason} ${task.message}`);
+    return {
+      lifecyclesPerS: n / seconds,
+      coordinatorMicrosPerTask: cpu[0] * 1e6,
+      agentMicrosPerTask: cpu[1] * 1e6,
+      runnerMicrosPerTask: cpu[2] * 1e6,
+      childrenMicrosPerTask: cpu[3] * 1e6,
+    };
+  } finally {
+    client.close();
+    await worker.stop();
+    (await coordinator.stop()).remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** CPU seconds of the coordinator, the agent, its runner, and everything under that. */
+function costs(coordinator, agent) {
+  const parents = readdirSync('/proc').flatMap((name) => {
+    try {
+      const pid = Number(name);
+      return pid > 0 ? [[pid, Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ')[1])]] : [];
+    } catch {
+      return [];
+    }
+  });
+  const childrenOf = (pid) => parents.filter(([, parent]) => parent === pid).map(([child]) => child);
+  const below = (pid) => childrenOf(pid).flatMap((child) => [child, ...below(child)]);
+  const sum = (pids) => pids.reduce((total, pid) => total + cpuSeconds(pid), 0);
+  const runners = childrenOf(agent);
+  return [cpuSeconds(coordinator), cpuSeconds(agent), sum(runners), sum(runners.flatMap(below))];
+}
+
+function startWorker(address, folder, children, slots) {
+  const args = ['agent', 'start', '--coordinator', address, '--agent-id', 'bench', '--queue', 'bench'];
+  const own = ['--slots', String(slots), '--state-dir', folder, '--handlers', module];
+  const child = follow(
+    spawn(process.execPath, [bin, ...args, ...own, '--handlers-warm', String(children), '--handlers-most', String(children)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
+  let log = '';
+  child.stderr.on('data', (data) => {
+    log += data;
+  });
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited(child);
+  };
+  return { pid: child.pid, ready: () => log.includes('connected: a new session'), stop };
+}
+
+async function callAll(client, n) {
+  const underWay = new Set();
+  for (let i = 0; i < n; i += BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, n - i) }, (_, j) => ({
+      queue: 'bench',
+      handler: 'echo',
+      input: { n: i + j },
+    }));
+    const call = client.tasks.submit(batch).then(() => underWay.delete(call));
+    underWay.add(call);
+    if (underWay.size >= SUBMITS_AT_ONCE) await Promise.race(underWay);
+  }
+  await Promise.all(underWay);
+}
+
+async function allEnded(client) {
+  for await (const _ of client.tasks.list({ states: ['queued', 'running', 'up_for_retry'] }, { limit: 1 }))
+    return false;
+  return true;
+}
