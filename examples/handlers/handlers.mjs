@@ -5,13 +5,13 @@ export default defineHandlers({
   /** Checked both ways: a task with another input fails at once, with the reason. */
   thumbnail: handler({
     input: z.object({ width: z.number().int().positive(), height: z.number().int().positive() }),
-    output: z.object({ width: z.number(), height: z.number(), writtenWith: z.string() }),
+    output: z.object({ width: z.number(), height: z.number() }),
     run: async ({ width, height }, { token, log, progress }) => {
-      log.info('scaling', { width, height });
+      // Hand the token to whatever you write to, so that a late write of an older try can be refused.
+      log.info('scaling', { width, height, token });
       progress(0.5, 'half of it');
       const scale = 128 / Math.max(width, height);
-      // Hand the token to whatever you write to, so that a late write of an older try can be refused.
-      return { width: Math.round(width * scale), height: Math.round(height * scale), writtenWith: String(token) };
+      return { width: Math.round(width * scale), height: Math.round(height * scale) };
     },
   }),
 
@@ -23,7 +23,9 @@ export default defineHandlers({
         progress((from - left) / from, `${left} to go`);
         await new Promise((resolve, reject) => {
           const timer = setTimeout(resolve, 100);
-          signal.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+          signal.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), {
+            once: true,
+          });
         });
       }
       return 'lift-off';

@@ -20,15 +20,13 @@ const client = connect(coordinator.address);
 const tasks = await client.tasks.submit([
   { handler: 'thumbnail', input: { width: 1600, height: 900 } },
   { handler: 'countdown', input: { from: 3 } },
-  { handler: 'thumbnail', input: { width: 'wide' }, retries: 5 },
+  { handler: 'thumbnail', input: { width: 'wide', height: 900 }, retries: 5 },
 ]);
-const open = new Set(tasks.map(({ taskId }) => taskId));
-for await (const task of client.tasks.watch([...open])) {
-  const ended = ['success', 'failed'].includes(task.state) && open.delete(task.taskId);
-  if (!ended) continue;
-  const { spec, state, reason, message, result } = task;
+for await (const _ of client.tasks.watch(tasks.map(({ taskId }) => taskId)));
+for (const { taskId } of tasks) {
+  const { spec, state, reason, message, result } = await client.tasks.get(taskId);
   const said = state === 'success' ? new TextDecoder().decode(result) : `${reason}: ${message}`;
-  console.log(`${tasks.findIndex(({ taskId }) => taskId === task.taskId) + 1} ${spec.handler ?? ''} ${state} ${said}`.replace('  ', ' '));
+  console.log(spec.handler, state, said);
 }
 
 client.close();

@@ -48,7 +48,9 @@ function costs(coordinator, agent) {
   const parents = readdirSync('/proc').flatMap((name) => {
     try {
       const pid = Number(name);
-      return pid > 0 ? [[pid, Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ')[1])]] : [];
+      return pid > 0
+        ? [[pid, Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ')[1])]]
+        : [];
     } catch {
       return [];
     }
@@ -64,9 +66,13 @@ function startWorker(address, folder, children, slots) {
   const args = ['agent', 'start', '--coordinator', address, '--agent-id', 'bench', '--queue', 'bench'];
   const own = ['--slots', String(slots), '--state-dir', folder, '--handlers', module];
   const child = follow(
-    spawn(process.execPath, [bin, ...args, ...own, '--handlers-warm', String(children), '--handlers-most', String(children)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    }),
+    spawn(
+      process.execPath,
+      [bin, ...args, ...own, '--handlers-warm', String(children), '--handlers-most', String(children)],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    ),
   );
   let log = '';
   child.stderr.on('data', (data) => {

@@ -5,6 +5,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { detection } from './failover.mjs';
+import { handlerRound } from './handlers.mjs';
 import { idleAgents } from './idle.mjs';
 import { startLatency } from './latency.mjs';
 import { lifecycleRound } from './lifecycle.mjs';
@@ -21,6 +22,9 @@ const figures = {};
 printMachine();
 await lifecycles('lifecycle', '1 agent × 100 slots', quick ? 20_000 : 50_000, 1, 100);
 await lifecycles('lifecycle100x1', '100 agents × 1 slot', quick ? 5_000 : 20_000, 100, 1);
+await measure('handlers', 'handlers, 8 warm children, 64 slots', () =>
+  handlerRound(quick ? 4_000 : 20_000, 8, 64),
+);
 await measure('start', 'submission to start, 100 a second', () => startLatency(quick ? 300 : 1_000, 100));
 await measure('agents', '1,000 idle agents, H = 5 s', () => idleAgents(1_000, quick ? 10 : 30));
 const old = quick ? 20_000 : 1_000_000;

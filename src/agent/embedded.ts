@@ -86,6 +86,7 @@ export class Worker implements AsyncDisposable {
     return this.#running?.then((agent) => agent.ended) ?? null;
   }
 
+  /** `await using worker = …` stops it at the end of the block, letting what runs finish. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }

@@ -122,6 +122,34 @@ describe('a handler', () => {
     expect(events(await site.reaches(taskId, 'CANCELLED')).at(-1)).toBe('cancelled');
   });
 
+  test('costs no lease and no other task, although eight slots are full of handlers that block, eat memory or exit', async () => {
+    await started(8, '--handlers-warm', '2');
+    // Three leases long: whoever did not heartbeat for so long would have failed.
+    const long = { executionTimeout: { seconds: 5 }, killGrace: { nanos: 100_000_000 } };
+    const blocked = await Promise.all(Array.from({ length: 5 }, () => call('blocks', undefined, long)));
+    const eaters = [await call('heap'), await call('buffers')];
+    const exits = await Promise.all(Array.from({ length: 3 }, () => call('exits')));
+    const others = await Promise.all(Array.from({ length: 10 }, (_, n) => call('double', n)));
+    for (const taskId of others)
+      expect(await site.reaches(taskId, 'SUCCESS')).toMatchObject({ tryNumber: 1 });
+    const reasons = [];
+    for (const taskId of [...blocked, ...eaters, ...exits]) {
+      const { reason, tryNumber, history } = await site.reaches(taskId, 'FAILED');
+      reasons.push(`${reason} ${tryNumber} ${history.map(({ event }) => event).join()}`);
+    }
+    const once = '1 submitted,permitted,failed';
+    expect(reasons).toEqual([
+      ...blocked.map(() => `execution_timeout ${once}`),
+      ...eaters.map(() => `handler_out_of_memory ${once}`),
+      ...exits.map(() => `handler_exited ${once}`),
+    ]);
+    expect(await site.agentShown('w')).toMatchObject({
+      sessionEpoch: '1',
+      streamNo: '1',
+      state: 'AGENT_STATE_HEALTHY',
+    });
+  });
+
   test('takes the processes that it started with it', async () => {
     await started();
     expect(await resultOf(await call('leaves'))).toBe('left');

@@ -221,6 +221,7 @@ export class Site {
 }
 
 export interface ShownAgent {
+  readonly streamNo: string;
   readonly state: string;
   readonly sessionEpoch: string;
   readonly instanceId: string;
