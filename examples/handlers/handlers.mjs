@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { defineHandlers, handler } from 'holdfast/agent';
 import { z } from 'zod';
 
@@ -21,12 +22,7 @@ export default defineHandlers({
     run: async ({ from }, { signal, progress }) => {
       for (let left = from; left > 0; left--) {
         progress((from - left) / from, `${left} to go`);
-        await new Promise((resolve, reject) => {
-          const timer = setTimeout(resolve, 100);
-          signal.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), {
-            once: true,
-          });
-        });
+        await wait(100, undefined, { signal });
       }
       return 'lift-off';
     },
