@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../kit/duration.js';
+import { parseInstant } from '../kit/instant.js';
 import { didYouMean } from '../kit/suggest.js';
 import { variableOf } from '../kit/variable.js';
 import { usage } from './failure.js';
@@ -105,6 +106,13 @@ export const durationFlag: FlagParser = (text) => {
   const value = parseDuration(text);
   if (value !== undefined) return value;
   throw new InvalidArgumentError('It must be a duration with its unit, such as 500ms, 15s, 10m or 24h.');
+};
+
+/** `2026-01-31T08:00:00Z`: an instant with its zone, as a Date. */
+export const instantFlag: FlagParser = (text) => {
+  const at = parseInstant(text);
+  if (at !== undefined) return at;
+  throw new InvalidArgumentError('It must be an instant with its zone, such as 2026-01-31T08:00:00Z.');
 };
 
 /** One of a few words; a hyphen stands for an underscore. */

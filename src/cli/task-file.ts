@@ -3,6 +3,7 @@ import type { TaskSpec } from '../client/index.js';
 import { PARTITION_POLICIES } from '../client/index.js';
 import { parseDuration } from '../kit/duration.js';
 import { NAME_PATTERN } from '../kit/ids.js';
+import { parseInstant } from '../kit/instant.js';
 import { didYouMean, nearest } from '../kit/suggest.js';
 import type { Problem } from './failure.js';
 import { WORKING_DIRECTORY_BYTES } from './limits.js';
@@ -16,6 +17,12 @@ const duration = z.string(DURATION_RULE).transform((text, context) => {
   const ms = parseDuration(text);
   if (ms === undefined) context.addIssue({ code: 'custom', message: DURATION_RULE });
   return ms ?? 0;
+});
+const INSTANT_RULE = 'it must be an instant with its zone, such as "2026-01-31T08:00:00Z"';
+const instant = z.string(INSTANT_RULE).transform((text, context) => {
+  const at = parseInstant(text);
+  if (at === undefined) context.addIssue({ code: 'custom', message: INSTANT_RULE });
+  return at ?? new Date(0);
 });
 const STRINGS_RULE = 'it must be an object of strings';
 const strings = z.record(z.string(), z.string('it must be a string'), STRINGS_RULE);
@@ -60,6 +67,8 @@ const fields = z.strictObject(
       .optional(),
     killGrace: duration.optional(),
     holdTimeout: duration.optional(),
+    startAfter: instant.optional(),
+    startBefore: instant.optional(),
     requiredLabels: strings.optional(),
     idempotencyKey: text((given) => given.length <= 256, ' of at most 256 characters').optional(),
     traceparent: text().optional(),
@@ -122,6 +131,8 @@ const EXAMPLES: Readonly<Record<keyof typeof fields.shape, unknown>> = {
   partitionPolicy: PARTITION_POLICIES[0],
   killGrace: '10s',
   holdTimeout: '30m',
+  startAfter: '2026-01-31T08:00:00Z',
+  startBefore: '2026-01-31T09:00:00Z',
   requiredLabels: { zone: 'a' },
   idempotencyKey: 'report-2026-01-31',
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -201,6 +212,8 @@ function toSpec(line: z.output<typeof taskLine>): TaskSpec {
     partitionPolicy: line.partitionPolicy,
     killGraceMs: line.killGrace,
     holdTimeoutMs: line.holdTimeout,
+    startAfter: line.startAfter,
+    startBefore: line.startBefore,
     requiredLabels: line.requiredLabels,
     idempotencyKey: line.idempotencyKey,
     traceparent: line.traceparent,

@@ -14,7 +14,7 @@ import {
 } from '../client/index.js';
 import { SECOND } from '../kit/time.js';
 import { EXIT, Failure, usage } from './failure.js';
-import { durationFlag, flag, listFlag, oneOf, pairs, shortText, wholeNumber } from './flags.js';
+import { durationFlag, flag, instantFlag, listFlag, oneOf, pairs, shortText, wholeNumber } from './flags.js';
 import { WORKING_DIRECTORY_BYTES } from './limits.js';
 import { clientAction, pause, type Session, verb } from './session.js';
 import { taskShape } from './shapes.js';
@@ -41,6 +41,9 @@ interface SubmitFlags {
   readonly partitionPolicy?: PartitionPolicy;
   readonly killGrace?: number;
   readonly holdTimeout?: number;
+  readonly startAfter?: Date;
+  readonly startIn?: number;
+  readonly startBefore?: Date;
   readonly requireLabel?: Record<string, string>;
   readonly env?: Record<string, string>;
   readonly workingDirectory?: string;
@@ -68,7 +71,9 @@ export function addSubmit(noun: Command, context: CliContext): void {
   flag(command, '--input-type <TYPE>', 'content type of the input (default: application/json)');
   flag(command, '--wait', 'wait until all have ended; exit code 3 unless all succeed');
   flag(command, '--queue <QUEUE>', 'queue to wait in (default: default)');
-  flag(command, '--priority <N>', 'higher goes first within a queue', { parse: wholeNumber(-1000, 1000) });
+  flag(command, '--priority <N>', 'higher goes first; waiting makes up for it', {
+    parse: wholeNumber(-1000, 1000),
+  });
   flag(command, '--retries <N>', 'further tries after one that failed by itself', {
     parse: wholeNumber(0, 100),
   });
@@ -85,6 +90,15 @@ export function addSubmit(noun: Command, context: CliContext): void {
   flag(command, '--queued-timeout <DURATION>', 'longest wait in the queue', own('QUEUED_TIMEOUT'));
   flag(command, '--kill-grace <DURATION>', 'time between SIGTERM and SIGKILL', own('KILL_GRACE'));
   flag(command, '--hold-timeout <DURATION>', 'policy hold gives up waiting after this', own('HOLD_TIMEOUT'));
+  flag(command, '--start-after <INSTANT>', 'scheduled until then, such as 2026-01-31T08:00:00Z', {
+    parse: instantFlag,
+  });
+  flag(command, '--start-in <DURATION>', 'scheduled for so long from now, such as 10m', {
+    parse: durationFlag,
+  });
+  flag(command, '--start-before <INSTANT>', 'fails as expired unless it starts before this', {
+    parse: instantFlag,
+  });
   listFlag(command, '--require-label <NAME=VALUE>', 'label that the agent must have; repeatable', {
     parse: pairs,
   });
@@ -96,7 +110,20 @@ export function addSubmit(noun: Command, context: CliContext): void {
   clientAction<SubmitFlags>(context, command, submit);
 }
 
-async function submit(session: Session, argv: readonly string[], flags: SubmitFlags): Promise<void> {
+/** An instant is one for all tries of the call: a repeated submission must have the same content. */
+function withStartIn(session: Session, flags: SubmitFlags): SubmitFlags {
+  if (flags.startIn === undefined) return flags;
+  if (flags.startAfter !== undefined)
+    throw usage(
+      'there is --start-in as well as --start-after',
+      'both say when it may start',
+      'leave one out',
+    );
+  return { ...flags, startAfter: new Date(session.terminal.now() + flags.startIn) };
+}
+
+async function submit(session: Session, argv: readonly string[], given: SubmitFlags): Promise<void> {
+  const flags = withStartIn(session, given);
   const many = flags.file !== undefined;
   const lines =
     flags.file === undefined
@@ -217,6 +244,8 @@ function defaultsOf(flags: SubmitFlags): TaskChoices {
     partitionPolicy: flags.partitionPolicy,
     killGraceMs: flags.killGrace,
     holdTimeoutMs: flags.holdTimeout,
+    startAfter: flags.startAfter,
+    startBefore: flags.startBefore,
     requiredLabels: flags.requireLabel,
   };
 }

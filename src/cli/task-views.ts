@@ -94,6 +94,8 @@ function taskFacts(task: Task, view: View): string {
           .map(([name, value]) => `${name}=${value}`)
           .join(','),
       ],
+      ['start after', spec.startAfter?.toISOString() ?? ''],
+      ['start before', spec.startBefore?.toISOString() ?? ''],
       ['idempotency key', spec.idempotencyKey ?? ''],
       ['submitted', agoWords(task.submittedAt, view.now)],
       ['ended', task.endedAt === undefined ? '' : agoWords(task.endedAt, view.now)],

@@ -79,6 +79,8 @@ export function specToWire(spec: TaskSpec): wire.TaskSpec {
     killGrace: durationToWire(spec.killGraceMs),
     holdTimeout: durationToWire(spec.holdTimeoutMs),
     requiredLabels: mapFrom(spec.requiredLabels),
+    startAfter: spec.startAfter,
+    startBefore: spec.startBefore,
     idempotencyKey: spec.idempotencyKey ?? '',
     traceparent: spec.traceparent ?? '',
   };
@@ -153,6 +155,8 @@ function specFromWire(spec: wire.TaskSpec | undefined): TaskSpec {
     killGraceMs: durationFromWire(spec?.killGrace),
     holdTimeoutMs: durationFromWire(spec?.holdTimeout),
     requiredLabels: Object.fromEntries(spec?.requiredLabels ?? []),
+    startAfter: spec?.startAfter,
+    startBefore: spec?.startBefore,
     idempotencyKey: spec?.idempotencyKey || undefined,
     traceparent: spec?.traceparent || undefined,
   };

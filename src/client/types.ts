@@ -78,7 +78,7 @@ export interface HandlerSpec {
 export interface TaskChoices {
   /** Default `default`. */
   readonly queue?: string | undefined;
-  /** Higher goes first within a queue; -1000 to 1000, default 0. */
+  /** Higher goes first; a step is worth one ageing interval of waiting (1 min). -1000 to 1000, default 0. */
   readonly priority?: number | undefined;
   /** Further tries after one that failed by itself; 0 to 100, default 0. Lost agents never use them. */
   readonly retries?: number | undefined;
@@ -96,6 +96,10 @@ export interface TaskChoices {
   readonly killGraceMs?: number | undefined;
   /** Policy `hold` gives up waiting after this. Default 24 h. */
   readonly holdTimeoutMs?: number | undefined;
+  /** Waits in state `scheduled` until then, by the coordinator's wall clock. Default: queued at once. */
+  readonly startAfter?: Date | undefined;
+  /** Fails as `expired` unless its first try is permitted before this, by the coordinator's wall clock. Default none. */
+  readonly startBefore?: Date | undefined;
   /** Labels that an agent must have. */
   readonly requiredLabels?: Readonly<Record<string, string>> | undefined;
   /** A second submission with the same key and content returns the first task; with other content it is refused. */

@@ -132,6 +132,12 @@ export const SETTINGS = {
     fallback: DEFAULT_POLICY.prefetch,
     doc: 'tasks offered to an agent beyond its free slots when no other agent has a free one',
   }),
+  'server.priorityAgeing': setting({
+    flag: 'priority-ageing',
+    kind: duration,
+    fallback: DEFAULT_POLICY.priorityAgeingMs,
+    doc: 'waiting that makes up for one step of priority, 1s to 24h; 0s: strict priorities, low ones may starve',
+  }),
   'server.stormBrake': setting({
     flag: 'storm-brake',
     kind: boolean,

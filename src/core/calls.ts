@@ -6,6 +6,7 @@ import { about, cancelNow, lostOutcome, releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
 import { requestStop } from './heartbeat.js';
 import type { CallFault, CallInput, NewTask } from './inputs.js';
+import { rankOf } from './rank.js';
 import { type AgentRow, isFinal, laneOf, type TaskRow } from './rows.js';
 import { move } from './task.js';
 
@@ -48,6 +49,16 @@ function submit(draft: Draft, call: Call<'submit'>): void {
         try: 'use a new key for a new task',
       });
     }
+    const { startBefore } = task;
+    // Only here, and not for a known key: a submission that is repeated because its answer was lost is never too late.
+    if (known === undefined && startBefore !== null && startBefore <= draft.ctx.wall) {
+      return refuse(draft, call.callId, {
+        code: 'START_BEFORE_PASSED',
+        what: `start_before is ${new Date(startBefore).toISOString()}`,
+        because: `it is ${new Date(draft.ctx.wall).toISOString()} by the coordinator's clock, so the task could only fail`,
+        try: 'name a later instant, or leave it out',
+      });
+    }
     const lane = laneOf(task);
     if (draft.state.lanes.get(lane) === undefined) lanes.add(lane);
   }
@@ -75,18 +86,21 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
   const known = task.idempotencyKey === '' ? undefined : draft.taskByKey(task.idempotencyKey);
   if (known !== undefined) return { taskId: known.taskId, existing: true };
   const { spec, ...submitted } = task;
+  const { service, wall, policy } = draft.ctx;
+  const waits = task.startAfter !== null && task.startAfter > wall;
   draft.specs.push(spec);
   draft.put(
     {
       ...submitted,
       version: 0,
-      submittedAt: draft.ctx.wall,
-      state: 'queued',
+      submittedAt: wall,
+      state: waits ? 'scheduled' : 'queued',
       reason: '',
       message: '',
       tryNumber: 0,
+      rank: rankOf(task.priority, service, policy),
       retriesUsed: 0,
-      queuedSince: draft.ctx.service,
+      queuedSince: waits ? null : service,
       queuedMs: 0,
       notBefore: null,
       neverStarted: 0,
@@ -101,7 +115,7 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
       endedAt: null,
       historyCount: 0,
     },
-    { event: 'submitted' },
+    { event: 'submitted', reason: waits ? 'scheduled' : '' },
   );
   return { taskId: task.taskId, existing: false };
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from '../kit/duration.js';
 import type { AgentId } from '../kit/ids.js';
-import { between, later, type ServiceMs } from '../kit/time.js';
+import { between, later, type ServiceMs, type WallMs } from '../kit/time.js';
 import type { Context } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { offerBlock } from './placement.js';
@@ -14,7 +14,7 @@ import {
   type TaskRow,
 } from './rows.js';
 import type { State } from './state.js';
-import { executionDeadline, queuedDeadline } from './task.js';
+import { executionDeadline, isUnstarted, queuedDeadline } from './task.js';
 
 /** What a task waits for, what happens next by itself, and what its partition policy promises; for people and scripts. */
 export interface Explanation {
@@ -323,8 +323,9 @@ function summary(s: Situation): string {
     case 'up_for_retry':
       return `try ${task.tryNumber} failed (${task.reason}); another one follows`;
     case 'scheduled':
+      return 'scheduled: waits for its start_after';
     case 'deferred':
-      return `${task.state}: waits for something other than an agent`;
+      return 'deferred: waits for something other than an agent';
     case 'success':
     case 'failed':
     case 'upstream_failed':
@@ -344,6 +345,11 @@ function nextSteps(s: Situation): NextStep[] {
   const retry = task.state === 'up_for_retry';
   at(retry ? 'retry' : 'ready_again', task.notBefore, retry ? 'queued for its next try' : 'offered again');
   const waits = ctx.policy.queuedTimeoutWaitsForAgent ? ', unless no agent serves it then' : '';
+  const wallAt = (code: string, when: WallMs | null, message: string) => {
+    if (when !== null) steps.push({ code, inMs: Math.max(0, between(ctx.wall, when)), message });
+  };
+  if (task.state === 'scheduled') wallAt('start_after', task.startAfter, 'queued: its start_after has come');
+  if (isUnstarted(task)) wallAt('expired', task.startBefore, 'fails as expired, unless it was started');
   at('queued_timeout', queuedDeadline(task), `fails, having been queued for too long (P12)${waits}`);
   if (task.state === 'running') at('released', open?.lost?.heldUntil, afterRelease(task, ctx));
   const { heartbeatMs, leaseMs } = leaseTerms(ctx.policy.heartbeatIntervalMs);

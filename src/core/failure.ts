@@ -225,6 +225,13 @@ export function failFromQueue(draft: Draft, task: TaskRow): void {
   draft.put(failed, ...lostOutcome(task), { event: 'queued_timeout', reason: 'queued_timeout', message });
 }
 
+/** No try was permitted before the instant that its submitter named: too late to be of use, whatever its retries. */
+export function failTooLate(draft: Draft, task: TaskRow): void {
+  const message = `not started before ${new Date(task.startBefore ?? 0).toISOString()}`;
+  const failed = move(task, 'failTask', { reason: 'expired', message, endedAt: draft.ctx.wall });
+  draft.put(failed, ...lostOutcome(task), { event: 'expired', reason: 'expired', message });
+}
+
 /** P10: when something else closes the token of a lost try, agent_lost becomes the try's outcome. */
 export function lostOutcome(task: TaskRow): Happening[] {
   return task.open?.lost ? [{ event: 'try_lost', ...about(task.open), reason: 'agent_lost' }] : [];

@@ -2,7 +2,9 @@
  * The events that a task's history can show. Their names are part of the public API: scripts rely on them.
  */
 export const EVENTS = {
-  submitted: 'accepted, durable, queued',
+  submitted: 'accepted, durable; queued, or scheduled until its start_after',
+  queued: 'its start_after has come: queued',
+  expired: 'its first try was not permitted before its start_before',
   permitted: 'start confirmed to an agent: the token is open',
   success: 'ended well',
   failed: 'ended badly for good',

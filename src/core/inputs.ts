@@ -127,6 +127,8 @@ export type NewTask = Pick<
   | 'queuedTimeoutMs'
   | 'killGraceMs'
   | 'holdTimeoutMs'
+  | 'startAfter'
+  | 'startBefore'
   | 'idempotencyKey'
   | 'contentHash'
 > & { readonly spec: TaskSpecRow };
@@ -147,7 +149,8 @@ export interface CallFault {
     | 'AGENT_NOT_FOUND'
     | 'NO_LOST_TRY'
     | 'IDEMPOTENCY_CONFLICT'
-    | 'TOO_MANY_LANES';
+    | 'TOO_MANY_LANES'
+    | 'START_BEFORE_PASSED';
   readonly what: string;
   readonly because: string;
   readonly try: string;

@@ -7,7 +7,7 @@ import { laneOf, type Needs, type TaskRow } from './rows.js';
  */
 export interface Lane extends Needs {
   readonly key: string;
-  /** The window: sorted by priority descending, then task id. Offered tasks are not in it. */
+  /** The window: sorted by rank, then task id. Offered tasks are not in it. */
   tasks: TaskRow[];
   /** Whether the window holds every ready task of the lane that is not offered. */
   complete: boolean;
@@ -15,10 +15,10 @@ export interface Lane extends Needs {
 
 /** Negative when `a` is offered before `b`. */
 export function compareReady(
-  a: { readonly priority: number; readonly taskId: TaskId },
-  b: { readonly priority: number; readonly taskId: TaskId },
+  a: { readonly rank: number; readonly taskId: TaskId },
+  b: { readonly rank: number; readonly taskId: TaskId },
 ): number {
-  if (a.priority !== b.priority) return b.priority - a.priority;
+  if (a.rank !== b.rank) return a.rank - b.rank;
   return a.taskId < b.taskId ? -1 : a.taskId > b.taskId ? 1 : 0;
 }
 

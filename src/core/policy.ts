@@ -17,6 +17,11 @@ export interface Policy {
   readonly queuedTimeoutWaitsForAgent: boolean;
   /** Offers beyond the free slots of an agent when no other agent has a free one. Default 1, 0 to 16. */
   readonly prefetch: number;
+  /**
+   * A task that waits this much longer than another makes up for one step of priority, so that nothing starves.
+   * Default 1 min; 1 s to 1 day, or 0: priorities are strict, and low ones may wait for ever.
+   */
+  readonly priorityAgeingMs: number;
   /** P8: hold reassignment for one L when most workers fail at once. Default true. */
   readonly stormBrake: boolean;
   /** P14: the lost try, seen running, that fails the task as poison. Default 3. */
@@ -77,6 +82,7 @@ export const DEFAULT_POLICY: Policy = {
   queuedTimeoutMs: 600 * SECOND,
   queuedTimeoutWaitsForAgent: false,
   prefetch: 1,
+  priorityAgeingMs: MINUTE,
   stormBrake: true,
   poisonLimit: 3,
   recoveryPerSecond: 100,
@@ -111,6 +117,7 @@ export function checkPolicy(policy: Policy): string[] {
   range('heartbeatIntervalMs', policy.heartbeatIntervalMs, 100, 5 * MINUTE);
   range('queuedTimeoutMs', policy.queuedTimeoutMs, 1, 365 * 24 * HOUR);
   range('prefetch', policy.prefetch, 0, 16);
+  if (policy.priorityAgeingMs !== 0) range('priorityAgeingMs', policy.priorityAgeingMs, SECOND, DAY);
   range('poisonLimit', policy.poisonLimit, 1, 1_000);
   range('recoveryPerSecond', policy.recoveryPerSecond, 1, 100_000);
   range('retention.ageMs', policy.retention.ageMs, MINUTE, 3_650 * DAY);

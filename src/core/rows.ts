@@ -67,6 +67,10 @@ export interface TaskRow {
   readonly queuedTimeoutMs: number;
   readonly killGraceMs: number;
   readonly holdTimeoutMs: number;
+  /** Scheduled until then, by the coordinator's wall clock; null means queued at once. */
+  readonly startAfter: WallMs | null;
+  /** Fails unless its first try is permitted before this, by the coordinator's wall clock; null means no limit. */
+  readonly startBefore: WallMs | null;
   /** Empty means none. */
   readonly idempotencyKey: string;
   /** SHA-256 of the submitted content, hex: tells a repeated submission from a different one. */
@@ -79,6 +83,8 @@ export interface TaskRow {
   readonly message: string;
   /** 0 before the first permit. */
   readonly tryNumber: number;
+  /** Its place among ready tasks, lowest first (rankOf); kept when it loses an agent, drawn anew for a retry. */
+  readonly rank: number;
   /** Tries that failed by themselves and were retried for the user's sake. */
   readonly retriesUsed: number;
   /** While queued: since when (P12); else null. */

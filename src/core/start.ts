@@ -6,7 +6,7 @@ import { leaseExpired } from './lease.js';
 import type { Presence } from './presence.js';
 import type { AgentRow, OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
-import { leaveQueue, move } from './task.js';
+import { hasExpired, leaveQueue, move } from './task.js';
 
 /** What a start request is decided on. */
 export interface StartCase {
@@ -37,6 +37,8 @@ export const REFUSALS: readonly { readonly name: RefusalReason; readonly when: (
     { name: 'not_queued', when: ({ task }) => task?.state !== 'queued' || task.notBefore !== null },
     // P11: released is what queued again means; a held loss never gets here, and must not if it ever did.
     { name: 'not_queued', when: ({ task }) => (task?.open?.lost?.heldUntil ?? null) !== null },
+    // Too late: the next tick fails it.
+    { name: 'not_queued', when: ({ task, draft }) => task !== undefined && hasExpired(task, draft.ctx.wall) },
     {
       name: 'offered_elsewhere',
       when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch,

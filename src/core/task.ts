@@ -1,5 +1,5 @@
 import { invariant } from '../kit/invariant.js';
-import { earliest, later, type ServiceMs } from '../kit/time.js';
+import { earliest, later, type ServiceMs, type WallMs } from '../kit/time.js';
 import { isFinal, type TaskRow, type TaskState } from './rows.js';
 
 /**
@@ -8,6 +8,8 @@ import { isFinal, type TaskRow, type TaskState } from './rows.js';
  * report does is an edge from queued, too.
  */
 export const EDGES = {
+  /** The instant that a delayed task waited for has come. */
+  queueTask: { from: ['scheduled'], to: 'queued' },
   /** The coordinator confirms a start. */
   confirmStart: { from: ['queued'], to: 'running' },
   /** A permit was never started (P13); the queued time goes on counting (P12). */
@@ -21,7 +23,7 @@ export const EDGES = {
   /** The agent shows a run whose permit was among lost commits (P18). */
   regainRun: { from: ['queued', 'running', 'up_for_retry'], to: 'running' },
   succeedTask: { from: ['running', 'queued'], to: 'success' },
-  failTask: { from: ['running', 'queued', 'up_for_retry'], to: 'failed' },
+  failTask: { from: ['scheduled', 'running', 'queued', 'up_for_retry'], to: 'failed' },
   /** A try failed by itself and the user's retries allow another. */
   retryTask: { from: ['running', 'queued'], to: 'up_for_retry' },
   /** The back-off of a retry is over. */
@@ -69,6 +71,25 @@ export function executionDeadline(task: TaskRow, leaseMs: number): ServiceMs | n
   if (task.state !== 'running' || task.open === null || task.open.lost !== null) return null;
   if (task.executionTimeoutMs === null || task.stopRequest !== null) return null;
   return later(task.open.permittedAtService, task.executionTimeoutMs + task.killGraceMs + leaseMs);
+}
+
+/** Whether no try of the task was ever started, as far as is known: only then may it expire. */
+export function isUnstarted(task: TaskRow): boolean {
+  return task.tryNumber === 0 && (task.state === 'scheduled' || task.state === 'queued');
+}
+
+/** Whether it is too late for the first try. */
+export function hasExpired(task: TaskRow, wall: WallMs): boolean {
+  return isUnstarted(task) && task.startBefore !== null && wall >= task.startBefore;
+}
+
+/**
+ * The next instant of the wall clock at which something must happen to the task without any input; else null. Apart
+ * from the deadlines of the service clock, because an outage does not move what the submitter named as an instant.
+ */
+export function wallDueAt(task: TaskRow): WallMs | null {
+  const start = task.state === 'scheduled' ? task.startAfter : null;
+  return earliest(start, isUnstarted(task) ? task.startBefore : null);
 }
 
 /** The next instant of the service clock at which something must happen to the task without any input; else null. */

@@ -1,13 +1,14 @@
 import { later } from '../kit/time.js';
 import type { Draft } from './draft.js';
-import { failFromQueue, releaseLostTry, stormBrake, withinLease } from './failure.js';
+import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
 import { pressAgents, requestStop } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
+import { rankOf } from './rank.js';
 import type { SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { failAgent } from './session.js';
-import { executionDeadline, leaveQueue, move, queuedDeadline } from './task.js';
+import { executionDeadline, hasExpired, leaveQueue, move, queuedDeadline } from './task.js';
 
 /** What time alone brings about: leases that end, streams that fall silent, deadlines of tasks. */
 export function decideTick(draft: Draft): void {
@@ -76,6 +77,18 @@ export const DUE_RULES: readonly {
   readonly when: (draft: Draft, task: TaskRow) => boolean;
   readonly then: (draft: Draft, task: TaskRow) => void;
 }[] = [
+  // First: what comes too late must not enter the queue, however long nobody looked.
+  { name: 'expired', when: (draft, task) => hasExpired(task, draft.ctx.wall), then: failTooLate },
+  {
+    name: 'start_after',
+    when: ({ ctx }, { state, startAfter }) =>
+      state === 'scheduled' && startAfter !== null && ctx.wall >= startAfter,
+    then: (draft, task) => {
+      const { service, policy } = draft.ctx;
+      const rank = rankOf(task.priority, service, policy);
+      draft.put(move(task, 'queueTask', { queuedSince: service, queuedMs: 0, rank }), { event: 'queued' });
+    },
+  },
   {
     name: 'queued_timeout_waits',
     when: (draft, task) =>
@@ -95,7 +108,9 @@ export const DUE_RULES: readonly {
     name: 'queue_retry',
     when: (draft, task) => task.state === 'up_for_retry' && passed(draft, task.notBefore),
     then: (draft, task) => {
-      const queued = { ...leaveQueue(task, draft.ctx.service), queuedSince: draft.ctx.service, queuedMs: 0 };
+      const { service, policy } = draft.ctx;
+      const rank = rankOf(task.priority, service, policy);
+      const queued = { ...leaveQueue(task, service), queuedSince: service, queuedMs: 0, rank };
       draft.put(move(task, 'queueRetry', queued), { event: 'retry_queued' });
     },
   },

@@ -9,12 +9,13 @@ import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
 import type { Random } from '../kit/random.js';
-import { earliest, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
+import { MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
+import { Deadlines } from './deadlines.js';
 import { Inbox } from './inbox.js';
-import { DUE_LIMIT, loadRows } from './load.js';
+import { loadRows } from './load.js';
 import { putsOf } from './puts.js';
 import { ServiceClock } from './service-clock.js';
 import { SpecCache } from './specs.js';
@@ -83,11 +84,11 @@ export class Engine {
   readonly #inbox = new Inbox(CALL_LIMIT);
   readonly #service: ServiceClock;
   readonly #sweep: Sweep;
+  readonly #deadlines: Deadlines;
   readonly #specs = new SpecCache();
   readonly #calls = new Map<number, (reply: Reply | Unanswered) => void>();
   readonly #pulse: { cancel(): void };
   #nextCall = 1;
-  #nextDue: ServiceMs | null;
   #lastPulse: MonoMs;
   #running: Promise<void> | null = null;
   #scheduled = false;
@@ -97,14 +98,14 @@ export class Engine {
     const { store, policy, clock } = options;
     const { state } = await startState(store, policy, clock.mono(), options.restored ?? false);
     const sweep = await Sweep.start(store, clock.mono());
-    return new Engine(options, state, sweep, await store.nextDue());
+    return new Engine(options, state, sweep, await Deadlines.start(store));
   }
 
-  private constructor(options: EngineOptions, state: State, sweep: Sweep, nextDue: ServiceMs | null) {
+  private constructor(options: EngineOptions, state: State, sweep: Sweep, deadlines: Deadlines) {
     this.#options = options;
     this.#sweep = sweep;
     this.state = state;
-    this.#nextDue = nextDue;
+    this.#deadlines = deadlines;
     this.#lastPulse = options.clock.mono();
     this.#service = new ServiceClock(state.counters.serviceMs, this.#lastPulse);
     this.#pulse = options.timers.every(PULSE_MS, () => this.#beat());
@@ -220,8 +221,7 @@ export class Engine {
     for (;;) {
       const ctx = this.context();
       const ticks = inputs.some((input) => input.kind === 'tick');
-      const isDue = ticks && this.#nextDue !== null && this.#nextDue <= ctx.service;
-      const due = isDue ? { at: ctx.service } : null;
+      const due = ticks ? this.#deadlines.passed(ctx) : null;
       const step = () => this.#sweep.read(ctx.policy.limits.pruneStep);
       const loaded = await loadRows(store, this.state, inputs, due, step);
       const draft = decide(this.state, ctx, inputs, loaded);
@@ -242,10 +242,8 @@ export class Engine {
       this.storeFull = draft.writes ? false : this.storeFull;
       this.#letOut(draft, specs);
       if (loaded.finished !== null) this.#pruned(draft);
-      if (isDue) {
-        this.#nextDue = await store.nextDue();
-        if (loaded.due.length === DUE_LIMIT) this.put({ kind: 'tick' });
-      }
+      if (due !== null) await this.#deadlines.renew(store, due);
+      if (loaded.more) this.put({ kind: 'tick' });
       return;
     }
   }
@@ -259,7 +257,7 @@ export class Engine {
   async #commit(draft: Draft, ticks: boolean): Promise<void> {
     const { now, service } = draft.ctx;
     // What has ended ages by this clock too; a minute of it may be lost.
-    const clockEveryMs = this.#nextDue !== null ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
+    const clockEveryMs = this.#deadlines.needServiceClock ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
     const clockOnly = ticks && clockEveryMs !== null && this.#service.wantsWrite(now, clockEveryMs);
     if (!draft.writes && !clockOnly) return;
     draft.counters = { ...draft.counters, serviceMs: service };
@@ -275,7 +273,7 @@ export class Engine {
     this.#sweep.count(draft);
     for (const taskId of draft.removals.keys()) this.#specs.remove(taskId);
     this.#service.wrote(service);
-    for (const put of puts.tasks) this.#nextDue = earliest(this.#nextDue, put.dueAt);
+    this.#deadlines.put(puts);
     for (const spec of draft.specs) this.#specs.keep(spec);
     if (puts.notifications.length > 0) this.#options.listener.notified();
   }

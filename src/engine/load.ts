@@ -4,11 +4,11 @@ import type { FinishedStretch } from '../core/retention.js';
 import type { HistoryRow, TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
-import type { ServiceMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
+import { type Due, readDue } from './deadlines.js';
 
-/** Tasks whose deadline one tick deals with; more wait for the next one, which follows at once. */
-export const DUE_LIMIT = 256;
+/** What a batch is decided on; `more` when further tasks are due. */
+export type Loaded = LoadedRows & { readonly more: boolean };
 
 /** Names of the rows that a batch of inputs decides on and memory does not have. */
 interface Wanted {
@@ -22,9 +22,9 @@ export async function loadRows(
   store: Store,
   state: State,
   inputs: readonly Input[],
-  due: { readonly at: ServiceMs } | null,
+  due: Due | null,
   readFinished: () => Promise<FinishedStretch>,
-): Promise<LoadedRows> {
+): Promise<Loaded> {
   const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
   for (const input of inputs) want(state, input, wanted);
   const tasks = new Map<TaskId, TaskRow>();
@@ -37,11 +37,11 @@ export async function loadRows(
   if (wanted.keys.size > 0) {
     for (const row of await store.readByIdempotencyKey([...wanted.keys])) byKey.set(row.idempotencyKey, row);
   }
-  const dueRows = due === null ? [] : await store.readDue(due.at, DUE_LIMIT);
+  const { rows: dueRows, more } = due === null ? { rows: [], more: false } : await readDue(store, due);
   for (const row of dueRows) tasks.set(row.taskId, row);
   const prunes = inputs.some((input) => input.kind === 'prune');
   const finished = prunes ? await readFinished() : null;
-  return { tasks, histories, byKey, due: dueRows, finished };
+  return { tasks, histories, byKey, due: dueRows, finished, more };
 }
 
 function want(state: State, input: Input, wanted: Wanted): void {

@@ -1,7 +1,7 @@
 import type { Draft } from '../core/draft.js';
 import { notificationsOf } from '../core/notify.js';
 import { isFinal, readyLane } from '../core/rows.js';
-import { dueAt } from '../core/task.js';
+import { dueAt, wallDueAt } from '../core/task.js';
 import type { Puts } from '../store/store.js';
 
 /** What a draft makes durable, with what the store finds its tasks by. */
@@ -12,6 +12,7 @@ export function putsOf(draft: Draft): Puts {
     row,
     lane: readyLane(row),
     dueAt: dueAt(row, leaseMs),
+    wallDueAt: wallDueAt(row),
     finishedAt: isFinal(row.state) ? service : null,
   }));
   return {

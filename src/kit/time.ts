@@ -3,7 +3,7 @@ import type { Brand } from './brand.js';
 /** An instant of one process's monotonic clock, in milliseconds. Never compared between machines. */
 export type MonoMs = Brand<number, 'MonoMs'>;
 
-/** An instant of a wall clock, in milliseconds since 1970. For people only: nothing is decided on it. */
+/** An instant of a wall clock, in milliseconds since 1970. For people, who also name instants of it. */
 export type WallMs = Brand<number, 'WallMs'>;
 
 /** An instant of the service clock (P12), in milliseconds: it stands still while no coordinator serves. */

@@ -32,6 +32,8 @@ export interface CoordinatorOptions {
   readonly queuedTimeoutWaitsForAgent?: boolean | undefined;
   /** Tasks offered to an agent beyond its free slots when no other agent has a free one; 0 to 16, default 1. */
   readonly prefetch?: number | undefined;
+  /** Waiting that makes up for one step of priority, 1 s to 24 h; 0 keeps priorities strict. Default 1 min. */
+  readonly priorityAgeingMs?: number | undefined;
   /** Hold reassignment back for one lease when most workers fail at once (P8). Default true. */
   readonly stormBrake?: boolean | undefined;
   /** The lost try, seen running, that fails its task as poison (P14); 1 to 1,000, default 3. */
@@ -78,6 +80,7 @@ const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> =
   queuedTimeoutMs: 'number',
   queuedTimeoutWaitsForAgent: 'boolean',
   prefetch: 'number',
+  priorityAgeingMs: 'number',
   stormBrake: 'boolean',
   poisonLimit: 'number',
   recoveryPerSecond: 'number',
@@ -171,6 +174,7 @@ function policyOf(options: CoordinatorOptions): Policy {
     queuedTimeoutMs: options.queuedTimeoutMs ?? or.queuedTimeoutMs,
     queuedTimeoutWaitsForAgent: options.queuedTimeoutWaitsForAgent ?? or.queuedTimeoutWaitsForAgent,
     prefetch: options.prefetch ?? or.prefetch,
+    priorityAgeingMs: options.priorityAgeingMs ?? or.priorityAgeingMs,
     stormBrake: options.stormBrake ?? or.stormBrake,
     poisonLimit: options.poisonLimit ?? or.poisonLimit,
     recoveryPerSecond: options.recoveryPerSecond ?? or.recoveryPerSecond,

@@ -1,8 +1,9 @@
-import type { NewTask } from '../core/inputs.js';
+import type { Context, NewTask } from '../core/inputs.js';
 import { leaseTerms } from '../core/lease.js';
 import type { Policy } from '../core/policy.js';
 import type { Backoff } from '../kit/backoff.js';
 import type { TaskId } from '../kit/ids.js';
+import type { WallMs } from '../kit/time.js';
 import type { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { partitionPolicies } from '../wire/names.js';
@@ -14,7 +15,12 @@ import { labelsOf, Malformed, nameOf } from './translate-up.js';
 const DAY_MS = 24 * 3_600_000;
 
 /** Checks one submitted task and fills in the defaults. Throws Fault INVALID_TASK that says which task and field. */
-export function newTaskOf(spec: TaskSpec, index: number, taskId: TaskId, policy: Policy): NewTask {
+export function newTaskOf(
+  spec: TaskSpec,
+  index: number,
+  taskId: TaskId,
+  { policy, wall }: Pick<Context, 'policy' | 'wall'>,
+): NewTask {
   const wrong = (what: string, because: string, advice: string): never => {
     throw new Fault('INVALID_TASK', `task ${index + 1} of the batch: ${what}`, because, advice);
   };
@@ -79,6 +85,7 @@ export function newTaskOf(spec: TaskSpec, index: number, taskId: TaskId, policy:
       1,
       365 * DAY_MS,
     ),
+    ...windowOf(spec, wall, wrong),
     idempotencyKey: spec.idempotencyKey,
     contentHash: contentHashOf(spec),
     spec: {
@@ -89,6 +96,36 @@ export function newTaskOf(spec: TaskSpec, index: number, taskId: TaskId, policy:
   };
   refuseOverlap(task, policy, wrong);
   return task;
+}
+
+/** When it may start first. That `start_before` is still to come is judged with the task: a known key is never late. */
+function windowOf(spec: TaskSpec, wall: WallMs, wrong: Wrong): Pick<NewTask, 'startAfter' | 'startBefore'> {
+  const startAfter = instantOf('start_after', spec.startAfter, wall, 10, wrong);
+  const startBefore = instantOf('start_before', spec.startBefore, wall, 20, wrong);
+  if (startAfter !== null && startBefore !== null && startBefore <= startAfter) {
+    wrong(
+      `start_before is ${new Date(startBefore).toISOString()}`,
+      `start_after is ${new Date(startAfter).toISOString()}, so it could never start`,
+      'let start_before be later than start_after',
+    );
+  }
+  return { startAfter, startBefore };
+}
+
+function instantOf(
+  field: string,
+  at: Date | undefined,
+  wall: WallMs,
+  years: number,
+  wrong: Wrong,
+): WallMs | null {
+  if (at === undefined) return null;
+  const instant = at.getTime();
+  if (Number.isNaN(instant) || instant < 0 || instant > (wall as number) + years * 366 * DAY_MS) {
+    const what = Number.isNaN(instant) ? 'no instant' : at.toISOString();
+    wrong(`${field} is ${what}`, `it must lie between 1970 and ${years} years from now`, 'correct it');
+  }
+  return instant as WallMs;
 }
 
 function backoffOf({ retryBackoff }: TaskSpec, policy: Policy, wrong: Wrong): Backoff {

@@ -78,12 +78,13 @@ export function taskService(host: TaskServiceHost): TaskServiceServer {
 const BARE = { spec: undefined, history: [], result: false } as const;
 
 async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Promise<SubmitTasksResponse> {
-  const { policy } = host.engine.context();
+  const ctx = host.engine.context();
+  const { policy } = ctx;
   if (tasks.length === 0 || tasks.length > policy.limits.submitBatch) {
     const because = `a batch has 1 to ${policy.limits.submitBatch}`;
     throw new Fault('INVALID_REQUEST', `a batch of ${tasks.length} tasks`, because, 'split it');
   }
-  const checked = tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), policy));
+  const checked = tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), ctx));
   const reply = await host.engine.call((callId) => ({ kind: 'submit', callId, tasks: checked }));
   return { tasks: expectReply('submitted', reply).tasks };
 }

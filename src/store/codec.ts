@@ -55,6 +55,8 @@ export function encodeSubmitted(row: TaskRow): string {
     row.contentHash,
     row.submittedAt,
     row.handler,
+    row.startAfter,
+    row.startBefore,
   ]);
 }
 
@@ -70,6 +72,8 @@ const decodeSubmitted = (r: TupleReader) => ({
   contentHash: r.text(),
   submittedAt: r.number() as WallMs,
   handler: r.textOr(''),
+  startAfter: r.numberOrNone() as WallMs | null,
+  startBefore: r.numberOrNone() as WallMs | null,
 });
 
 /** What changes while a task lives, apart from what has a column of its own. */
@@ -168,6 +172,7 @@ export interface StoredTask {
   readonly state: string;
   readonly queue: string;
   readonly priority: number;
+  readonly rank: number;
   readonly idempotencyKey: string;
   readonly submitted: string;
   readonly progress: string;
@@ -188,6 +193,7 @@ export function decodeTask(stored: StoredTask): TaskRow {
     version: stored.version,
     queue: stored.queue,
     priority: stored.priority,
+    rank: stored.rank,
     idempotencyKey: stored.idempotencyKey,
     ...decodeSubmitted(new TupleReader(stored.submitted, what)),
     state: stored.state as TaskState,

@@ -28,12 +28,16 @@ export interface Store {
   readHistory(taskId: TaskId): Promise<HistoryRow[]>;
   /** Lanes that have at least one ready task. */
   readLanes(): Promise<string[]>;
-  /** Ready tasks of a lane in the order they are offered: priority descending, then task id. `after` is exclusive. */
+  /** Ready tasks of a lane in the order they are offered: rank, then task id. `after` is exclusive. */
   readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]>;
   /** Tasks whose deadline is at or before `now`, earliest first. */
   readDue(now: ServiceMs, limit: number): Promise<TaskRow[]>;
   /** The earliest deadline of any task; null when there is none. */
   nextDue(): Promise<ServiceMs | null>;
+  /** Tasks whose instant of the wall clock is at or before `now`, earliest first. */
+  readWallDue(now: WallMs, limit: number): Promise<TaskRow[]>;
+  /** The earliest instant of the wall clock that any task waits for; null when there is none. */
+  nextWallDue(): Promise<WallMs | null>;
   /** Tasks newest first (task ids grow with time), without results. */
   listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]>;
   /** Tasks that have ended and have no open token, without results, in the order in which they ended. `after` is exclusive. */
@@ -101,9 +105,9 @@ export interface Loaded {
   readonly openTasks: readonly TaskRow[];
 }
 
-/** A place in a lane: the order is priority descending, then task id ascending. */
+/** A place in a lane: the order is rank, then task id, both ascending. */
 export interface ReadyPosition {
-  readonly priority: number;
+  readonly rank: number;
   readonly taskId: TaskId;
 }
 
@@ -127,6 +131,8 @@ export interface TaskPut {
   readonly lane: string | null;
   /** Its next deadline (`dueAt`), else null. */
   readonly dueAt: ServiceMs | null;
+  /** The next instant of the wall clock that it waits for (`wallDueAt`), else null. */
+  readonly wallDueAt: WallMs | null;
   /** The service clock if its state is final, else null. The store keeps the first of a row of final ones. */
   readonly finishedAt: ServiceMs | null;
 }

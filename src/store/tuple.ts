@@ -38,6 +38,11 @@ export class TupleReader {
     return this.#isNull() ? null : this.number();
   }
 
+  /** For a field that older rows do not have: those end before it. */
+  numberOrNone(): number | null {
+    return this.#isOver() ? null : this.numberOrNull();
+  }
+
   flag(): boolean {
     const value = this.#take();
     if (typeof value !== 'boolean') throw this.#spoiled('should be true or false');

@@ -70,6 +70,34 @@ describe('task submit', () => {
     expect(spec?.idempotencyKey).toMatch(/^cli-.+-1$/);
   });
 
+  test('--start-in counts from now, and not beside --start-after', async () => {
+    const window = ['--start-in', '10m', '--start-before', '2999-01-01T00:00:00Z'];
+    const before = Date.now();
+    expect((await run(['task', 'submit', ...window, '--', 'true'])).code).toBe(0);
+    const spec = fake.submitted[0]?.tasks[0];
+    const start = spec?.startAfter?.getTime() ?? 0;
+    expect(start).toBeGreaterThanOrEqual(before + 600_000);
+    expect(spec?.startBefore).toEqual(new Date('2999-01-01T00:00:00Z'));
+    const both = await run([
+      'task',
+      'submit',
+      ...window,
+      '--start-after',
+      '2999-01-01T00:00:00Z',
+      '--',
+      'true',
+    ]);
+    expect([both.code, both.stderr]).toEqual([
+      2,
+      expect.stringContaining('--start-in as well as --start-after'),
+    ]);
+    const zoneless = await run(['task', 'submit', '--start-after', '2999-01-01T00:00:00', '--', 'true']);
+    expect([zoneless.code, zoneless.stderr]).toEqual([
+      2,
+      expect.stringContaining('an instant with its zone'),
+    ]);
+  });
+
   test('with -o json prints the task, and variables stand for flags', async () => {
     const env = { HOLDFAST_QUEUE: 'from-env', HOLDFAST_OUTPUT: 'json', HOLDFAST_RETRIES: '4' };
     const { code, stdout } = await run(['task', 'submit', '--retries', '1', '--', 'true'], { env });

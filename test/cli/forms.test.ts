@@ -210,6 +210,7 @@ describe('a task file', () => {
       partitionPolicy: 'single_run',
       executionTimeout: '1m',
       priority: -3,
+      startAfter: '2026-01-31T08:00:00+01:00',
       idempotencyKey: 'k',
     };
     const { tasks, problems } = parseTaskFile('t.jsonl', `\n${JSON.stringify(line)}\r\n\n{"command":["b"]}`);
@@ -221,6 +222,7 @@ describe('a task file', () => {
       retryBackoff: { initialMs: 2_000 },
       partitionPolicy: 'single_run',
       priority: -3,
+      startAfter: new Date('2026-01-31T07:00:00Z'),
     });
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { ResolveVerdict } from '../../src/core/inputs.js';
 import type { PartitionPolicy } from '../../src/core/rows.js';
 import type { AgentId, TaskId } from '../../src/kit/ids.js';
+import { later } from '../../src/kit/time.js';
 import { agent, live, ready, settleDown } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { H, L, type World, world } from './support.js';
@@ -29,6 +30,17 @@ describe('a submission', () => {
       queuedSince: w.service,
     });
     expect(w.events(taskId)).toEqual(['submitted']);
+  });
+
+  test('that could only expire is refused; one that is repeated under its key is not', () => {
+    const w = world();
+    const startBefore = later(w.wall, 1);
+    const first = w.submit({ idempotencyKey: 'k', startBefore });
+    w.advance(1);
+    const submit = (idempotencyKey: string) =>
+      w.call((callId) => ({ kind: 'submit', callId, tasks: [w.newTask({ idempotencyKey, startBefore })] }));
+    expect(submit('other')).toMatchObject({ kind: 'refused', fault: { code: 'START_BEFORE_PASSED' } });
+    expect(submit('k')).toEqual({ kind: 'submitted', tasks: [{ taskId: first, existing: true }] });
   });
 
   test('with a key that is known returns the first task', () => {

@@ -14,7 +14,7 @@ const ids = (tasks: readonly TaskRow[] | undefined) => tasks?.map((task) => task
 const needs = (): Needs => ({ queue: 'default', requiredLabels: {}, handler: '' });
 
 describe('a lane', () => {
-  test('keeps its tasks by priority descending, then by id', () => {
+  test('keeps its tasks by rank, then by id', () => {
     const lanes = new Lanes(10);
     for (const task of [row(13), row(11, 5), row(12, 5), row(10)]) lanes.insert(task);
     expect(ids(lanes.get('default')?.tasks)).toEqual(['t11', 't12', 't10', 't13']);

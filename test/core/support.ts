@@ -18,7 +18,7 @@ import {
 } from '../../src/core/rows.js';
 import { settle } from '../../src/core/settle.js';
 import { State } from '../../src/core/state.js';
-import { dueAt } from '../../src/core/task.js';
+import { dueAt, wallDueAt } from '../../src/core/task.js';
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../../src/kit/ids.js';
 import { seededRandom } from '../../src/kit/random.js';
 import { later, type MonoMs, type ServiceMs, type WallMs } from '../../src/kit/time.js';
@@ -187,6 +187,8 @@ export class World {
       queuedTimeoutMs: this.policy.queuedTimeoutMs,
       killGraceMs: this.policy.task.killGraceMs,
       holdTimeoutMs: this.policy.task.holdTimeoutMs,
+      startAfter: null,
+      startBefore: null,
       idempotencyKey: '',
       contentHash: 'hash',
       spec: {
@@ -305,7 +307,10 @@ export class World {
 
   due(): TaskRow[] {
     const at = (row: TaskRow) => (dueAt(row, this.leaseMs) as number | null) ?? Number.POSITIVE_INFINITY;
-    return [...this.tasks.values()].filter((row) => at(row) <= this.service).sort((a, b) => at(a) - at(b));
+    const wallAt = (row: TaskRow) => (wallDueAt(row) as number | null) ?? Number.POSITIVE_INFINITY;
+    return [...this.tasks.values()]
+      .filter((row) => at(row) <= this.service || wallAt(row) <= this.wall)
+      .sort((a, b) => at(a) - at(b));
   }
 
   #commit(draft: Draft): void {

@@ -5,12 +5,14 @@ import {
   EDGES,
   type Edge,
   executionDeadline,
+  hasExpired,
   leaveQueue,
   move,
   queuedDeadline,
+  wallDueAt,
 } from '../../src/core/task.js';
 import { InvariantError } from '../../src/kit/invariant.js';
-import type { ServiceMs } from '../../src/kit/time.js';
+import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import { L, world } from './support.js';
 
 const STATES: readonly TaskState[] = [
@@ -39,6 +41,7 @@ const row = (change: Partial<TaskRow>): TaskRow => ({ ...base, ...change });
 
 describe('the edges', () => {
   const legal: Record<Edge, readonly TaskState[]> = {
+    queueTask: ['scheduled'],
     confirmStart: ['queued'],
     voidPermit: ['running', 'queued'],
     holdLostTry: ['running'],
@@ -46,7 +49,7 @@ describe('the edges', () => {
     adoptRun: ['running', 'queued'],
     regainRun: ['queued', 'running', 'up_for_retry'],
     succeedTask: ['running', 'queued'],
-    failTask: ['running', 'queued', 'up_for_retry'],
+    failTask: ['scheduled', 'running', 'queued', 'up_for_retry'],
     retryTask: ['running', 'queued'],
     queueRetry: ['up_for_retry'],
     cancelTask: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'],
@@ -98,6 +101,17 @@ describe('deadlines', () => {
     const task = row({ state: 'queued', queuedSince: at(0), queuedMs: 100, queuedTimeoutMs: 1_000 });
     expect(queuedDeadline(task)).toBe(901);
     expect(queuedDeadline({ ...task, state: 'running' })).toBeNull();
+  });
+
+  test('a delayed task waits for its start_after, and any task that never started for its start_before', () => {
+    const [startAfter, startBefore] = [50 as WallMs, 90 as WallMs];
+    const task = row({ state: 'scheduled', startAfter, startBefore, queuedSince: null });
+    expect(wallDueAt(task)).toBe(50);
+    expect(wallDueAt({ ...task, state: 'queued' })).toBe(90);
+    expect(wallDueAt({ ...task, state: 'queued', startBefore: null })).toBeNull();
+    const started = { ...task, state: 'queued', tryNumber: 1 } as const;
+    expect([wallDueAt(started), hasExpired(started, startBefore)]).toEqual([null, false]);
+    expect([89, 90].map((wall) => hasExpired(task, wall as WallMs))).toEqual([false, true]);
   });
 
   test('the execution timeout is ours one lease and a grace after the agent’s; a lost or asked run has none', () => {

@@ -52,6 +52,112 @@ describe('a silent stream', () => {
   });
 });
 
+describe('a delayed task', () => {
+  const delayed = (change: object = {}) => {
+    const w = world();
+    const taskId = w.submit({ startAfter: later(w.wall, 60_000), ...change });
+    return { w, taskId };
+  };
+
+  test('is scheduled until its instant of the wall clock, then queued; only then its queued time begins', () => {
+    const { w, taskId } = delayed({ queuedTimeoutMs: 60_000 });
+    const a = ready(w, 'a');
+    live(w, 59_000, a);
+    expect(w.task(taskId)).toMatchObject({ state: 'scheduled', queuedSince: null });
+    live(w, 1_000, a);
+    expect(w.task(taskId)).toMatchObject({ state: 'queued', queuedSince: w.service });
+    expect(w.events(taskId)).toEqual(['submitted', 'queued']);
+    a.talk();
+    expect(w.task(taskId).state).toBe('running');
+    checkWorld(w);
+  });
+
+  test('is queued at the first tick after an outage that its instant fell into', () => {
+    const { w, taskId } = delayed();
+    w.restart(3_600_000);
+    w.tick();
+    expect(w.task(taskId).state).toBe('queued');
+  });
+
+  test('follows a wall clock that jumps: forward it is queued early, backward it waits; once queued it stays so', () => {
+    const { w, taskId } = delayed();
+    w.wall = later(w.wall, -3_600_000);
+    w.pass(60_000);
+    expect(w.task(taskId).state).toBe('scheduled');
+    w.wall = later(w.wall, 3_600_000);
+    w.tick();
+    expect(w.task(taskId).state).toBe('queued');
+    w.wall = later(w.wall, -3_600_000);
+    w.pass(1_000);
+    expect(w.task(taskId).state).toBe('queued');
+  });
+
+  test('can be cancelled before its time', () => {
+    const { w, taskId } = delayed();
+    w.cancel(taskId);
+    expect(w.task(taskId).state).toBe('cancelled');
+    w.pass(120_000, 10_000);
+    expect(w.events(taskId)).toEqual(['submitted', 'cancelled']);
+  });
+
+  test('whose instant has passed at its submission is queued at once', () => {
+    const w = world();
+    const taskId = w.submit({ startAfter: w.wall });
+    expect(w.task(taskId)).toMatchObject({ state: 'queued', queuedSince: w.service });
+  });
+});
+
+describe('a task with an expiry', () => {
+  const limited = (w = world(), change: object = {}) =>
+    w.submit({ startBefore: later(w.wall, 30_000), retries: 5, ...change });
+
+  test('fails as expired when no try was permitted before it, whatever its retries', () => {
+    const w = world();
+    const taskId = limited(w);
+    w.pass(29_500);
+    expect(w.task(taskId).state).toBe('queued');
+    w.pass(500);
+    expect(w.task(taskId)).toMatchObject({ state: 'failed', reason: 'expired' });
+    expect(w.events(taskId)).toEqual(['submitted', 'expired']);
+    checkWorld(w);
+  });
+
+  test('whose first try was permitted in time goes on, also with a later try', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = limited(w);
+    a.talk();
+    live(w, 20_000, a);
+    a.end(a.only, 'failed').talk();
+    live(w, 20_000, a);
+    expect(w.task(taskId)).toMatchObject({ state: 'running', tryNumber: 2 });
+    expect(w.events(taskId)).not.toContain('expired');
+  });
+
+  test('is not permitted once it is too late, even before a tick has failed it', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    a.asking = false;
+    const taskId = limited(w);
+    expect(a.offers.has(taskId)).toBe(true);
+    w.wall = later(w.wall, 30_000);
+    a.asking = true;
+    a.talk();
+    expect(w.task(taskId)).toMatchObject({ state: 'queued', tryNumber: 0 });
+    w.tick();
+    expect(w.task(taskId).reason).toBe('expired');
+    checkWorld(w);
+  });
+
+  test('expires while it is scheduled when an outage covers both instants', () => {
+    const w = world();
+    const taskId = limited(w, { startAfter: later(w.wall, 10_000) });
+    w.restart(3_600_000);
+    w.tick();
+    expect(w.events(taskId)).toEqual(['submitted', 'expired']);
+  });
+});
+
 describe('queued time (P12)', () => {
   test('of strictly more than the timeout fails the task, whatever its retries', () => {
     const w = world();

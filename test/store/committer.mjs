@@ -21,6 +21,7 @@ const task = (n, version, state) => ({
   row: { ...fields, taskId: `${taskId}${n}`, version, state, lastToken: BigInt(n), historyCount: version },
   lane: null,
   dueAt: null,
+  wallDueAt: null,
   finishedAt: state === 'success' ? n : null,
 });
 const history = (n, number) => ({

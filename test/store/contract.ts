@@ -229,15 +229,17 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect((await store.readHistory(taskId(1))).map((row) => row.n)).toEqual([...Array(14).keys()]);
     });
 
-    test('offers a lane by priority, then by id, in pages', async () => {
-      const of = (n: number, priority: number) => put(task(n, { priority }), 'lane');
-      await commit({ tasks: [of(4, 0), of(1, 0), of(3, 7), of(5, -2), of(2, 7), put(task(6), 'other')] });
+    test('offers a lane by rank, then by id, in pages', async () => {
+      const of = (n: number, rank: number) => put(task(n, { rank }), 'lane');
+      await commit({
+        tasks: [of(4, 0), of(1, 0), of(3, -7.5), of(5, 2), of(2, -7.5), put(task(6), 'other')],
+      });
       expect(ids(await store.readReady('lane', null, 10))).toEqual(names(2, 3, 1, 4, 5));
       expect(ids(await store.readReady('lane', null, 2))).toEqual(names(2, 3));
-      expect(ids(await store.readReady('lane', { priority: 7, taskId: taskId(3) }, 2))).toEqual(names(1, 4));
-      expect(ids(await store.readReady('lane', { priority: 7, taskId: taskId(9) }, 1))).toEqual(names(1));
-      expect(ids(await store.readReady('lane', { priority: 0, taskId: taskId(4) }, 9))).toEqual(names(5));
-      expect(await store.readReady('lane', { priority: -2, taskId: taskId(5) }, 9)).toEqual([]);
+      expect(ids(await store.readReady('lane', { rank: -7.5, taskId: taskId(3) }, 2))).toEqual(names(1, 4));
+      expect(ids(await store.readReady('lane', { rank: -7.5, taskId: taskId(9) }, 1))).toEqual(names(1));
+      expect(ids(await store.readReady('lane', { rank: 0, taskId: taskId(4) }, 9))).toEqual(names(5));
+      expect(await store.readReady('lane', { rank: 2, taskId: taskId(5) }, 9)).toEqual([]);
       expect(await store.readReady('nowhere', null, 9)).toEqual([]);
     });
 
@@ -248,6 +250,28 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect((await store.readLanes()).sort()).toEqual(['gpu?zone=ü', 'lane-0', 'lane-1', 'lane-2']);
       await commit({ tasks: [put(next(only0, {}), 'lane-1')] });
       expect((await store.readLanes()).sort()).toEqual(['lane-0', 'lane-1', 'lane-2']);
+    });
+
+    test('a task takes another place in its lane with another rank', async () => {
+      const first = task(1, { rank: 5 });
+      await commit({ tasks: [put(first, 'lane'), put(task(2, { rank: 6 }), 'lane')] });
+      await commit({ tasks: [put(next(first, { rank: 7 }), 'lane')] });
+      expect(ids(await store.readReady('lane', null, 10))).toEqual(names(2, 1));
+      expect((await store.readTasks([taskId(1)]))[0]?.rank).toBe(7);
+    });
+
+    test('gives what waits for an instant of the wall clock, earliest first', async () => {
+      const waits = (n: number, at: number) => task(n, { state: 'scheduled', startAfter: at as WallMs });
+      const second = waits(2, 20);
+      await commit({ tasks: [put(waits(1, 30)), put(second), put(task(3), 'lane', 10)] });
+      expect(await store.nextWallDue()).toBe(20);
+      expect(ids(await store.readWallDue(30 as WallMs, 10))).toEqual(names(2, 1));
+      expect(ids(await store.readWallDue(30 as WallMs, 1))).toEqual(names(2));
+      expect(await store.readWallDue(19 as WallMs, 10)).toEqual([]);
+      await commit({ tasks: [put(next(second, { state: 'queued' }), 'lane')] });
+      expect(await store.nextWallDue()).toBe(30);
+      await commit({ removals: [{ taskId: taskId(1), version: 1 }] });
+      expect(await store.nextWallDue()).toBeNull();
     });
 
     test('gives what is due, earliest first', async () => {

@@ -120,7 +120,7 @@ async function everything(store: Store): Promise<unknown> {
     history: await Promise.all(all.map((id) => store.readHistory(id))),
     lanes: (await store.readLanes()).sort(),
     ready: await store.readReady('a', null, 99),
-    readyNext: await store.readReady('b', { priority: 1, taskId: taskId(5) }, 3),
+    readyNext: await store.readReady('b', { rank: -1, taskId: taskId(5) }, 3),
     due: await store.readDue(25 as ServiceMs, 4),
     nextDue: await store.nextDue(),
     finished: await store.readFinished(null, 9),

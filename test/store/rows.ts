@@ -7,6 +7,7 @@ import type {
   TaskRow,
   TaskSpecRow,
 } from '../../src/core/rows.js';
+import { wallDueAt } from '../../src/core/task.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import type { Puts, TaskPut } from '../../src/store/store.js';
@@ -25,6 +26,7 @@ export function task(n: number, changes: Partial<TaskRow> = {}): TaskRow {
     version: 1,
     queue: 'default',
     priority: 0,
+    rank: 0,
     requiredLabels: {},
     handler: '',
     partitionPolicy: 'reassign',
@@ -34,6 +36,8 @@ export function task(n: number, changes: Partial<TaskRow> = {}): TaskRow {
     queuedTimeoutMs: 600_000,
     killGraceMs: 10_000,
     holdTimeoutMs: 86_400_000,
+    startAfter: null,
+    startBefore: null,
     idempotencyKey: '',
     contentHash: 'a1b2',
     submittedAt: 1_700_000_000_000 as WallMs,
@@ -90,6 +94,7 @@ export const put = (
   row,
   lane,
   dueAt: dueAt as ServiceMs | null,
+  wallDueAt: wallDueAt(row),
   finishedAt: FINAL.includes(row.state) ? (finishedAt as ServiceMs) : null,
 });
 

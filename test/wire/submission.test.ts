@@ -67,6 +67,13 @@ const BAD: readonly (readonly [string, object, string])[] = [
     'its input has 263168 bytes',
   ],
   ['an oversize idempotency key', { idempotencyKey: 'x'.repeat(257) }, 'idempotency_key is longer'],
+  [
+    'an end before its beginning',
+    { startAfter: seconds(32_503_680_000 - 31_000_000_000), startBefore: seconds(1_500_000_000) },
+    'start_before is 2017-07-14T02:40:00.000Z',
+  ],
+  ['a start in a thousand years', { startAfter: seconds(33_000_000_000) }, 'start_after is'],
+  ['an expiry in a thousand years', { startBefore: seconds(33_000_000_000) }, 'start_before is'],
   ['an oversize label', { requiredLabels: { x: 'y'.repeat(129) } }, 'label "x"'],
 ];
 

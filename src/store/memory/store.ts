@@ -9,7 +9,7 @@ import type {
   TaskState,
 } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
-import type { ServiceMs } from '../../kit/time.js';
+import type { ServiceMs, WallMs } from '../../kit/time.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
@@ -139,6 +139,19 @@ export class MemoryStore implements Store {
 
   async nextDue(): Promise<ServiceMs | null> {
     return this.#usable().due.first()?.dueAt ?? null;
+  }
+
+  async readWallDue(now: WallMs, limit: number): Promise<TaskRow[]> {
+    const { wallDue, tasks } = this.#usable();
+    const late = wallDue.slice(0, limit).filter(({ dueAt }) => dueAt <= now);
+    return rowsOf(
+      late.map(({ taskId }) => taskId),
+      tasks,
+    );
+  }
+
+  async nextWallDue(): Promise<WallMs | null> {
+    return this.#usable().wallDue.first()?.dueAt ?? null;
   }
 
   async listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]> {

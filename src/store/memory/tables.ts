@@ -1,7 +1,7 @@
 import type { AgentRow, Counters, HistoryRow, SessionRow, TaskRow, TaskSpecRow } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
-import type { ServiceMs } from '../../kit/time.js';
+import type { ServiceMs, WallMs } from '../../kit/time.js';
 import { encodeSubmitted } from '../codec.js';
 import {
   type DeliveryRow,
@@ -14,15 +14,15 @@ import {
 } from '../store.js';
 import { byText, Sorted } from './sorted.js';
 
-/** A place in the order of deadlines. */
-interface DuePosition {
-  readonly dueAt: ServiceMs;
+/** A place in the order of deadlines of one clock. */
+interface DuePosition<Instant extends number> {
+  readonly dueAt: Instant;
   readonly taskId: TaskId;
 }
 
-const byOffer = (a: ReadyPosition, b: ReadyPosition): number =>
-  b.priority - a.priority || byText(a.taskId, b.taskId);
-const byDue = (a: DuePosition, b: DuePosition): number => a.dueAt - b.dueAt || byText(a.taskId, b.taskId);
+const byOffer = (a: ReadyPosition, b: ReadyPosition): number => a.rank - b.rank || byText(a.taskId, b.taskId);
+const byDue = (a: DuePosition<number>, b: DuePosition<number>): number =>
+  a.dueAt - b.dueAt || byText(a.taskId, b.taskId);
 
 const byEnd = (a: FinishedPosition, b: FinishedPosition): number =>
   a.finishedAt - b.finishedAt || byText(a.taskId, b.taskId);
@@ -43,7 +43,8 @@ export class Tables {
   readonly ids = new Sorted<TaskId>(byText);
   readonly byKey = new Map<string, TaskId>();
   readonly ready = new Map<string, Sorted<ReadyPosition>>();
-  readonly due = new Sorted<DuePosition>(byDue);
+  readonly due = new Sorted<DuePosition<ServiceMs>>(byDue);
+  readonly wallDue = new Sorted<DuePosition<WallMs>>(byDue);
   readonly finished = new Sorted<FinishedPosition>(byEnd);
   readonly open = new Set<TaskId>();
 
@@ -139,14 +140,17 @@ export class Tables {
     this.tasks.set(taskId, put);
     if (put.lane !== null) this.#laneOf(put.lane).add(positionOf(put.row));
     if (put.dueAt !== null) this.due.add({ dueAt: put.dueAt, taskId });
+    if (put.wallDueAt !== null) this.wallDue.add({ dueAt: put.wallDueAt, taskId });
     if (put.finishedAt !== null) this.finished.add({ finishedAt: put.finishedAt, taskId });
     if (put.row.open === null) this.open.delete(taskId);
     else this.open.add(taskId);
   }
 
   #unlist(put: TaskPut): void {
-    if (put.dueAt !== null) this.due.remove({ dueAt: put.dueAt, taskId: put.row.taskId });
-    if (put.finishedAt !== null) this.finished.remove({ finishedAt: put.finishedAt, taskId: put.row.taskId });
+    const { taskId } = put.row;
+    if (put.dueAt !== null) this.due.remove({ dueAt: put.dueAt, taskId });
+    if (put.wallDueAt !== null) this.wallDue.remove({ dueAt: put.wallDueAt, taskId });
+    if (put.finishedAt !== null) this.finished.remove({ finishedAt: put.finishedAt, taskId });
     if (put.lane === null) return;
     const lane = this.#laneOf(put.lane);
     lane.remove(positionOf(put.row));
@@ -182,7 +186,7 @@ function checkSubmission(stored: TaskRow, row: TaskRow): void {
   );
 }
 
-const positionOf = ({ priority, taskId }: TaskRow): ReadyPosition => ({ priority, taskId });
+const positionOf = ({ rank, taskId }: TaskRow): ReadyPosition => ({ rank, taskId });
 
 function unique<Row, Key>(
   what: string,

@@ -1,7 +1,7 @@
 import type { FinishedTask } from '../../core/retention.js';
 import type { AgentRow, HistoryRow, SessionRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
-import type { ServiceMs } from '../../kit/time.js';
+import type { ServiceMs, WallMs } from '../../kit/time.js';
 import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
 import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../store.js';
 import type { Columns, Driver, Statement } from './driver.js';
 
-const TASK = 'task_id, version, state, queue, rank, idempotency_key, submitted, progress, result';
+const TASK = 'task_id, version, state, queue, priority, rank, idempotency_key, submitted, progress, result';
 const TASK_WITHOUT_RESULT = TASK.replace('result', 'NULL AS result');
 
 /** Finds the next lane from the last one: as many steps down the index as there are lanes, however many tasks. */
@@ -36,6 +36,8 @@ export class Reader {
   readonly #readyAfter: Statement;
   readonly #due: Statement;
   readonly #nextDue: Statement;
+  readonly #wallDue: Statement;
+  readonly #nextWallDue: Statement;
 
   constructor(driver: Driver) {
     this.#driver = driver;
@@ -53,6 +55,12 @@ export class Reader {
       `SELECT ${TASK} FROM tasks WHERE due_at <= ? ORDER BY due_at, task_id LIMIT ?`,
     );
     this.#nextDue = driver.statement('SELECT min(due_at) AS due_at FROM tasks WHERE due_at IS NOT NULL');
+    this.#wallDue = driver.statement(
+      `SELECT ${TASK} FROM tasks WHERE wall_due_at <= ? ORDER BY wall_due_at, task_id LIMIT ?`,
+    );
+    this.#nextWallDue = driver.statement(
+      'SELECT min(wall_due_at) AS due_at FROM tasks WHERE wall_due_at IS NOT NULL',
+    );
   }
 
   load(): Loaded {
@@ -138,7 +146,7 @@ export class Reader {
     const rows =
       after === null
         ? this.#ready.all(lane, limit)
-        : this.#readyAfter.all(lane, 0 - after.priority, after.taskId, limit);
+        : this.#readyAfter.all(lane, after.rank, after.taskId, limit);
     return rows.map(toTask);
   }
 
@@ -148,6 +156,14 @@ export class Reader {
 
   nextDue(): ServiceMs | null {
     return (this.#nextDue.get()?.due_at ?? null) as ServiceMs | null;
+  }
+
+  wallDue(now: WallMs, limit: number): TaskRow[] {
+    return this.#wallDue.all(now, limit).map(toTask);
+  }
+
+  nextWallDue(): WallMs | null {
+    return (this.#nextWallDue.get()?.due_at ?? null) as WallMs | null;
   }
 
   /**
@@ -240,7 +256,8 @@ const toTask = (c: Columns): TaskRow =>
     version: c.version as number,
     state: c.state as string,
     queue: c.queue as string,
-    priority: 0 - (c.rank as number),
+    priority: c.priority as number,
+    rank: c.rank as number,
     idempotencyKey: c.idempotency_key as string,
     submitted: c.submitted as string,
     progress: c.progress as string,

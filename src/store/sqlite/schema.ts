@@ -20,7 +20,8 @@ export interface Migration {
 }
 
 /**
- * - `rank` is the negative priority, so that one ascending index gives the order of offers and a row value its middle.
+ * - `rank` is ascending, so that one index gives the order of offers and a row value its middle. In this step it is
+ *   the negative priority.
  * - `submitted` is written once, `progress` with each version, `result` last, so that a list never reads it.
  * - The indexes are partial: a task that ended is in the fewest. A full index on the state would cost as much as the
  *   row itself, and what is not in `tasks_unsuccessful` is a success.
@@ -95,6 +96,19 @@ CREATE TABLE notifications (n INTEGER PRIMARY KEY AUTOINCREMENT, data TEXT NOT N
 CREATE TABLE deliveries (endpoint TEXT NOT NULL PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 `;
 
+/**
+ * The rank is no longer the negative priority alone: it counts from when a task entered the queue (see rankOf). Waiting
+ * tasks of older schemas get the rank of the default ageing. Instants of the wall clock have an index of their own.
+ */
+const FLOW = `
+ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN wall_due_at REAL;
+UPDATE tasks SET priority = 0 - rank WHERE rank <> 0;
+UPDATE tasks SET rank = coalesce(json_extract(progress, '$[4]'), (SELECT service_ms FROM counters)) - priority * 60000
+  WHERE state NOT IN ('success', 'failed', 'upstream_failed', 'skipped', 'cancelled');
+CREATE INDEX tasks_wall_due ON tasks (wall_due_at, task_id) WHERE wall_due_at IS NOT NULL;
+`;
+
 /** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'initial', up: INITIAL },
@@ -102,6 +116,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'handlers', up: '' },
   { version: 3, name: 'retention', up: RETENTION },
   { version: 4, name: 'notifications', up: NOTIFICATIONS },
+  { version: 5, name: 'flow', up: FLOW },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

@@ -1,7 +1,7 @@
 import type { FinishedTask } from '../../core/retention.js';
 import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
-import type { ServiceMs } from '../../kit/time.js';
+import type { ServiceMs, WallMs } from '../../kit/time.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
@@ -72,6 +72,14 @@ export class SqliteStore implements Store {
 
   async nextDue(): Promise<ServiceMs | null> {
     return this.#reader.nextDue();
+  }
+
+  async readWallDue(now: WallMs, limit: number): Promise<TaskRow[]> {
+    return this.#reader.wallDue(now, limit);
+  }
+
+  async nextWallDue(): Promise<WallMs | null> {
+    return this.#reader.nextWallDue();
   }
 
   async listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]> {

@@ -38,10 +38,11 @@ export class Writer {
   constructor(driver: Driver) {
     this.#insertTask =
       driver.statement(`INSERT INTO tasks (version, state, lane, due_at, is_open, progress, result,
-      agent_id, finished_at, task_id, queue, rank, idempotency_key, submitted)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      rank, wall_due_at, agent_id, finished_at, task_id, queue, priority, idempotency_key, submitted)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     // A task that goes on from one final state to another has ended when it did first.
     const set = `version = ?, state = ?, lane = ?, due_at = ?, is_open = ?, progress = ?, result = ?,
+      rank = ?, wall_due_at = ?,
       finished_at = CASE WHEN ? IS NULL THEN NULL ELSE coalesce(finished_at, ?) END`;
     this.#updateTask = driver.statement(
       `UPDATE tasks SET ${set}, agent_id = ? WHERE task_id = ? AND version = ?`,
@@ -99,18 +100,27 @@ export class Writer {
     this.#deleteHistory.run(taskId);
   }
 
-  #task({ row, lane, dueAt, finishedAt }: TaskPut): void {
+  #task({ row, lane, dueAt, wallDueAt, finishedAt }: TaskPut): void {
     const { taskId, version } = row;
     const isOpen = row.open === null ? null : 1;
     const progress = encodeProgress(row);
     if (version === 1) {
       this.#insertTask.run(
-        ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.lastAgentId, finishedAt],
-        ...[taskId, row.queue, 0 - row.priority, row.idempotencyKey, encodeSubmitted(row)],
+        ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.rank, wallDueAt],
+        ...[
+          row.lastAgentId,
+          finishedAt,
+          taskId,
+          row.queue,
+          row.priority,
+          row.idempotencyKey,
+          encodeSubmitted(row),
+        ],
       );
       return;
     }
-    const values = [version, row.state, lane, dueAt, isOpen, progress, row.result, finishedAt, finishedAt];
+    const changing = [version, row.state, lane, dueAt, isOpen, progress, row.result, row.rank, wallDueAt];
+    const values = [...changing, finishedAt, finishedAt];
     const before = version - 1;
     // SQLite rewrites the index of every column it is told to set, changed or not. The agent of a task without an
     // open permit is nearly always the one it had, so that index is left alone first.

@@ -75,12 +75,19 @@ const RELEASES: ReadonlySet<string> = new Set([
   ...['requeued', 'retry_queued', 'adopted', 'never_started', 'lost_reported'],
   ...['success', 'failed', 'try_failed', 'cancelled', 'poison'],
 ]);
-const ENDS: ReadonlySet<string> = new Set(['success', 'failed', 'cancelled', 'poison', 'queued_timeout']);
+const ENDS: ReadonlySet<string> = new Set([
+  'success',
+  'failed',
+  'cancelled',
+  'poison',
+  'queued_timeout',
+  'expired',
+]);
 /** A try is lost with its agent, or its agent is back without it; the last one may be told as poison only. */
 const LOSES: ReadonlySet<string> = new Set(['lost', 'lost_reported', 'poison']);
 const SPARES: ReadonlySet<string> = new Set(['adopted', 'never_started']);
 /** From here the queued time of a task counts anew (P12). */
-const QUEUES: ReadonlySet<string> = new Set(['submitted', 'requeued', 'retry_queued']);
+const QUEUES: ReadonlySet<string> = new Set(['submitted', 'queued', 'requeued', 'retry_queued']);
 
 /** The upper bound of P1 and I5 beyond the lease, in milliseconds. */
 export const FAILED_WITHIN_MS = 1_000;

@@ -43,6 +43,8 @@ const TABLES: Readonly<Record<RuleTable, readonly { readonly name: string }[]>> 
 /** What an event of a task's history does to its state; null for none. */
 const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   submitted: null,
+  queued: 'queueTask',
+  expired: 'failTask',
   permitted: 'confirmStart',
   success: 'succeedTask',
   failed: 'failTask',
@@ -84,6 +86,7 @@ const ANSWERS = {
   }),
   fault: keys<CallFault['code']>({
     ...{ TASK_NOT_FOUND: 0, AGENT_NOT_FOUND: 0, NO_LOST_TRY: 0, IDEMPOTENCY_CONFLICT: 0, TOO_MANY_LANES: 0 },
+    START_BEFORE_PASSED: 0,
   }),
   event: Object.keys(EVENTS),
 } as const;
@@ -116,7 +119,7 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'the heartbeat that asks renews the lease': ['start: suspect (row 3)', 'refusal: suspect'],
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
-  'no DAGs and no deferrals yet': ['edge: cancelTask from scheduled', 'edge: cancelTask from deferred'],
+  'no DAGs and no deferrals yet': ['edge: cancelTask from deferred'],
   'what is open on a queued task leaves it queued when it was never started': [
     'edge: voidPermit from queued',
   ],
@@ -173,6 +176,7 @@ export class Coverage {
 
   recorded({ taskId, event, reason }: HistoryRow): void {
     this.#count(`event: ${event}`);
+    if (event === 'submitted' && reason === 'scheduled') this.#states.set(taskId, 'scheduled');
     const state = this.#states.get(taskId) ?? 'queued';
     const verdict = reason === 'fail' ? 'failTask' : reason === 'succeed' ? 'succeedTask' : null;
     const edge = event === 'resolved' ? verdict : EDGE_OF[event as EventName];

@@ -10,6 +10,7 @@ export class Host {
   #monoAt: number;
   #trueAt = 0;
   #wallOffset: number;
+  readonly #firstOffset: number;
   #suspended = false;
   /** How often the machine was suspended: what ran over it is out of the model of bounded pauses. */
   suspends = 0;
@@ -19,6 +20,7 @@ export class Host {
     this.events = events;
     this.rate = rate;
     this.#wallOffset = wallOffset;
+    this.#firstOffset = wallOffset;
     this.#monoAt = monoStart;
     this.#trueAt = events.now;
   }
@@ -42,6 +44,16 @@ export class Host {
 
   jumpWall(ms: number): void {
     this.#wallOffset += ms;
+  }
+
+  /** The wall clock as if it had never jumped: what everybody else takes for the time of day. */
+  rightWall(): WallMs {
+    return ((this.wall() as number) - this.#wallOffset + this.#firstOffset) as WallMs;
+  }
+
+  /** Somebody sets the wall clock right. */
+  mendWall(): void {
+    this.#wallOffset = this.#firstOffset;
   }
 
   /** Runs `task` once `ms` of the monotonic clock have passed: later, if the machine is suspended meanwhile. */

@@ -25,6 +25,7 @@ export class RowsAuditor {
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
   readonly #broken: Broken;
+  #latestWall = Number.NEGATIVE_INFINITY;
   #steered: ReadonlySet<AgentId> = new Set();
 
   constructor(slots: ReadonlyMap<AgentId, number>, poisonLimit: number, broken: Broken) {
@@ -35,6 +36,7 @@ export class RowsAuditor {
 
   /** Judges a commit, history first: rows are judged by what is told of them. */
   history(row: HistoryRow): void {
+    this.#latestWall = Math.max(this.#latestWall, row.at);
     if (CLOSES.has(row.event)) this.#closed.add(row.token);
   }
 
@@ -66,6 +68,7 @@ export class RowsAuditor {
       const what = () => `${taskId} went from ${before.state} to ${row.state}`;
       this.#check(row.state === before.state, 'I10', row, what);
     }
+    this.#checkWindow(row, before);
     const token = row.open?.token;
     const charged = row.open?.lost === null && row.losses.some((loss) => loss.token === token);
     this.#check(!charged, 'P10', row, () => `${taskId} is charged for token ${token}, which is not lost`);
@@ -76,6 +79,17 @@ export class RowsAuditor {
     const told = old === undefined || this.#closed.has(old);
     this.#check(told, 'I2', row, () => `token ${old} of ${taskId} was closed without an outcome`);
     if (token !== undefined) this.#permitted(row);
+  }
+
+  /** Not queued before its instant, by the latest that the wall clock has ever shown; no first permit after its limit. */
+  #checkWindow(row: TaskRow, before: TaskRow | undefined): void {
+    const { taskId, startAfter, startBefore, open } = row;
+    const enters = row.state === 'queued' && (before === undefined || before.state === 'scheduled');
+    const early = enters && startAfter !== null && this.#latestWall < startAfter;
+    this.#check(!early, 'startAfter', row, () => `${taskId} was queued before its start_after`);
+    const isFirst = open !== null && open.tryNumber === 1 && open.token !== before?.open?.token;
+    const late = isFirst && startBefore !== null && open.permittedAt >= startBefore;
+    this.#check(!late, 'startBefore', row, () => `${taskId} was first permitted after its start_before`);
   }
 
   #permitted(row: TaskRow): void {

@@ -1,5 +1,6 @@
 import type { CallInput, NewTask } from '../../core/inputs.js';
 import type { AgentId, TaskId } from '../../kit/ids.js';
+import type { WallMs } from '../../kit/time.js';
 import type { CoordinatorNode } from './coordinator-node.js';
 
 /** What a stray call needs of the world. */
@@ -32,6 +33,11 @@ const STRAYS: readonly ((world: StrayWorld, callId: number) => CallInput)[] = [
       ...world.newTask(),
       requiredLabels: { lane: String(lane) },
     })),
+  }),
+  (world, callId) => ({
+    kind: 'submit',
+    callId,
+    tasks: [{ ...world.newTask(), startAfter: null, startBefore: 0 as WallMs }],
   }),
 ];
 

@@ -2,6 +2,7 @@ import type { NewTask } from '../../core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../core/policy.js';
 import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
+import { later } from '../../kit/time.js';
 import type { Violation } from '../checker/index.js';
 import { AgentNode, type AgentWorld, type RunScript } from './agent-node.js';
 import { Auditor } from './auditor.js';
@@ -149,6 +150,8 @@ class World implements AgentWorld, FaultWorld {
     this.disk.heal();
     if (!this.coordinator.up) await this.coordinator.start();
     this.coordinator.resume();
+    // A clock that is a day behind delays what waits for an instant by a day, and shall not be waited for.
+    this.coordinator.host.mendWall();
     for (const agent of this.agents) {
       Object.assign(agent.weather, fairWeather());
       agent.weatherChanged();
@@ -210,6 +213,7 @@ class World implements AgentWorld, FaultWorld {
       queuedTimeoutMs: this.policy.queuedTimeoutMs,
       killGraceMs: this.pick([0, 2_000, 10_000, 30_000]),
       holdTimeoutMs: 300_000,
+      ...this.#window(),
       idempotencyKey: '',
       contentHash: '',
       spec: {
@@ -218,6 +222,14 @@ class World implements AgentWorld, FaultWorld {
         traceparent: '',
       },
     };
+  }
+
+  /** Some tasks are to start later, and some are of use only for a while. */
+  #window(): Pick<NewTask, 'startAfter' | 'startBefore'> {
+    const wall = this.coordinator.host.rightWall();
+    const startAfter = this.chance(0.1) ? later(wall, this.random() * 120_000) : null;
+    const startBefore = this.chance(0.1) ? later(startAfter ?? wall, 1 + this.random() * 90_000) : null;
+    return { startAfter, startBefore };
   }
 
   script(taskId: TaskId): RunScript {
