@@ -80,7 +80,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     job: "gRPC services, one stream's life, frames to inputs and back, authentication",
     mayImport: ['engine', 'store', 'wire', 'core', 'kit'],
     builtins: [...files, 'node:crypto', 'node:tls'],
-    packages: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check', 'jose'],
+    packages: ['@grpc/grpc-js', 'grpc-health-check', 'jose'],
   },
   webhooks: {
     job: 'tells the outside of what is committed: signed, repeated, in order',
