@@ -91,7 +91,7 @@ describe('a handler', () => {
     const soon = { executionTimeout: { seconds: 1 }, killGrace: { nanos: 100_000_000 } };
     const cases: readonly (readonly [string, string, string | RegExp])[] = [
       [await call('throws'), 'handler_failed', 'Error: boom'],
-      [await call('exits'), 'handler_exited', 'its process ended with exit code 3'],
+      [await call('exits'), 'handler_exited', /^its process ended with exit code 3$/],
       [await call('heap'), 'handler_out_of_memory', /memory|heap/],
       [await call('buffers'), 'handler_out_of_memory', /took more than 192 MiB/],
       [await call('blocks', undefined, soon), 'execution_timeout', ''],
