@@ -24,6 +24,7 @@ const checks = [
       'scripts',
     ],
   ],
+  ['knip', ['--config', 'scripts/config/knip.json', '--no-progress']],
 ];
 if (globSync('proto/**/*.proto', { cwd: root }).length > 0) {
   checks.push(['buf', ['lint', 'proto']], ['buf', ['format', 'proto', '--diff', '--exit-code']]);

@@ -239,7 +239,7 @@ export class CommandRunner {
 }
 
 /** The handlers module is of no use. Says what, because, try. */
-export class HandlersError extends Error {
+class HandlersError extends Error {
   override readonly name = 'HandlersError';
 }
 

@@ -4,7 +4,7 @@ import { earliest, type ServiceMs, type WallMs } from '../kit/time.js';
 import type { Puts, Store } from '../store/store.js';
 
 /** Tasks of one clock whose deadline one tick deals with; more wait for the next one, which follows at once. */
-export const DUE_LIMIT = 256;
+const DUE_LIMIT = 256;
 
 /** How far each clock has come that has passed a deadline; null for one that has not. */
 export interface Due {

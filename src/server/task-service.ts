@@ -90,7 +90,7 @@ async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Pro
 }
 
 /** One task with its spec and history, as it is now. Throws Fault TASK_NOT_FOUND. */
-export async function shown(
+async function shown(
   host: Pick<TaskServiceHost, 'engine' | 'store' | 'progress'>,
   taskId: TaskId,
   history: boolean,

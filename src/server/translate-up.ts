@@ -111,7 +111,7 @@ function healthOf(health: proto.Health | undefined): Health | null {
   return { loopLagMs: millisOf(health.loopLag) ?? 0, rttMs: millisOf(health.rtt) ?? 0 };
 }
 
-export function entryOf(entry: proto.InventoryEntry): Entry {
+function entryOf(entry: proto.InventoryEntry): Entry {
   const phase = phases.from(entry.phase);
   if (phase === undefined) throw new Malformed(`an inventory entry has the unknown phase ${entry.phase}`);
   const taskId = entry.taskId === '' ? ('' as TaskId) : idOf('inventory.task_id', entry.taskId);
@@ -119,7 +119,7 @@ export function entryOf(entry: proto.InventoryEntry): Entry {
   return { phase, token: tokenOf('inventory.token', entry.token), taskId };
 }
 
-export function reportOf(report: proto.Report): Report {
+function reportOf(report: proto.Report): Report {
   const kind = reportKinds.from(report.kind);
   if (kind === undefined) {
     throw new Malformed(

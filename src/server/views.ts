@@ -116,7 +116,7 @@ export function agentOf(state: State, agentId: AgentId, now: MonoMs): Agent | un
   };
 }
 
-export function healthOf(state: State, session: SessionRow): 'healthy' | 'suspect' | 'failed' | 'gone' {
+function healthOf(state: State, session: SessionRow): 'healthy' | 'suspect' | 'failed' | 'gone' {
   if (session.state === 'failed') return 'failed';
   if (session.state === 'ended') return 'gone';
   return state.presences.get(session.epoch)?.streamId == null ? 'suspect' : 'healthy';

@@ -9,7 +9,7 @@ import {
 } from './gen/holdfast/v1/agent_service.js';
 import { AgentState } from './gen/holdfast/v1/fleet_service.js';
 import { ResolveVerdict, TaskState } from './gen/holdfast/v1/task_service.js';
-import { AgentKind, LogStream, PartitionPolicy } from './gen/holdfast/v1/types.js';
+import { AgentKind, PartitionPolicy } from './gen/holdfast/v1/types.js';
 
 /**
  * Our words and the protos' enum numbers, both ways. Generated code hands on numbers that it does not know: `from` then
@@ -143,8 +143,3 @@ export const resolveVerdicts = names({
   fail: ResolveVerdict.FAIL,
   succeed: ResolveVerdict.SUCCEED,
 });
-
-export const logStreams = names(
-  { stdout: LogStream.STDOUT, stderr: LogStream.STDERR, system: LogStream.SYSTEM },
-  'stdout',
-);

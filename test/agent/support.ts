@@ -19,7 +19,7 @@ import { type RunnerHandle, startRunner } from '../../src/agent/runner/index.js'
 import { SILENT } from '../../src/kit/log.js';
 
 const fixtures = resolve(import.meta.dirname, 'fixtures');
-export const fixture = (name: string): string => join(fixtures, name);
+const fixture = (name: string): string => join(fixtures, name);
 
 /** Waits until `condition` gives something true, and gives it; fails naming `what` after `limitMs`. */
 export async function until<T>(what: string, condition: () => T, limitMs = 5_000): Promise<NonNullable<T>> {

@@ -16,7 +16,7 @@ export interface AgentChoice {
   readonly process?: ProcessIdentity;
 }
 
-export const NO_PROCESS: ProcessIdentity = { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 };
+const NO_PROCESS: ProcessIdentity = { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 };
 
 /**
  * A correct agent, scripted: it applies what it is told in order, and says what a correct agent would say when it is

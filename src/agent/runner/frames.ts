@@ -20,7 +20,7 @@ const HEADER_BYTES = 4;
 type Message = AgentMessage | RunnerMessage | ChildOrder | ChildWord;
 
 /** A message as sent: its length in four bytes, then its structured clone. */
-export function encodeFrame(message: Message): Buffer {
+function encodeFrame(message: Message): Buffer {
   const body = serialize(message);
   invariant(body.length <= MAX_FRAME_BYTES, `frame of ${body.length} bytes: ${message.kind}`);
   const header = Buffer.allocUnsafe(HEADER_BYTES);

@@ -26,7 +26,7 @@ export interface ProcessStat {
 export const hasProcfs = (): boolean => readProc('self/stat') !== null;
 
 /** Null when it has ended, is dead and only waits to be reaped, or is not ours to read. */
-export function statOf(pid: number): ProcessStat | null {
+function statOf(pid: number): ProcessStat | null {
   const text = readProc(`${pid}/stat`)?.toString('latin1');
   if (text === undefined) return null;
   // The name in parentheses may itself contain spaces and parentheses: count from the last one.

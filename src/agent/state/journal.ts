@@ -24,14 +24,14 @@ import {
   type StoredReport,
 } from './records.js';
 
-export const JOURNAL_FILE = 'journal.jsonl';
+const JOURNAL_FILE = 'journal.jsonl';
 
 /** A line, in bytes: a report with a result of 256 KiB in base64 takes about 350 KB. A longer report is refused. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 /** Runs without an end and reports without an acknowledgement, together; beyond it `startRun` is refused. */
 export const MAX_HELD = 4_096;
 /** Size of the journal, in bytes, beyond which `startRun` is refused, if writing it anew does not help. */
-export const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
 /** Growth since it was last written anew, in bytes, after which the journal is written anew. */
 export const COMPACT_AFTER_BYTES = 8 * 1024 * 1024;
 
@@ -54,7 +54,7 @@ export type JournalWrite =
   | { readonly kind: 'refused'; readonly code: 'full' | 'tooLong' | 'io'; readonly text: string };
 
 /** The journal cannot be read. It was moved aside, so that the next start begins a new one and nothing is overwritten. */
-export class JournalCorruptError extends Error {
+class JournalCorruptError extends Error {
   override readonly name = 'JournalCorruptError';
   readonly movedTo: string;
 

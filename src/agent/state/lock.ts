@@ -82,7 +82,7 @@ function makeFolder(folder: string): void {
 }
 
 /** Of the host's present start: a pid of another start, or of another host, means nothing here. */
-export function bootId(): string {
+function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {

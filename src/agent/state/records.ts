@@ -38,10 +38,10 @@ export type JournalRecord =
   | { readonly kind: 'acknowledged'; readonly token: bigint }
   | { readonly kind: 'highest'; readonly token: bigint; readonly epoch: bigint };
 
-export const JOURNAL_VERSION = 1;
+const JOURNAL_VERSION = 1;
 
 /** Earlier instances remembered for the sweep of a take-over; the oldest are forgotten first. */
-export const MAX_INSTANCES = 16;
+const MAX_INSTANCES = 16;
 
 /** What the journal says, all lines taken together. */
 export interface JournalState {

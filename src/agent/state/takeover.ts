@@ -8,12 +8,12 @@ import { Journal } from './journal.js';
 import { isLocalFileSystem, type LockIdentity, type StateLock, tryLock } from './lock.js';
 import type { InstanceRecord, StartedRun } from './records.js';
 
-export const AGENT_LOCK_FILE = 'agent.lock';
+const AGENT_LOCK_FILE = 'agent.lock';
 /** Held by the runner, until its last sweep is done. */
 export const RUNNER_LOCK_FILE = 'runner.lock';
 
 /** An earlier runner gets so long to finish its sweep, in milliseconds. */
-export const RUNNER_WAIT_MS = 15_000;
+const RUNNER_WAIT_MS = 15_000;
 const POLL_MS = 20;
 /** Our own sweep of what earlier instances left tries so long, in milliseconds. */
 const SWEEP_MS = 10_000;
@@ -48,7 +48,7 @@ export interface TakeOver {
 }
 
 /** The state directory cannot be used. The message says what, because of what, and what to try. */
-export class StateDirectoryError extends Error {
+class StateDirectoryError extends Error {
   override readonly name = 'StateDirectoryError';
   readonly code: 'IN_USE' | 'UNUSABLE';
 

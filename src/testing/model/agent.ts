@@ -22,7 +22,7 @@ function tokensOf(t: Step): number[] {
 }
 
 /** Between the last look and the start a process does nothing else, but time may pass (P2's d). */
-export function isBusy(t: Step, who: Who): boolean {
+function isBusy(t: Step, who: Who): boolean {
   return tokensOf(t).some((token) => {
     const phase = t.phase(who, token);
     return phase === PHASE.checked || phase === PHASE.pausing;

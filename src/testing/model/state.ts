@@ -56,7 +56,7 @@ export const A = {
   phase: 12,
 } as const;
 const AGENTS = SESSIONS + 2 * SESSION_SIZE;
-export const TOKENS = 3;
+const TOKENS = 3;
 const AGENT_SIZE = A.phase + TOKENS;
 
 export const LIFE = { unborn: 0, alive: 1, gone: 2, crashed: 3 } as const;

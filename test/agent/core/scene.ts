@@ -17,7 +17,7 @@ import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../../../
 import type { MonoMs, WallMs } from '../../../src/kit/time.js';
 
 export const H = 1_000;
-export const L = 3 * H;
+const L = 3 * H;
 export const GATE = (5 / 6) * L;
 
 export const token = (value: number | bigint): Token => BigInt(value) as Token;
