@@ -6,7 +6,7 @@ import type { Acknowledgement, StopReason, Verdict } from './frames.js';
 import type { Hello } from './inputs.js';
 import { regainRuns } from './regain.js';
 import type { OpenPermit, SessionRow, TaskRow } from './rows.js';
-import { move } from './task.js';
+import { leaveQueue, move } from './task.js';
 import { judgeReport, uncharge } from './token.js';
 
 /**
@@ -77,7 +77,7 @@ function closedReason(draft: Draft, taskId: TaskId, token: Token): StopReason {
 /** P10: a returning agent gets its started run back, into its new session; the loss is not charged. */
 function adoptRun(draft: Draft, task: TaskRow, open: OpenPermit, session: SessionRow): void {
   const adopted: OpenPermit = { ...open, epoch: session.epoch, instanceId: session.instanceId, lost: null };
-  const change = { open: adopted, losses: uncharge(task), queuedSince: null, queuedMs: 0, notBefore: null };
+  const change = { open: adopted, losses: uncharge(task), ...leaveQueue(task, draft.ctx.service) };
   draft.put(move(task, 'adoptRun', change), { event: 'adopted', ...about(adopted) });
   draft.notes.push({ kind: 'run_adopted', agentId: session.agentId, taskId: task.taskId, token: open.token });
 }

@@ -203,6 +203,22 @@ describe('queued time (P12)', () => {
     expect(w.task(taskId).reason).toBe('queued_timeout');
   });
 
+  test('goes on over a run that comes back and turns out never to have been started', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = w.submit();
+    a.talk().vanish();
+    w.pass(L);
+    w.advance(1_000);
+    a.inventory.put({ phase: 'void', token: a.only, taskId });
+    a.asking = false;
+    a.connect();
+    expect(w.events(taskId)).toContain('adopted');
+    a.end(a.only, 'never_started').talk();
+    expect(w.task(taskId)).toMatchObject({ state: 'queued', queuedMs: 1_000, queuedSince: w.service });
+    checkWorld(w);
+  });
+
   test('starts anew with a release', () => {
     const w = world();
     const a = ready(w, 'a');
