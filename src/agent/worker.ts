@@ -116,7 +116,7 @@ class WorkerAgent implements RunningAgent {
   }
 
   #now(): Instant {
-    return { mono: this.#clock.monoMs(), wall: this.#clock.wallMs() };
+    return { mono: this.#clock.monoMs(), wall: this.#clock.wallMs(), boot: this.#clock.bootMs() };
   }
 
   #happened(event: AgentEvent): void {

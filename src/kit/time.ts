@@ -3,6 +3,9 @@ import type { Brand } from './brand.js';
 /** An instant of one process's monotonic clock, in milliseconds. Never compared between machines. */
 export type MonoMs = Brand<number, 'MonoMs'>;
 
+/** Milliseconds since one machine's boot, the time that it has slept included. Never compared between machines. */
+export type BootMs = Brand<number, 'BootMs'>;
+
 /** An instant of a wall clock, in milliseconds since 1970. For people, who also name instants of it. */
 export type WallMs = Brand<number, 'WallMs'>;
 

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from '@jest/globals';
 import { realClock } from '../../src/agent/clock.js';
 import { Guardian } from '../../src/agent/runner/guardian.js';
-import type { MonoMs, WallMs } from '../../src/kit/time.js';
+import type { BootMs, MonoMs, WallMs } from '../../src/kit/time.js';
 import {
   AgentProcess,
   closeRunners,
@@ -20,13 +20,15 @@ afterAll(async () => {
   removeFolders();
 });
 
-/** Two clocks moved by hand, and the one timer that is set. */
+/** Clocks moved by hand, and the one timer that is set. */
 class HandClock {
   mono = 1_000;
   wall = 5_000;
+  boot = 2_000;
   timer: (() => void) | null = null;
   monoMs = () => this.mono as MonoMs;
   wallMs = () => this.wall as WallMs;
+  bootMs = () => this.boot as BootMs;
   soon = (fn: () => void) => fn();
   setTimer = (_: number, fn: () => void) => {
     this.timer = fn;
@@ -49,6 +51,15 @@ test('the guardian takes whichever clock has gone furthest, so that a suspended 
   expect(guardian.gate()).toBe('open');
   clock.wall -= 3_600_000;
   clock.mono = 4_000;
+  expect(guardian.gate()).toBe('closed');
+});
+
+test('a wall clock that is set back over the sleep of its host keeps no gate of the guardian open', () => {
+  const clock = new HandClock();
+  const guardian = new Guardian(clock, () => {});
+  guardian.renew(3_000);
+  clock.wall -= 3_600_000;
+  clock.boot += 2_000;
   expect(guardian.gate()).toBe('closed');
 });
 

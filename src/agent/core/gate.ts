@@ -1,9 +1,11 @@
-import { between, later, type MonoMs, type WallMs } from '../../kit/time.js';
+import { type BootMs, between, later, type MonoMs, type WallMs } from '../../kit/time.js';
 
-/** One moment on both clocks of the agent. */
+/** One moment on every clock of the agent's machine. */
 export interface Instant {
   readonly mono: MonoMs;
   readonly wall: WallMs;
+  /** The same as `mono` on a machine that cannot tell how long it has slept. */
+  readonly boot: BootMs;
 }
 
 /**
@@ -26,14 +28,12 @@ export class Gate {
   }
 
   /**
-   * By whichever clock has gone further: a monotonic clock stands still while a machine is suspended (P2), and a wall
-   * clock that jumps ahead only closes the gate early.
+   * By whichever clock has gone furthest: a monotonic clock stands still while a machine is suspended (P2), a wall clock
+   * may be set back over its sleep, and one that jumps ahead only closes the gate early.
    */
   isOpen(now: Instant): boolean {
     if (this.#sentAt === null) return false;
-    return (
-      now.mono < later(this.#sentAt.mono, this.#gateMs) && now.wall < later(this.#sentAt.wall, this.#gateMs)
-    );
+    return elapsed(this.#sentAt, now) < this.#gateMs;
   }
 
   /** When it closes unless another heartbeat is acknowledged, on the monotonic clock; null when it is shut. */
@@ -47,7 +47,11 @@ export class Gate {
    */
   endsAt(now: Instant): MonoMs | null {
     if (this.#sentAt === null) return null;
-    const slept = between(this.#sentAt.wall, now.wall) - between(this.#sentAt.mono, now.mono);
-    return later(this.#sentAt.mono, this.#gateMs - Math.max(0, slept));
+    const slept = elapsed(this.#sentAt, now) - between(this.#sentAt.mono, now.mono);
+    return later(this.#sentAt.mono, this.#gateMs - slept);
   }
+}
+
+function elapsed(from: Instant, to: Instant): number {
+  return Math.max(between(from.mono, to.mono), between(from.boot, to.boot), between(from.wall, to.wall));
 }

@@ -6,13 +6,14 @@ const LOOK_MS = 500;
 /**
  * The guardian of P11 `single_run`: it knows until when the agent's gate is open, and acts at that instant although the
  * agent may be stopped, deaf or stuck. Like the gate itself (P2) it takes the clock that has gone furthest: a monotonic
- * clock stands still in a suspended host, and a wall clock that jumps ahead only closes the gate early.
+ * clock stands still in a suspended host, a wall clock may be set back, and one that jumps ahead only closes the gate early.
  */
 export class Guardian {
   private readonly clock: AgentClock;
   private readonly expire: () => void;
   private monoEndMs: number | null = null;
   private wallEndMs = 0;
+  private bootEndMs = 0;
   private timer: Timer | null = null;
 
   /** `expire` is called once for each deadline that passes without a renewal. */
@@ -24,7 +25,9 @@ export class Guardian {
   /** The gate's end as last told, monotonic; it may lie in the past (the gate closed) or before the earlier one. */
   renew(deadlineMonoMs: number): void {
     this.monoEndMs = deadlineMonoMs;
-    this.wallEndMs = this.clock.wallMs() + (deadlineMonoMs - this.clock.monoMs());
+    const leftMs = deadlineMonoMs - this.clock.monoMs();
+    this.wallEndMs = this.clock.wallMs() + leftMs;
+    this.bootEndMs = this.clock.bootMs() + leftMs;
     this.look();
   }
 
@@ -40,7 +43,7 @@ export class Guardian {
 
   private leftMs(): number {
     const monoLeftMs = (this.monoEndMs ?? 0) - this.clock.monoMs();
-    return Math.min(monoLeftMs, this.wallEndMs - this.clock.wallMs());
+    return Math.min(monoLeftMs, this.wallEndMs - this.clock.wallMs(), this.bootEndMs - this.clock.bootMs());
   }
 
   private look(): void {

@@ -68,8 +68,8 @@ export class AgentNode {
   #tick: Scheduled | null = null;
   #flushing = false;
   readonly #runs = new Map<Token, Run>();
-  /** The guardian's deadline by the monotonic clock, and how far the wall clock may go before it (P2, P11). */
-  #guardian: { readonly mono: number; readonly wall: number } | null = null;
+  /** The guardian's deadline by the monotonic clock, and how far the others may go before it (P2, P11). */
+  #guardian: { readonly mono: number; readonly wall: number; readonly boot: number } | null = null;
   #guardianTimer: Scheduled | null = null;
   /** Drained: stays down until it is started again. */
   drained = false;
@@ -242,8 +242,9 @@ export class AgentNode {
           this.#journal.highestEpoch = effect.highestEpoch;
         return;
       case 'renew_guardian': {
-        const left = (effect.deadline as number) - (this.host.mono() as number);
-        this.#guardian = { mono: effect.deadline as number, wall: (this.host.wall() as number) + left };
+        const { mono, wall, boot } = this.host.instant();
+        const left = (effect.deadline as number) - (mono as number);
+        this.#guardian = { mono: mono + left, wall: wall + left, boot: boot + left };
         this.#guardianTimer?.cancel();
         this.#guardianTimer = this.host.timer(left, () => this.#guard());
         return;
@@ -375,11 +376,12 @@ export class AgentNode {
     });
   }
 
-  /** P11: the guardian kills at its deadline, on either clock, whatever the agent's process does. */
+  /** P11: the guardian kills at its deadline, on any clock, whatever the agent's process does. */
   #guard(): void {
     const guardian = this.#guardian;
-    const { mono, wall } = this.host.instant();
-    if (guardian === null || ((mono as number) < guardian.mono && (wall as number) < guardian.wall)) return;
+    const { mono, wall, boot } = this.host.instant();
+    if (guardian === null) return;
+    if (mono < guardian.mono && wall < guardian.wall && boot < guardian.boot) return;
     for (const [token, { permit }] of this.#runs) {
       if (permit.partitionPolicy === 'single_run') this.#stopRun(token, 'gate', permit.killGraceMs);
     }

@@ -1,12 +1,17 @@
 import type { Instant } from '../../agent/core/gate.js';
-import type { MonoMs, WallMs } from '../../kit/time.js';
+import type { BootMs, MonoMs, WallMs } from '../../kit/time.js';
 import type { EventQueue, Scheduled } from './events.js';
+
+/** Linux tells the time since boot in steps of this. */
+const BOOT_STEP_MS = 10;
 
 /** A machine: clocks with a rate and an offset of their own, and a suspend that stops one of them (P2). */
 export class Host {
   readonly events: EventQueue;
   /** Milliseconds of the monotonic clock per true millisecond. */
   readonly rate: number;
+  /** It has a clock that goes on in its sleep and that nobody sets. */
+  readonly countsSleep: boolean;
   #monoAt: number;
   #trueAt = 0;
   #wallOffset: number;
@@ -16,9 +21,15 @@ export class Host {
   suspends = 0;
   #frozen: (() => void)[] = [];
 
-  constructor(events: EventQueue, rate: number, wallOffset: number, monoStart: number) {
+  constructor(
+    events: EventQueue,
+    clocks: { readonly rate: number; readonly countsSleep: boolean },
+    wallOffset: number,
+    monoStart: number,
+  ) {
     this.events = events;
-    this.rate = rate;
+    this.rate = clocks.rate;
+    this.countsSleep = clocks.countsSleep;
     this.#wallOffset = wallOffset;
     this.#firstOffset = wallOffset;
     this.#monoAt = monoStart;
@@ -38,12 +49,19 @@ export class Host {
     return (1_800_000_000_000 + this.events.now * this.rate + this.#wallOffset) as WallMs;
   }
 
-  instant(): Instant {
-    return { mono: this.mono(), wall: this.wall() };
+  boot(): BootMs {
+    if (!this.countsSleep) return this.mono() as number as BootMs;
+    const ms = this.events.now * this.rate;
+    return (ms - (ms % BOOT_STEP_MS)) as BootMs;
   }
 
+  instant(): Instant {
+    return { mono: this.mono(), wall: this.wall(), boot: this.boot() };
+  }
+
+  /** Without a clock that counts its sleep a machine whose wall clock is set back may not sleep: such ones only jump ahead. */
   jumpWall(ms: number): void {
-    this.#wallOffset += ms;
+    this.#wallOffset += this.countsSleep ? ms : Math.abs(ms);
   }
 
   /** The wall clock as if it had never jumped: what everybody else takes for the time of day. */

@@ -58,6 +58,7 @@ class World implements AgentWorld, FaultWorld {
   readonly faultsEnd: number;
   readonly disk: Disk;
   readonly #seed: number;
+  readonly #countsSleep: boolean;
   readonly #mode: 'safety' | 'liveness';
   readonly #scripts = new Map<TaskId, RunScript>();
   #ids = 0;
@@ -80,6 +81,7 @@ class World implements AgentWorld, FaultWorld {
     const limits = { ...DEFAULT_POLICY.limits, lanes: LANES_LIMIT, sessions };
     const more = { limits, queuedTimeoutWaitsForAgent: waits, stormBrake: this.chance(0.7) };
     this.policy = { ...DEFAULT_POLICY, ...chosen, ...more };
+    this.#countsSleep = this.chance(0.75);
     const slots = new Map<AgentId, number>();
     const settings = Array.from({ length: count }, (_, i) => {
       const agentId = `agent-${i}` as AgentId;
@@ -171,7 +173,8 @@ class World implements AgentWorld, FaultWorld {
   #host(): Host {
     // Within P2's bound of 1 % between any two clocks.
     const rate = 0.996 + this.random() * 0.008;
-    return new Host(this.events, rate, (this.random() - 0.5) * 7_200_000, this.random() * 1e7);
+    const clocks = { rate, countsSleep: this.#countsSleep };
+    return new Host(this.events, clocks, (this.random() - 0.5) * 7_200_000, this.random() * 1e7);
   }
 
   // — workload —

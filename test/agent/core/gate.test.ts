@@ -1,8 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { Gate, type Instant } from '../../../src/agent/core/gate.js';
-import type { MonoMs, WallMs } from '../../../src/kit/time.js';
+import type { BootMs, MonoMs, WallMs } from '../../../src/kit/time.js';
 
-const at = (mono: number, wall = mono): Instant => ({ mono: mono as MonoMs, wall: wall as WallMs });
+const at = (mono: number, wall = mono, boot = mono): Instant => ({
+  mono: mono as MonoMs,
+  wall: wall as WallMs,
+  boot: boot as BootMs,
+});
 
 describe('the gate (P2)', () => {
   test('is closed until a heartbeat is acknowledged', () => {
@@ -45,6 +49,14 @@ describe('the gate (P2)', () => {
     const gate = new Gate();
     gate.acknowledge(at(1_000, 1_000_000), 2_500);
     expect(gate.isOpen(at(3_500, 0))).toBe(false);
+  });
+
+  test('a wall clock that is set back over the sleep of its machine does not keep it open', () => {
+    const gate = new Gate();
+    gate.acknowledge(at(1_000, 1_000_000, 7_000), 2_500);
+    expect(gate.isOpen(at(1_100, 0, 9_499))).toBe(true);
+    expect(gate.isOpen(at(1_100, 0, 9_500))).toBe(false);
+    expect(gate.endsAt(at(1_100, 0, 9_100))).toBe(1_500);
   });
 
   test('is shut with its session', () => {

@@ -14,7 +14,7 @@ import type {
 import { NOTHING_RECOVERED, type Recovered } from '../../../src/agent/core/reports.js';
 import { AgentSession } from '../../../src/agent/core/session.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../../../src/kit/ids.js';
-import type { MonoMs, WallMs } from '../../../src/kit/time.js';
+import type { BootMs, MonoMs, WallMs } from '../../../src/kit/time.js';
 
 export const H = 1_000;
 const L = 3 * H;
@@ -79,6 +79,7 @@ export class Scene {
   readonly session: AgentSession;
   mono = 10_000;
   wall = 1_700_000_000_000;
+  boot = 20_000;
   readonly effects: Effect[] = [];
   epoch = 7n as Epoch;
   streamNo = 0n;
@@ -92,17 +93,19 @@ export class Scene {
   }
 
   get now(): Instant {
-    return { mono: this.mono as MonoMs, wall: this.wall as WallMs };
+    return { mono: this.mono as MonoMs, wall: this.wall as WallMs, boot: this.boot as BootMs };
   }
 
   advance(ms: number): void {
     this.mono += ms;
     this.wall += ms;
+    this.boot += ms;
   }
 
-  /** The machine sleeps: only the wall clock goes on (P2). */
+  /** The machine sleeps: its monotonic clock stands still (P2). */
   suspend(ms: number): void {
     this.wall += ms;
+    this.boot += ms;
   }
 
   #keep(effects: readonly Effect[]): Effect[] {
