@@ -7,7 +7,7 @@ import type { RowsAuditor } from './rows-auditor.js';
 /** P15: when a request to stop must have been told on a stream that is heard, in heartbeat intervals. */
 const TOLD_WITHIN_H = 2;
 
-type Rows = Pick<RowsAuditor, 'tasks' | 'sessions'>;
+type Rows = Pick<RowsAuditor, 'tasks' | 'sessions' | 'removals'>;
 type Broken = (found: Omit<Violation, 'at'>) => void;
 
 /** Judges what agents are told by what is on the disk: verdicts on returning runs, requests to stop, acknowledgements. */
@@ -17,6 +17,7 @@ export class Answers {
   readonly #broken: Broken;
   /** Tokens whose report was acknowledged as recorded. */
   readonly #settled = new Set<Token>();
+  readonly #taskOf = new Map<Token, TaskId>();
   readonly #cancelled = new Set<TaskId>();
   /** Open tokens whose end was asked for, and since when. */
   readonly #asked = new Map<Token, { readonly taskId: TaskId; readonly at: number }>();
@@ -30,6 +31,7 @@ export class Answers {
   }
 
   committed({ event, taskId, token }: HistoryRow): void {
+    if (event === 'permitted') this.#taskOf.set(token, taskId);
     if (event === 'cancel_requested') this.#cancelled.add(taskId);
     if (event === 'cancel_requested' || event === 'timeout_requested')
       this.#asked.set(token, { taskId, at: this.#now() });
@@ -56,7 +58,8 @@ export class Answers {
     for (const { token, disposition } of ack.acknowledgements) {
       if (disposition === 'recorded') this.#settled.add(token);
       if (disposition !== 'stale' || !this.#settled.has(token)) continue;
-      // The same report gets the same answer, however often it is repeated.
+      // The same report gets the same answer, however often it is repeated, as long as its task is kept.
+      if (this.#rows.removals.removed.has(this.#taskOf.get(token) as TaskId)) continue;
       const what = `the report of token ${token} was recorded, and is stale when it is repeated`;
       this.#broken({ rule: 'I2', what });
     }

@@ -21,7 +21,7 @@ export class RowsAuditor {
   readonly sessions = new Map<Epoch, SessionRow>();
   readonly #agents = new Map<AgentId, AgentRow>();
   readonly #closed = new Set<Token>();
-  readonly #removals = new RemovalAudit();
+  readonly removals = new RemovalAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
   readonly #broken: Broken;
@@ -41,7 +41,7 @@ export class RowsAuditor {
   }
 
   committed(puts: Puts): void {
-    for (const { taskId, what } of this.#removals.faultsOf(puts, this.tasks))
+    for (const { taskId, what } of this.removals.faultsOf(puts, this.tasks))
       this.#broken({ rule: 'retention', what, taskId });
     // A cordon that ends in this very commit may have ended before the permit was decided.
     this.#steered = new Set(puts.agents.map(({ agentId }) => agentId));
