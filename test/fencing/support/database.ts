@@ -33,7 +33,11 @@ async function schemaIn(given: string): Promise<Database> {
   const run = async (sql: string): Promise<void> => {
     const client = new pg.Client(given);
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
   };
   await run(`CREATE SCHEMA ${name}`);
   const url = new URL(given);

@@ -12,22 +12,32 @@ type Db = Client | Pool;
 export const postgres = () =>
   load<{
     readonly SCHEMA: string;
-    update(db: Db, token: bigint, account: string, amount: number): Promise<void>;
-    upsert(db: Db, token: bigint, account: string, amount: number): Promise<void>;
-    claim(db: Db, token: bigint, resource: string): Promise<void>;
-    transaction<T>(client: Db, token: bigint, resource: string, work: (client: Db) => Promise<T>): Promise<T>;
+    readonly update: (db: Db, token: bigint, account: string, amount: number) => Promise<void>;
+    readonly upsert: (db: Db, token: bigint, account: string, amount: number) => Promise<void>;
+    readonly claim: (db: Db, token: bigint, resource: string) => Promise<void>;
+    readonly transaction: <T>(
+      client: Db,
+      token: bigint,
+      resource: string,
+      work: (client: Db) => Promise<T>,
+    ) => Promise<T>;
   }>('postgres.mjs');
 
 export const objects = () =>
   load<{
-    publish(bucket: string, name: string, token: bigint, data: string): Promise<void>;
-    current(bucket: string, name: string): Promise<{ readonly fence: string; readonly key: string } | null>;
+    readonly publish: (bucket: string, name: string, token: bigint, data: string) => Promise<void>;
+    readonly current: (
+      bucket: string,
+      name: string,
+    ) => Promise<{ readonly fence: string; readonly key: string } | null>;
   }>('objects.mjs');
 
 export const httpServer = () =>
-  load<{ startStore(file: string): Promise<{ readonly url: string; close(): Promise<void> }> }>(
-    'http-server.mjs',
-  );
+  load<{
+    readonly startStore: (
+      file: string,
+    ) => Promise<{ readonly url: string; readonly close: () => Promise<void> }>;
+  }>('http-server.mjs');
 
 export const httpClient = () =>
-  load<{ write(url: string, token: bigint, value: string): Promise<void> }>('http-client.mjs');
+  load<{ readonly write: (url: string, token: bigint, value: string) => Promise<void> }>('http-client.mjs');

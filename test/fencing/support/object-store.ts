@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 export interface ObjectStore {
   readonly url: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -15,7 +15,7 @@ export async function startObjects(
 ): Promise<ObjectStore> {
   const objects = new Map<string, Buffer>();
   const etagOf = (content: Buffer) => `"${createHash('md5').update(content).digest('hex')}"`;
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const path = request.url ?? '';
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -31,7 +31,8 @@ export async function startObjects(
     if (none === '*' && now !== undefined) return response.writeHead(412).end();
     objects.set(path, Buffer.concat(chunks));
     return response.writeHead(200).end();
-  });
+  };
+  const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : 0;
