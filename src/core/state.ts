@@ -30,10 +30,11 @@ export interface Offered {
   task: TaskRow;
 }
 
-/** P8: when a worker was failed, and since when it had been alive. */
+/** P8: when a worker was failed, since when it had been alive, and whether it was failed under the brake. */
 export interface WorkerFailure {
   readonly at: MonoMs;
   readonly aliveSince: MonoMs;
+  readonly braked: boolean;
 }
 
 /** P18: the store lost commits; permits wait until L has passed. */

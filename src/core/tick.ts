@@ -35,26 +35,28 @@ function failExpired(draft: Draft): void {
   }
   if (failing.length === 0) return;
   const workers = failing.filter((session) => session.kind === 'worker');
+  const brake = policy.stormBrake && workers.length > 0 && braked(draft, workers.length);
   for (const { epoch } of workers) {
-    draft.failures.push({ at: now, aliveSince: draft.state.aliveSince.get(epoch) ?? now });
+    const aliveSince = draft.state.aliveSince.get(epoch) ?? now;
+    draft.failures.push({ at: now, aliveSince, braked: brake });
   }
-  const brake = policy.stormBrake && workers.length > 0 && braked(draft);
   for (const session of failing) failAgent(draft, session, brake);
 }
 
 /** P8: more than half of the workers alive one L ago, at least three, have failed within one L. */
-function braked(draft: Draft): boolean {
+function braked(draft: Draft, failing: number): boolean {
   const { now, policy } = draft.ctx;
   const { leaseMs } = leaseTerms(policy.heartbeatIntervalMs);
   const then = later(now, -leaseMs);
   const recent = withinLease(draft.state.recentFailures, now, leaseMs);
-  const failed = recent.length + draft.failures.length;
+  const failed = recent.length + failing;
   let alive = recent.filter((failure) => failure.aliveSince <= then).length;
   for (const [epoch, since] of draft.state.aliveSince) {
     if (since <= then && draft.session(epoch)?.kind === 'worker') alive++;
   }
   if (!stormBrake(failed, alive)) return false;
-  draft.notes.push({ kind: 'storm_brake', failed, alive });
+  // The agents of one storm fail over many ticks: only a storm without a braked failure in the last L is news.
+  if (!recent.some((failure) => failure.braked)) draft.notes.push({ kind: 'storm_brake', failed, alive });
   return true;
 }
 

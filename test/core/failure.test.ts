@@ -336,6 +336,28 @@ describe('the storm brake (P8)', () => {
     checkWorld(w);
   });
 
+  test('is told once for a storm, however its failures are spread, and again for the next one', () => {
+    const w = world();
+    const workers = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ready(w, name));
+    settleDown(...workers);
+    live(w, L, ...workers);
+    for (const [i, each] of workers.entries()) {
+      each.vanish();
+      live(w, L / 3, ...workers.slice(i + 1));
+    }
+    w.pass(L);
+    expect([...w.sessions.values()].filter(({ state }) => state === 'failed')).toHaveLength(6);
+    expect(w.noted('storm_brake')).toMatchObject([{ failed: 3, alive: 5 }]);
+    w.pass(L);
+    const others = ['g', 'h', 'i'].map((name) => ready(w, name));
+    settleDown(...others);
+    live(w, L, ...others);
+    for (const each of others) each.vanish();
+    w.pass(L);
+    expect(w.noted('storm_brake')).toMatchObject([{ failed: 3 }, { failed: 3, alive: 3 }]);
+    checkWorld(w);
+  });
+
   test('gives returning agents their runs back', () => {
     const { w, workers, taskIds } = storm(true);
     for (const each of workers) each.connect().talk();
