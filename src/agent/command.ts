@@ -199,7 +199,11 @@ export class CommandRunner {
     this.#over(
       end.runId,
       run,
-      reportOf(this.#reported(run), end, run.directory && resultFile(run.directory)),
+      reportOf(
+        { ...this.#reported(run), endedAtMs: end.endedAtMs },
+        end,
+        run.directory && resultFile(run.directory),
+      ),
     );
   }
 

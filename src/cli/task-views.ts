@@ -16,7 +16,8 @@ export interface View {
 
 /** A task's state for people: a lost agent and a waiting cancel matter as much as the state itself. */
 export function stateWords(task: Task): string {
-  const notes = [task.lost === undefined ? '' : 'lost', task.cancelRequested ? 'cancelling' : ''];
+  const held = task.lost && task.lost.heldForMs > 0 ? `, held ${spanWords(task.lost.heldForMs)}` : '';
+  const notes = [task.lost === undefined ? '' : `lost${held}`, task.cancelRequested ? 'cancelling' : ''];
   const said = notes.filter((note) => note !== '' && !hasEnded(task.state)).join(', ');
   return said === '' ? task.state : `${task.state} (${said})`;
 }

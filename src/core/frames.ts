@@ -153,6 +153,16 @@ export type Note =
       readonly reported: string;
     }
   | {
+      /** A run was seen to have gone on beside a newer one of its task. */
+      readonly kind: 'overlap';
+      readonly agentId: AgentId;
+      readonly taskId: TaskId;
+      readonly token: Token;
+      readonly newer: Token;
+      readonly partitionPolicy: PartitionPolicy;
+      readonly atMostMs: number;
+    }
+  | {
       readonly kind: 'run_adopted';
       readonly agentId: AgentId;
       readonly taskId: TaskId;

@@ -25,6 +25,7 @@ export const EVENTS = {
   queued_timeout: 'waited too long for an agent (P12)',
   poison: 'took down too many agents (P14)',
   resolved: 'the operator ruled on a lost try',
+  overlap: 'a run went on beside a newer one of its task: counted, nothing changed',
   late_report_refused: 'a report with a closed or foreign token was kept apart and changed nothing',
 } as const;
 

@@ -88,6 +88,8 @@ export interface Report {
   readonly resultType: string;
   /** Of a failure: another try would fail the same way. */
   readonly final: boolean;
+  /** How long the run lasted by its agent's clock, in milliseconds; unset when the agent does not say. */
+  readonly ranMs?: number | undefined;
 }
 
 /** A call of the public API that changes something; answered once its effects are durable. */

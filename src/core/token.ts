@@ -3,6 +3,7 @@ import type { Draft } from './draft.js';
 import { about, cancelNow, closeAsLost, failTry, voidPermit } from './failure.js';
 import type { Acknowledgement, Disposition } from './frames.js';
 import type { Report } from './inputs.js';
+import { noteOverlap, type Overlap, overlapOf } from './overlap.js';
 import type { HistoryRow, OpenPermit, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { move } from './task.js';
@@ -132,8 +133,11 @@ export function uncharge(task: TaskRow): TaskRow['losses'] {
 }
 
 /** I10: a report with a closed or foreign token changes nothing but the history, and that a bounded number of times. */
-function keepApart(draft: Draft, task: TaskRow, c: ReportCase, disposition: Disposition): void {
+function keepApart(draft: Draft, late: TaskRow, c: ReportCase, disposition: Disposition): void {
   const { report, agentId } = c;
+  const overlap = disposition === 'stale' ? overlapProvenBy(draft, c) : null;
+  if (overlap !== null) noteOverlap(draft, late, agentId, report.token, overlap);
+  const task = draft.task(late.taskId) ?? late;
   draft.notes.push({
     kind: 'late_report',
     agentId,
@@ -153,4 +157,10 @@ function keepApart(draft: Draft, task: TaskRow, c: ReportCase, disposition: Disp
     reason: disposition,
     message: `reported ${report.kind}`,
   });
+}
+
+/** Of a run that is gone without an outcome nobody knows how long it lasted. */
+function overlapProvenBy(draft: Draft, { history, report }: ReportCase): Overlap | null {
+  if (report.ranMs === undefined || report.kind === 'lost' || report.kind === 'never_started') return null;
+  return overlapOf(history, report.token, report.ranMs, draft.ctx.wall);
 }

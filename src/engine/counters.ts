@@ -10,6 +10,8 @@ export interface EngineCounters {
   heartbeats: number;
   stallMs: number;
   unknownArms: number;
+  /** Runs seen to have gone on beside a newer one of their task. */
+  overlaps: number;
 }
 
 /** All of them at zero. */
@@ -24,4 +26,5 @@ export const newCounters = (): EngineCounters => ({
   heartbeats: 0,
   stallMs: 0,
   unknownArms: 0,
+  overlaps: 0,
 });

@@ -286,6 +286,7 @@ export class Engine {
     for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
     if (draft.tasks.size > 0) listener.changed(draft.tasks);
     if (draft.removals.size > 0) listener.removed([...draft.removals.keys()]);
+    for (const { kind } of draft.notes) if (kind === 'overlap') this.counters.overlaps++;
     if (draft.notes.length > 0) listener.noted(draft.notes);
     for (const { callId, reply } of draft.replies) this.#answer(callId, reply);
   }

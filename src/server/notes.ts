@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<Note['kind'], { level: 'info' | 'warn' | 'error'; t
     text: 'most workers failed at once: reassignment is held back for one lease',
   },
   late_report: { level: 'warn', text: 'a report with a closed or foreign token was refused' },
+  overlap: { level: 'warn', text: 'a run went on beside a newer one of its task' },
   run_adopted: { level: 'info', text: 'a lost agent is back and has its run again' },
   inventory_mismatch: {
     level: 'warn',

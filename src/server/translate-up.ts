@@ -142,7 +142,14 @@ function reportOf(report: proto.Report): Report {
     result: hasResult ? new Uint8Array(report.result) : null,
     resultType: textOf(report.resultType, LIMITS.nameLength),
     final: report.final,
+    ranMs: ranMsOf(report),
   };
+}
+
+/** The two instants are of one clock, which makes their distance mean something; each alone is for people. */
+function ranMsOf({ startedAt, endedAt }: proto.Report): number | undefined {
+  if (startedAt === undefined || endedAt === undefined) return undefined;
+  return Math.max(0, endedAt.getTime() - startedAt.getTime());
 }
 
 /** An id, a queue or another name. Throws Malformed when it has another form. */

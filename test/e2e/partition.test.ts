@@ -89,6 +89,12 @@ test('a partition beyond the lease: each policy keeps its guarantee, late result
     events(await site.task(reassign)).includes('late_report_refused'),
   );
   const settled = await site.task(reassign);
+  // The cut-off worker went on beside the new try: allowed, counted and told, of this one task alone.
+  expect(settled.history.find(({ event }) => event === 'overlap')).toMatchObject({
+    ...{ agentId: 'cut', reason: 'reassign' },
+    message: expect.stringMatching(/^ran beside try 2 \(token \d+\) for at most \d+ ms$/),
+  });
+  expect(await site.overlaps()).toBe(1);
   expect(settled).toMatchObject({ state: 'TASK_STATE_SUCCESS', agentId: 'other' });
   expect(settled.result.toString()).toBe('"other"\n');
   expect(linesOf(file).filter((line) => /^start (hold|late)/.test(line))).toHaveLength(2);

@@ -64,6 +64,8 @@ test("a stopped agent's single_run work is dead before another agent runs it, al
   await agent.says('gate closed');
   await site.agentReaches('sleeper', 'HEALTHY');
   expect(linesOf(file)).toEqual(lines);
+  await eventually('the report', async () => events(await site.task(taskId)).includes('late_report_refused'));
+  expect(await site.overlaps()).toBe(0);
 });
 
 test('a coordinator that was stopped for three leases fails no agent when it goes on (P7)', async () => {

@@ -145,6 +145,7 @@ export class HandlerRun implements Tenant {
       kind: 'ended',
       runId: this.spec.runId,
       executed: this.executed,
+      endedAtMs: this.ports.clock.wallMs(),
       exitCode: 0,
       signal: null,
       stopReason: this.stopReason,

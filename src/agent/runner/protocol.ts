@@ -190,6 +190,11 @@ export interface RunEnd {
   readonly runId: string;
   /** False: nothing of the command ever ran (abandoned, stopped before exec, or the gate closed): P13's `never started`. */
   readonly executed: boolean;
+  /**
+   * When nothing of it was alive any more, by the wall clock in milliseconds. The runner's word: an agent that was
+   * stopped meanwhile hears of it too late to tell.
+   */
+  readonly endedAtMs: number;
   /** As a shell tells it: 128 + n when signal n ended the command. */
   readonly exitCode: number;
   /** The signal's name. Inside a namespace a command that itself exits with 128 + n looks the same. */

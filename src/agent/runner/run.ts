@@ -210,6 +210,7 @@ export class Run {
     this.phase = 'ending';
     for (const timer of Object.values(this.timers)) timer.cancel();
     await this.bury();
+    const endedAtMs = this.ports.clock.wallMs();
     const executed = await this.wasExecuted();
     this.word?.destroy();
     this.ports.lifeline.forget(this.pgid);
@@ -218,6 +219,7 @@ export class Run {
       kind: 'ended',
       runId: this.spec.runId,
       executed,
+      endedAtMs,
       ...this.status(code, name),
       stopReason: this.stopReason,
       timedOut: this.timedOut,

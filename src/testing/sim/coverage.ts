@@ -64,6 +64,7 @@ const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   queued_timeout: 'failTask',
   poison: 'failTask',
   resolved: null,
+  overlap: null,
   late_report_refused: null,
 };
 
@@ -82,7 +83,15 @@ const ANSWERS = {
   }),
   note: keys<Note['kind']>({
     ...{ session_granted: 0, stream_attached: 0, agent_suspect: 0, agent_failed: 0, session_ended: 0 },
-    ...{ storm_brake: 0, late_report: 0, run_adopted: 0, inventory_mismatch: 0, poison: 0, commits_lost: 0 },
+    ...{
+      storm_brake: 0,
+      late_report: 0,
+      overlap: 0,
+      run_adopted: 0,
+      inventory_mismatch: 0,
+      poison: 0,
+      commits_lost: 0,
+    },
   }),
   fault: keys<CallFault['code']>({
     ...{ TASK_NOT_FOUND: 0, AGENT_NOT_FOUND: 0, NO_LOST_TRY: 0, IDEMPOTENCY_CONFLICT: 0, TOO_MANY_LANES: 0 },

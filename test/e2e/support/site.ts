@@ -197,6 +197,12 @@ export class Site {
       .filter((line) => line.includes(words));
   }
 
+  /** How many runs the coordinator has seen to go on beside a newer one of their task. */
+  async overlaps(): Promise<number> {
+    const { counters } = await this.api.call<{ counters: Record<string, string> }>('GetCoordinator', {});
+    return Number(counters.overlaps);
+  }
+
   async agentShown(agentId: string): Promise<ShownAgent> {
     return (await this.api.call<{ agent: ShownAgent }>('DescribeAgent', { agentId })).agent;
   }

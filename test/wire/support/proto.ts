@@ -137,5 +137,10 @@ export interface ShownTask {
   readonly agentId: string;
   readonly result: Buffer;
   readonly progress: { readonly fraction?: number; readonly message: string } | null;
-  readonly history: readonly { readonly event: string; readonly reason: string; readonly agentId: string }[];
+  readonly history: readonly {
+    readonly event: string;
+    readonly reason: string;
+    readonly agentId: string;
+    readonly message: string;
+  }[];
 }
