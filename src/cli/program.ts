@@ -3,6 +3,7 @@ import { addAgent } from './agent.js';
 import { describeFailure, EXIT, type Failure, toFailure, usage } from './failure.js';
 import { plainRule } from './flags.js';
 import { addHealth } from './health.js';
+import { addQueue } from './queue.js';
 import { addServer } from './server.js';
 import { addCommonFlags, commonFlags, verb } from './session.js';
 import { addTask } from './task.js';
@@ -35,6 +36,7 @@ export function buildProgram(
   program.version(version, '-V, --version', 'print the version');
   const agent = addAgent(program, context);
   addTask(program, context);
+  addQueue(program, context);
   const server = addServer(program, context);
   addHealth(program, context);
   addVersion(program, context);

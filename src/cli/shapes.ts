@@ -54,6 +54,8 @@ export function taskShape(task: Task, complete: boolean): Shape {
     partitionPolicy: spec.partitionPolicy ?? 'reassign',
     killGraceMs: spec.killGraceMs ?? null,
     holdTimeoutMs: spec.holdTimeoutMs ?? null,
+    concurrencyKey: orNull(spec.concurrencyKey),
+    concurrencyLimit: spec.concurrencyLimit ?? null,
     startAfter: time(spec.startAfter),
     startBefore: time(spec.startBefore),
     requiredLabels: spec.requiredLabels ?? {},

@@ -41,6 +41,8 @@ interface SubmitFlags {
   readonly partitionPolicy?: PartitionPolicy;
   readonly killGrace?: number;
   readonly holdTimeout?: number;
+  readonly concurrencyKey?: string;
+  readonly concurrencyLimit?: number;
   readonly startAfter?: Date;
   readonly startIn?: number;
   readonly startBefore?: Date;
@@ -90,6 +92,10 @@ export function addSubmit(noun: Command, context: CliContext): void {
   flag(command, '--queued-timeout <DURATION>', 'longest wait in the queue', own('QUEUED_TIMEOUT'));
   flag(command, '--kill-grace <DURATION>', 'time between SIGTERM and SIGKILL', own('KILL_GRACE'));
   flag(command, '--hold-timeout <DURATION>', 'policy hold gives up waiting after this', own('HOLD_TIMEOUT'));
+  flag(command, '--concurrency-key <KEY>', 'tasks that share it run at most --concurrency-limit at once');
+  flag(command, '--concurrency-limit <N>', 'how many of the key run at once (default: 1)', {
+    parse: wholeNumber(1, 10_000),
+  });
   flag(command, '--start-after <INSTANT>', 'scheduled until then, such as 2026-01-31T08:00:00Z', {
     parse: instantFlag,
   });
@@ -244,6 +250,8 @@ function defaultsOf(flags: SubmitFlags): TaskChoices {
     partitionPolicy: flags.partitionPolicy,
     killGraceMs: flags.killGrace,
     holdTimeoutMs: flags.holdTimeout,
+    concurrencyKey: flags.concurrencyKey,
+    concurrencyLimit: flags.concurrencyLimit,
     startAfter: flags.startAfter,
     startBefore: flags.startBefore,
     requiredLabels: flags.requireLabel,

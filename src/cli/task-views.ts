@@ -95,6 +95,7 @@ function taskFacts(task: Task, view: View): string {
           .map(([name, value]) => `${name}=${value}`)
           .join(','),
       ],
+      ['concurrency', spec.concurrencyKey ? `${spec.concurrencyLimit ?? 1} of ${spec.concurrencyKey}` : ''],
       ['start after', spec.startAfter?.toISOString() ?? ''],
       ['start before', spec.startBefore?.toISOString() ?? ''],
       ['idempotency key', spec.idempotencyKey ?? ''],

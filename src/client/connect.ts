@@ -1,6 +1,7 @@
 import { Agents, backUpCoordinator, readCoordinator } from './agents.js';
 import { type CallChoices, Channel } from './channel.js';
 import { CLIENT_CLOCK, type ClientClock } from './clock.js';
+import { Queues } from './queues.js';
 import { Tasks } from './tasks.js';
 import type { BackupMade, CoordinatorInfo } from './types.js';
 
@@ -25,6 +26,8 @@ export interface Client {
   readonly tasks: Tasks;
   /** Shows and steers agents. */
   readonly agents: Agents;
+  /** Shows queues and limits them. */
+  readonly queues: Queues;
   /** Version and figures of the coordinator. */
   coordinator(choices?: CallChoices): Promise<CoordinatorInfo>;
   /**
@@ -47,6 +50,7 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
     address,
     tasks: new Tasks(channel),
     agents: new Agents(channel),
+    queues: new Queues(channel),
     coordinator: (choices) => readCoordinator(channel, choices),
     backUp: (file, choices) => backUpCoordinator(channel, file, choices),
     close: () => channel.close(),

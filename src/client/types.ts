@@ -96,6 +96,10 @@ export interface TaskChoices {
   readonly killGraceMs?: number | undefined;
   /** Policy `hold` gives up waiting after this. Default 24 h. */
   readonly holdTimeoutMs?: number | undefined;
+  /** Tasks that share it, in whichever queue, run at most `concurrencyLimit` at once. Default none. */
+  readonly concurrencyKey?: string | undefined;
+  /** 1 to 10,000, default 1; only with a key. Where tasks of a key differ, the smallest limit of those at hand counts. */
+  readonly concurrencyLimit?: number | undefined;
   /** Waits in state `scheduled` until then, by the coordinator's wall clock. Default: queued at once. */
   readonly startAfter?: Date | undefined;
   /** Fails as `expired` unless its first try is permitted before this, by the coordinator's wall clock. Default none. */
@@ -314,6 +318,21 @@ export interface AgentDescription {
   readonly agent: Agent;
   /** What it holds. */
   readonly runs: readonly HeldRun[];
+}
+
+/** A queue as the coordinator sees it. */
+export interface Queue {
+  readonly name: string;
+  /** How many of its tasks run at once; undefined means as many as there are slots. */
+  readonly runLimit: number | undefined;
+  /** Tasks with a permit, those of lost agents included until they are released. */
+  readonly running: number;
+  /** Tasks that are ready for an agent, as many as the coordinator has in memory. */
+  readonly waiting: number;
+  /** Whether further tasks wait in the store. */
+  readonly waitsMore: boolean;
+  /** Live workers that serve it. */
+  readonly agents: number;
 }
 
 /** What a coordinator says about itself. */

@@ -6,8 +6,9 @@ import { about, cancelNow, lostOutcome, releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
 import { requestStop } from './heartbeat.js';
 import type { CallFault, CallInput, NewTask } from './inputs.js';
+import { limitQueue } from './queues.js';
 import { rankOf } from './rank.js';
-import { type AgentRow, isFinal, laneOf, type TaskRow } from './rows.js';
+import { type AgentRow, groupOf, isFinal, type TaskRow } from './rows.js';
 import { move } from './task.js';
 
 type Call<K extends CallInput['kind']> = Extract<CallInput, { kind: K }>;
@@ -21,6 +22,8 @@ export function decideCall(draft: Draft, call: CallInput): void {
       return cancel(draft, call);
     case 'resolve':
       return resolve(draft, call);
+    case 'limit_queue':
+      return limitQueue(draft, call);
     case 'cordon':
       return steer(draft, call.callId, call.agentId, { cordoned: true });
     case 'uncordon':
@@ -38,7 +41,8 @@ function refuse(draft: Draft, callId: number, fault: CallFault): void {
 
 /** All tasks of the batch, or none: a key that is known with other content, or too many lanes, refuses all of it. */
 function submit(draft: Draft, call: Call<'submit'>): void {
-  const lanes = new Set<string>();
+  const groups = new Set<string>();
+  const keys = new Set<string>();
   for (const task of call.tasks) {
     const known = task.idempotencyKey === '' ? undefined : knownByKey(draft, call, task);
     if (known !== undefined && known !== task.contentHash) {
@@ -59,16 +63,26 @@ function submit(draft: Draft, call: Call<'submit'>): void {
         try: 'name a later instant, or leave it out',
       });
     }
-    const lane = laneOf(task);
-    if (draft.state.lanes.get(lane) === undefined) lanes.add(lane);
+    const group = groupOf(task);
+    if (!draft.state.lanes.hasGroup(group)) groups.add(group);
+    const { concurrencyKey: key } = task;
+    if (key !== '' && !draft.state.lanes.hasKey(key)) keys.add(key);
   }
   const { limits } = draft.ctx.policy;
-  if (draft.state.lanes.size + lanes.size > limits.lanes) {
+  if (draft.state.lanes.size + groups.size > limits.lanes) {
     return refuse(draft, call.callId, {
       code: 'TOO_MANY_LANES',
       what: `tasks wait in ${draft.state.lanes.size} combinations of queue, required labels and handler`,
       because: `the limit is ${limits.lanes}`,
       try: 'use fewer queues, labels or handlers, or wait for tasks to end',
+    });
+  }
+  if (keys.size > 0 && draft.state.lanes.keys + keys.size > limits.keys) {
+    return refuse(draft, call.callId, {
+      code: 'TOO_MANY_KEYS',
+      what: `tasks of ${draft.state.lanes.keys} concurrency keys wait`,
+      because: `the limit is ${limits.keys}`,
+      try: 'use fewer keys, or wait for tasks to end',
     });
   }
   const tasks = call.tasks.map((task) => accept(draft, task));

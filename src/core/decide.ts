@@ -71,6 +71,7 @@ export function observe(state: State, input: Input): void {
     case 'submit':
     case 'cancel':
     case 'resolve':
+    case 'limit_queue':
     case 'cordon':
     case 'uncordon':
     case 'drain':
@@ -118,6 +119,7 @@ function decideInput(draft: Draft, input: Input): void {
     case 'submit':
     case 'cancel':
     case 'resolve':
+    case 'limit_queue':
     case 'cordon':
     case 'uncordon':
     case 'drain':

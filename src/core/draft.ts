@@ -7,8 +7,18 @@ import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import type { FinishedStretch, FinishedTask } from './retention.js';
-import type { AgentRow, Counters, HistoryRow, OpenPermit, SessionRow, TaskRow, TaskSpecRow } from './rows.js';
+import type {
+  AgentRow,
+  Counters,
+  HistoryRow,
+  OpenPermit,
+  QueueRow,
+  SessionRow,
+  TaskRow,
+  TaskSpecRow,
+} from './rows.js';
 import type { Leap, State, WorkerFailure } from './state.js';
+import { holdsPlace, isReleased, Places } from './usage.js';
 
 /** Rows that the engine read from the store because an input of the batch names them. */
 export interface LoadedRows {
@@ -62,6 +72,9 @@ export class Draft {
   readonly history: HistoryRow[] = [];
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
+  readonly queues = new Map<string, QueueRow>();
+  /** Places that running tasks hold, this draft's changes included. */
+  readonly held: Places;
   readonly attachments: Attachment[] = [];
   readonly refusals: { readonly streamId: StreamId; readonly refused: Refused }[] = [];
   readonly farewells: StreamId[] = [];
@@ -83,6 +96,7 @@ export class Draft {
   readonly #bases = new Map<TaskId, TaskRow | undefined>();
   readonly #openByToken = new Map<Token, TaskId | null>();
   readonly #byKey = new Map<string, TaskRow>();
+  readonly #released = new Set<TaskId>();
   readonly #permitDelta = new Map<Epoch, number>();
 
   constructor(state: State, ctx: Context, loaded: LoadedRows) {
@@ -90,6 +104,7 @@ export class Draft {
     this.ctx = ctx;
     this.loaded = loaded;
     this.counters = state.counters;
+    this.held = new Places(state.held);
   }
 
   /** L of sessions granted now, in milliseconds. */
@@ -176,11 +191,21 @@ export class Draft {
       version: (base?.version ?? 0) + 1,
       historyCount: task.historyCount + happenings.length,
     };
+    if (before !== undefined && holdsPlace(before)) this.held.add(before, -1);
+    if (holdsPlace(row)) this.held.add(row, 1);
+    if (isReleased(row) && row.concurrencyKey !== '') this.#released.add(row.taskId);
     if (before?.open) this.#countOpen(before.open, null, -1);
     if (row.open) this.#countOpen(row.open, row.taskId, 1);
     if (base === undefined && row.idempotencyKey !== '') this.#byKey.set(row.idempotencyKey, row);
     this.tasks.set(row.taskId, row);
     return row;
+  }
+
+  /** Tasks of a key that are queued again with their lost token still open (P10). */
+  releasedOf(concurrencyKey: string): TaskRow[] {
+    const taskIds = new Set([...(this.state.released.get(concurrencyKey) ?? []), ...this.#released]);
+    const tasks = [...taskIds].map((taskId) => this.task(taskId)).filter((task) => task !== undefined);
+    return tasks.filter((task) => isReleased(task) && task.concurrencyKey === concurrencyKey);
   }
 
   #countOpen(open: OpenPermit, taskId: TaskId | null, by: 1 | -1): void {
@@ -213,6 +238,16 @@ export class Draft {
   putAgent(agent: AgentRow): AgentRow {
     const row = { ...agent, version: (this.state.agents.get(agent.agentId)?.version ?? 0) + 1 };
     this.agents.set(row.agentId, row);
+    return row;
+  }
+
+  queue(queue: string): QueueRow | undefined {
+    return this.queues.get(queue) ?? this.state.queues.get(queue);
+  }
+
+  putQueue(queue: QueueRow): QueueRow {
+    const row = { ...queue, version: (this.state.queues.get(queue.queue)?.version ?? 0) + 1 };
+    this.queues.set(row.queue, row);
     return row;
   }
 
@@ -276,6 +311,7 @@ export class Draft {
       this.removals.size > 0 ||
       this.sessions.size > 0 ||
       this.agents.size > 0 ||
+      this.queues.size > 0 ||
       this.counters !== this.state.counters
     );
   }

@@ -1,6 +1,7 @@
 import { formatDuration } from '../kit/duration.js';
 import type { AgentId } from '../kit/ids.js';
 import { between, later, type ServiceMs, type WallMs } from '../kit/time.js';
+import { FLOW_FINDINGS, isHeldBack } from './explain-flow.js';
 import type { Context } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { offerBlock } from './placement.js';
@@ -179,9 +180,10 @@ const FINDINGS: readonly {
   blockedBy('agents_cordoned', 'cordoned', 'cordoned or draining', 'holdfast agent uncordon'),
   blockedBy('agents_suspect', 'suspect', 'suspect: their streams are lost, their leases still run', ''),
   blockedBy('agents_unresolved', 'inventory_unresolved', 'asked for a full inventory', ''),
+  ...FLOW_FINDINGS,
   {
     name: 'all_slots_busy',
-    when: (s) => s.waits && eligible(s).length > 0,
+    when: (s) => s.waits && !isHeldBack(s) && eligible(s).length > 0,
     then: (s) => ({
       message: `all slots are busy or offered: ${listed(eligible(s).map((c) => slotsOf(s.state, c)))}`,
       try: 'wait, or start another worker',

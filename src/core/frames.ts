@@ -66,6 +66,7 @@ export type RefusalReason =
   | 'already_permitted'
   | 'not_queued'
   | 'no_free_slot'
+  | 'concurrency_limit'
   | 'cordoned'
   | 'suspect'
   | 'inventory_unresolved'

@@ -2,7 +2,7 @@ import type { AgentId, Epoch, InstanceId, Nonce, StreamId, TaskId, Token } from 
 import type { Entry } from '../kit/inventory.js';
 import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
 import type { Policy } from './policy.js';
-import type { AgentKind, ProcessIdentity, TaskRow, TaskSpecRow } from './rows.js';
+import type { AgentKind, ProcessIdentity, QueueRow, TaskRow, TaskSpecRow } from './rows.js';
 import type { Tally } from './rules.js';
 
 /** Everything that can happen to the coordinator. `at` is when it was received, on the monotonic clock. */
@@ -103,6 +103,12 @@ export type CallInput =
       readonly verdict: ResolveVerdict;
       readonly reason: string;
     }
+  | {
+      readonly kind: 'limit_queue';
+      readonly callId: number;
+      readonly queue: string;
+      readonly limit: number | null;
+    }
   | { readonly kind: 'cordon'; readonly callId: number; readonly agentId: AgentId }
   | { readonly kind: 'uncordon'; readonly callId: number; readonly agentId: AgentId }
   | {
@@ -129,6 +135,8 @@ export type NewTask = Pick<
   | 'queuedTimeoutMs'
   | 'killGraceMs'
   | 'holdTimeoutMs'
+  | 'concurrencyKey'
+  | 'concurrencyLimit'
   | 'startAfter'
   | 'startBefore'
   | 'idempotencyKey'
@@ -143,6 +151,7 @@ export type Reply =
     }
   | { readonly kind: 'task'; readonly task: TaskRow }
   | { readonly kind: 'agent'; readonly agentId: AgentId }
+  | { readonly kind: 'queue'; readonly queue: QueueRow }
   | { readonly kind: 'refused'; readonly fault: CallFault };
 
 export interface CallFault {
@@ -152,7 +161,9 @@ export interface CallFault {
     | 'NO_LOST_TRY'
     | 'IDEMPOTENCY_CONFLICT'
     | 'TOO_MANY_LANES'
-    | 'START_BEFORE_PASSED';
+    | 'START_BEFORE_PASSED'
+    | 'TOO_MANY_KEYS'
+    | 'TOO_MANY_QUEUES';
   readonly what: string;
   readonly because: string;
   readonly try: string;

@@ -132,12 +132,14 @@ export class Placement {
   #best(candidates: ReadonlyMap<string, Set<Epoch>>): { lane: Lane; presence: Presence } | null {
     let best: { lane: Lane; presence: Presence } | null = null;
     for (const [queue, epochs] of candidates) {
-      for (const lane of this.#state.lanes.inQueue(queue)) {
-        const head = lane.tasks[0];
-        if (head === undefined) continue;
+      if (!this.#state.hasQueueRoom(queue)) continue;
+      for (const group of this.#state.lanes.inQueue(queue)) {
+        const lane = group.open.first();
+        const head = lane?.tasks[0];
+        if (lane === undefined || head === undefined) continue;
         const rival = best?.lane.tasks[0];
         if (rival !== undefined && compareReady(rival, head) <= 0) continue;
-        const presence = this.#firstServing(epochs, lane);
+        const presence = this.#firstServing(epochs, group);
         if (presence !== null) best = { lane, presence };
       }
     }

@@ -65,8 +65,12 @@ export interface CoreLimits {
   readonly slots: number;
   /** Inventory entries of one agent; more are refused at Hello, later ones close the stream. */
   readonly inventory: number;
-  /** Distinct pairs of queue and required labels with waiting tasks; a submission beyond is refused. */
+  /** Distinct combinations of queue, required labels and handler with waiting tasks; a submission beyond is refused. */
   readonly lanes: number;
+  /** Distinct concurrency keys with waiting tasks; a submission beyond is refused. */
+  readonly keys: number;
+  /** Queues that an operator has ever limited; a further one is refused. */
+  readonly queues: number;
   /** Tasks in one submission. */
   readonly submitBatch: number;
   /** Waiting tasks of one lane kept in memory; more are paged from the store. */
@@ -99,6 +103,8 @@ export const DEFAULT_POLICY: Policy = {
     slots: 10_000,
     inventory: 20_000,
     lanes: 10_000,
+    keys: 100_000,
+    queues: 10_000,
     submitBatch: 500,
     laneWindow: 2_000,
     lateReportNotes: 20,

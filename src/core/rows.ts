@@ -67,6 +67,10 @@ export interface TaskRow {
   readonly queuedTimeoutMs: number;
   readonly killGraceMs: number;
   readonly holdTimeoutMs: number;
+  /** Tasks that share it run at most `concurrencyLimit` at once, in whichever queue; empty means none. */
+  readonly concurrencyKey: string;
+  /** At least 1. Where tasks of a key differ, the smallest limit of those that run, and of the one to start, counts. */
+  readonly concurrencyLimit: number;
   /** Scheduled until then, by the coordinator's wall clock; null means queued at once. */
   readonly startAfter: WallMs | null;
   /** Fails unless its first try is permitted before this, by the coordinator's wall clock; null means no limit. */
@@ -217,6 +221,14 @@ export interface AgentRow {
   readonly drainUntil: ServiceMs | null;
 }
 
+/** What an operator has said of a queue. */
+export interface QueueRow {
+  readonly queue: string;
+  readonly version: number;
+  /** Tasks that run at once; null means as many as there are slots. */
+  readonly limit: number | null;
+}
+
 /** Store-wide counters: the last value drawn of each, and the service clock as last written. */
 export interface Counters {
   readonly token: Token;
@@ -263,11 +275,8 @@ export function isFinal(state: TaskState): boolean {
 /** What a task asks of the agent that runs it. */
 export type Needs = Pick<TaskRow, 'queue' | 'requiredLabels' | 'handler'>;
 
-/**
- * The lane of a task: what it needs in one canonical string. Tasks of one lane can be run by the same agents, so the
- * head of a lane never blocks another lane.
- */
-export function laneOf({ queue, requiredLabels, handler }: Needs): string {
+/** What a task needs, in one canonical string: tasks of one group can be run by the same agents. */
+export function groupOf({ queue, requiredLabels, handler }: Needs): string {
   const names = Object.keys(requiredLabels).sort();
   const pairs = names.map(
     (name) => `${encodeURIComponent(name)}=${encodeURIComponent(requiredLabels[name] ?? '')}`,
@@ -276,16 +285,26 @@ export function laneOf({ queue, requiredLabels, handler }: Needs): string {
   return `${queue}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}${handler === '' ? '' : `#${handler}`}`;
 }
 
-/** What the tasks of a lane need, from its key. */
-export function laneKeyParts(key: string): Needs {
-  const [lane = '', handler = ''] = key.split('#');
+/**
+ * The lane of a task: its group and its concurrency key. What may run of one task of a lane, where and when, holds of all
+ * of them, so the head of a lane never blocks another lane.
+ */
+export function laneOf(task: Needs & Pick<TaskRow, 'concurrencyKey'>): string {
+  // No part of a group contains @.
+  return groupOf(task) + (task.concurrencyKey === '' ? '' : `@${encodeURIComponent(task.concurrencyKey)}`);
+}
+
+/** What the tasks of a lane need, and their concurrency key, from its name. */
+export function laneKeyParts(key: string): Needs & Pick<TaskRow, 'concurrencyKey'> {
+  const [group = '', concurrencyKey = ''] = key.split('@');
+  const [lane = '', handler = ''] = group.split('#');
   const [queue = '', query] = lane.split('?');
   const requiredLabels: Record<string, string> = {};
   for (const pair of query?.split('&') ?? []) {
     const [name = '', value = ''] = pair.split('=');
     requiredLabels[decodeURIComponent(name)] = decodeURIComponent(value);
   }
-  return { queue, requiredLabels, handler };
+  return { queue, requiredLabels, handler, concurrencyKey: decodeURIComponent(concurrencyKey) };
 }
 
 /** The lane in which the task waits for an agent now; null while it does not (not queued, or in a back-off). */

@@ -22,6 +22,7 @@ export function settle(draft: Draft): Frame[] {
     state.agents.set(agent.agentId, agent);
     state.dirty.add(agent.epoch);
   }
+  for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
   for (const task of draft.tasks.values()) settleTask(draft, task.taskId);
   for (const session of draft.sessions.values())

@@ -44,6 +44,20 @@ export const REFUSALS: readonly { readonly name: RefusalReason; readonly when: (
       when: (c) => offeredTo(c) !== undefined && offeredTo(c) !== c.session.epoch,
     },
     { name: 'not_offered', when: (c) => offeredTo(c) === undefined },
+    // Offers count the same places; what they cannot foresee is a limit lowered, or a run that came back.
+    {
+      name: 'concurrency_limit',
+      when: ({ task, draft }) =>
+        task !== undefined &&
+        task.concurrencyKey !== '' &&
+        !draft.held.keys.allows(task.concurrencyKey, task.concurrencyLimit),
+    },
+    {
+      name: 'concurrency_limit',
+      when: ({ task, draft }) =>
+        draft.held.queues.count(task?.queue ?? '') >=
+        (draft.queue(task?.queue ?? '')?.limit ?? Number.POSITIVE_INFINITY),
+    },
     { name: 'no_free_slot', when: ({ occupied, session }) => occupied >= session.slots },
   ];
 
@@ -72,6 +86,7 @@ function confirmStart(
   request: StartRequest,
 ): [TaskRow, OpenPermit] {
   const offer = draft.state.presences.get(session.epoch)?.offers.get(task.taskId);
+  makePlace(draft, task);
   const open: OpenPermit = {
     token: draft.drawToken(),
     tryNumber: task.tryNumber + 1,
@@ -95,6 +110,21 @@ function confirmStart(
     draft.put(permitted, ...lostOutcome(task), { event: 'permitted', ...about(open), offeredAt }),
     open,
   ];
+}
+
+/**
+ * A released token stays open only in case its agent returns (P10). When a permit of its concurrency key needs the place,
+ * that is over: never more tokens of a key are open than its limit, and a run that returns later is stopped as superseded.
+ */
+function makePlace(draft: Draft, task: TaskRow): void {
+  const { concurrencyKey: key, concurrencyLimit } = task;
+  if (key === '') return;
+  const others = draft.releasedOf(key).filter(({ taskId }) => taskId !== task.taskId);
+  const { keys } = draft.held;
+  const excess = keys.count(key) + 1 + others.length - Math.min(concurrencyLimit, keys.limit(key));
+  const oldestFirst = others.sort((a, b) => (a.lastToken < b.lastToken ? -1 : 1));
+  for (const other of oldestFirst.slice(0, Math.max(0, excess)))
+    draft.put({ ...other, open: null }, ...lostOutcome(other));
 }
 
 /** When the offer was made, by the wall clock: only its age is known exactly. */

@@ -1,18 +1,19 @@
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { later, type MonoMs } from '../kit/time.js';
 import type { Note } from './frames.js';
-import { type Lane, Lanes } from './lanes.js';
+import { type Lane, type LaneParts, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
 import type { Policy } from './policy.js';
 import { newPresence, type OpenOffer, type Presence } from './presence.js';
 import {
   type AgentRow,
   type Counters,
-  type Needs,
+  type QueueRow,
   readyLane,
   type SessionRow,
   type TaskRow,
 } from './rows.js';
+import { holdsPlace, isReleased, Places } from './usage.js';
 
 /** The rows that a coordinator starts from (see Store.load). */
 export interface Start {
@@ -20,7 +21,8 @@ export interface Start {
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
   readonly openTasks: readonly TaskRow[];
-  readonly lanes: readonly ({ readonly key: string } & Needs)[];
+  readonly lanes: readonly ({ readonly key: string } & LaneParts)[];
+  readonly queues: readonly QueueRow[];
 }
 
 export type Leap = 'token' | 'epoch';
@@ -65,6 +67,13 @@ export class State {
   /** Offered tasks beyond their agent's free slots, by queue: the first to go to another agent (prefetch). */
   readonly extras = new Map<string, Set<TaskId>>();
   readonly lanes: Lanes;
+  /** Queues that an operator has spoken of. */
+  readonly queues = new Map<string, QueueRow>();
+  /** The places that running tasks hold, and those that running and offered ones do. */
+  readonly held = new Places();
+  readonly claimed = new Places();
+  /** Tasks that are queued again with their lost token open, by concurrency key. */
+  readonly released = new Map<string, Set<TaskId>>();
   /** Sessions whose room must be looked at again. */
   readonly dirty = new Set<Epoch>();
   /** Sessions with a free slot, by queue. */
@@ -81,7 +90,8 @@ export class State {
 
   constructor(policy: Policy, start: Start, now: MonoMs) {
     this.counters = start.counters;
-    this.lanes = new Lanes(policy.limits.laneWindow);
+    this.lanes = new Lanes(policy.limits.laneWindow, this.claimed.keys);
+    for (const queue of start.queues) this.queues.set(queue.queue, queue);
     for (const agent of start.agents) this.agents.set(agent.agentId, agent);
     const live = start.sessions.filter((session) => session.state === 'live');
     for (const session of start.sessions) this.putSession(session);
@@ -157,6 +167,7 @@ export class State {
   putTask(old: TaskRow | undefined, task: TaskRow): void {
     this.#unindexOpen(old);
     this.#indexOpen(task);
+    this.#countPlaces(old, task);
     const offered = this.offered.get(task.taskId);
     const wasReady = old !== undefined && readyLane(old) !== null;
     const isReady = readyLane(task) !== null;
@@ -167,6 +178,28 @@ export class State {
     if (wasReady) this.lanes.remove(old);
     if (isReady && old !== undefined) this.lanes.insert(task);
     else if (isReady && task.open === null) this.lanes.insert(task);
+  }
+
+  #countPlaces(old: TaskRow | undefined, task: TaskRow): void {
+    for (const [row, by] of [[old, -1] as const, [task, 1] as const]) {
+      if (row === undefined || !holdsPlace(row)) continue;
+      this.held.add(row, by);
+      this.#claim(row, by);
+    }
+    const { concurrencyKey: key, taskId } = task;
+    if (key === '') return;
+    if (isReleased(task)) add(this.released, key, taskId);
+    else drop(this.released, key, taskId);
+  }
+
+  #claim(task: TaskRow, by: 1 | -1): void {
+    this.claimed.add(task, by);
+    if (task.concurrencyKey !== '') this.lanes.recheck(task.concurrencyKey);
+  }
+
+  /** Whether another task of the queue may start now; offers that are open count as started. */
+  hasQueueRoom(queue: string): boolean {
+    return this.claimed.queues.count(queue) < (this.queues.get(queue)?.limit ?? Number.POSITIVE_INFINITY);
   }
 
   #unindexOpen(old: TaskRow | undefined): void {
@@ -200,6 +233,7 @@ export class State {
     if (presence.offers.get(task.taskId)?.extra) presence.extras--;
     if (offer.extra) presence.extras++;
     presence.offers.set(task.taskId, offer);
+    if (!this.offered.has(task.taskId)) this.#claim(task, 1);
     this.offered.set(task.taskId, { epoch: presence.epoch, task });
     if (offer.extra) add(this.extras, task.queue, task.taskId);
     else drop(this.extras, task.queue, task.taskId);
@@ -214,6 +248,7 @@ export class State {
     const offered = this.offered.get(taskId);
     if (offered?.epoch !== presence.epoch) return undefined;
     this.offered.delete(taskId);
+    this.#claim(offered.task, -1);
     drop(this.extras, offered.task.queue, taskId);
     return offered.task;
   }
@@ -236,12 +271,14 @@ export class State {
 
   /** Lanes that run low while the store has more and somebody could take their tasks. */
   lanesToRefill(): Lane[] {
-    const wanted: Lane[] = [];
-    for (const lane of this.lanes.all()) {
-      if (!this.lanes.wantsRefill(lane)) continue;
-      if (this.roomy.has(lane.queue) || this.hungry.has(lane.queue)) wanted.push(lane);
-    }
-    return wanted;
+    return this.lanes.toRefill((queue) => this.roomy.has(queue) || this.hungry.has(queue));
+  }
+
+  /** How many tasks of a lane may stand before its window: those that are offered. */
+  offeredOf({ concurrencyKey }: Lane): number {
+    return concurrencyKey === ''
+      ? this.offered.size
+      : Math.min(this.offered.size, this.claimed.keys.count(concurrencyKey));
   }
 }
 

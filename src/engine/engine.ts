@@ -324,13 +324,14 @@ export class Engine {
 
   /** Fills the windows of lanes that run low; what they bring is offered by the next batch, which follows at once. */
   async #refill(): Promise<void> {
-    const { store, policy } = this.#options;
+    const { store } = this.#options;
     let filled = false;
     for (const lane of this.state.lanesToRefill()) {
-      const limit = policy.limits.laneWindow;
-      const rows = await store.readReady(lane.key, null, limit + this.state.offered.size);
+      const limit = this.state.lanes.windowOf(lane);
+      const more = limit + this.state.offeredOf(lane);
+      const rows = await store.readReady(lane.key, null, more);
       const waiting = rows.filter((row) => !this.state.offered.has(row.taskId)).slice(0, limit);
-      this.state.lanes.refill(lane, waiting, rows.length < limit + this.state.offered.size);
+      this.state.lanes.refill(lane, waiting, rows.length < more);
       filled ||= waiting.length > 0;
     }
     if (filled) this.put({ kind: 'tick' });

@@ -66,6 +66,7 @@ function weightOf(input: Input): number {
     case 'stall':
     case 'cancel':
     case 'resolve':
+    case 'limit_queue':
     case 'cordon':
     case 'uncordon':
     case 'drain':

@@ -76,6 +76,7 @@ function want(state: State, input: Input, wanted: Wanted): void {
     case 'goodbye':
     case 'stream_closed':
     case 'stall':
+    case 'limit_queue':
     case 'cordon':
     case 'uncordon':
     case 'drain':

@@ -22,6 +22,7 @@ export function putsOf(draft: Draft): Puts {
     history: draft.history,
     agents: [...draft.agents.values()],
     sessions: [...draft.sessions.values()],
+    queues: [...draft.queues.values()],
     notifications: notificationsOf(draft),
     counters: draft.counters,
   };

@@ -15,9 +15,9 @@ export async function startState(
   now: MonoMs,
   restored: boolean,
 ): Promise<{ state: State }> {
-  const { counters, agents, sessions, openTasks } = await store.load();
+  const { counters, agents, sessions, openTasks, queues } = await store.load();
   const lanes = (await store.readLanes()).map((key) => ({ key, ...laneKeyParts(key) }));
-  const state = new State(policy, { counters, agents, sessions, openTasks, lanes }, now);
+  const state = new State(policy, { counters, agents, sessions, openTasks, lanes, queues }, now);
   if (restored) state.beginFromBackup(later(now, leaseTerms(policy.heartbeatIntervalMs).leaseMs));
   return { state };
 }

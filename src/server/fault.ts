@@ -90,6 +90,7 @@ export function expectReply<K extends Reply['kind']>(
     case 'submitted':
     case 'task':
     case 'agent':
+    case 'queue':
       throw new Error(`a reply of kind ${reply.kind} to a call that wants ${kind}`);
   }
 }

@@ -1,16 +1,19 @@
 import type { Engine } from '../engine/engine.js';
-import type { AgentId } from '../kit/ids.js';
+import { type AgentId, NAME_PATTERN } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import type { WallMs } from '../kit/time.js';
 import type {
   Agent,
   FleetServiceServer,
   GetCoordinatorResponse,
+  LimitQueueRequest,
+  LimitQueueResponse,
   ListAgentsRequest,
 } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { durationOf, millisOf } from '../wire/time.js';
 import type { Backups } from './backup.js';
 import { expectReply, Fault, unary } from './fault.js';
+import { queueOf, queuesOf } from './queue-views.js';
 import { agentOf, dateOf, runsOf } from './views.js';
 
 /** What the service for agents needs of its coordinator. */
@@ -49,12 +52,39 @@ export function fleetService(host: FleetServiceHost): FleetServiceServer {
       const reply = await host.engine.call((callId) => ({ kind: 'drain', callId, agentId: id, timeoutMs }));
       return { agent: find(host, expectReply('agent', reply).agentId) };
     }),
+    listQueues: unary(log, async () => ({ queues: queuesOf(host.engine.state) })),
+    limitQueue: unary(log, (request) => limit(host, request)),
     getCoordinator: unary(log, async () => coordinator(host)),
     backUpCoordinator: unary(log, async ({ file }) => {
       const { pages, elapsedMs } = await host.backups.make(file);
       return { file, pages: BigInt(pages), elapsed: durationOf(elapsedMs) };
     }),
   };
+}
+
+async function limit(
+  { engine }: FleetServiceHost,
+  { name, runLimit }: LimitQueueRequest,
+): Promise<LimitQueueResponse> {
+  const refuse = (what: string, because: string, advice: string): never => {
+    throw new Fault('INVALID_REQUEST', what, because, advice);
+  };
+  const queue = NAME_PATTERN.test(name)
+    ? name
+    : refuse(
+        `queue ${JSON.stringify(name.slice(0, 140))} is no name`,
+        'names are 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
+        'correct it',
+      );
+  if (runLimit !== undefined && runLimit > 1_000_000)
+    refuse(`run_limit is ${runLimit}`, 'it must lie between 0 and 1000000', 'leave it out for no limit');
+  const reply = await engine.call((callId) => ({
+    kind: 'limit_queue',
+    callId,
+    queue,
+    limit: runLimit ?? null,
+  }));
+  return { queue: queueOf(engine.state, expectReply('queue', reply).queue.queue) };
 }
 
 function list({ engine }: FleetServiceHost, { kinds, states }: ListAgentsRequest): Agent[] {

@@ -85,6 +85,7 @@ export function newTaskOf(
       1,
       365 * DAY_MS,
     ),
+    ...concurrencyOf(spec, wrong),
     ...windowOf(spec, wall, wrong),
     idempotencyKey: spec.idempotencyKey,
     contentHash: contentHashOf(spec),
@@ -110,6 +111,20 @@ function windowOf(spec: TaskSpec, wall: WallMs, wrong: Wrong): Pick<NewTask, 'st
     );
   }
   return { startAfter, startBefore };
+}
+
+function concurrencyOf(
+  { concurrencyKey, concurrencyLimit: limit }: TaskSpec,
+  wrong: Wrong,
+): Pick<NewTask, 'concurrencyKey' | 'concurrencyLimit'> {
+  if (Buffer.byteLength(concurrencyKey) > 256)
+    wrong('concurrency_key is longer than 256 bytes', 'it names a lane of the queue', 'use a shorter one');
+  if (!concurrencyKey.isWellFormed())
+    wrong('concurrency_key is no text', 'half a character is missing', 'correct it');
+  if (concurrencyKey === '' && limit !== 0)
+    wrong('concurrency_limit is set', 'there is no concurrency_key', 'set a key, or leave it out');
+  if (limit > 10_000) wrong(`concurrency_limit is ${limit}`, 'it must lie between 1 and 10000', 'correct it');
+  return { concurrencyKey, concurrencyLimit: limit === 0 ? 1 : limit };
 }
 
 function instantOf(

@@ -39,6 +39,8 @@ export function taskOf(row: TaskRow, service: ServiceMs, shown: Shown): Task {
       requiredLabels: new Map(Object.entries(row.requiredLabels)),
       idempotencyKey: row.idempotencyKey,
       traceparent: shown.spec?.traceparent ?? '',
+      concurrencyKey: row.concurrencyKey,
+      concurrencyLimit: row.concurrencyKey === '' ? 0 : row.concurrencyLimit,
       startAfter: row.startAfter === null ? undefined : dateOf(row.startAfter),
       startBefore: row.startBefore === null ? undefined : dateOf(row.startBefore),
     },

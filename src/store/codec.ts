@@ -57,6 +57,8 @@ export function encodeSubmitted(row: TaskRow): string {
     row.handler,
     row.startAfter,
     row.startBefore,
+    row.concurrencyKey,
+    row.concurrencyLimit,
   ]);
 }
 
@@ -74,6 +76,8 @@ const decodeSubmitted = (r: TupleReader) => ({
   handler: r.textOr(''),
   startAfter: r.numberOrNone() as WallMs | null,
   startBefore: r.numberOrNone() as WallMs | null,
+  concurrencyKey: r.textOr(''),
+  concurrencyLimit: r.numberOrNone() ?? 1,
 });
 
 /** What changes while a task lives, apart from what has a column of its own. */

@@ -4,6 +4,7 @@ import type {
   Counters,
   HistoryRow,
   NotificationRow,
+  QueueRow,
   SessionRow,
   TaskRow,
   TaskSpecRow,
@@ -103,6 +104,7 @@ export interface Loaded {
   readonly sessions: readonly SessionRow[];
   /** Every task with an open token, whatever its state. */
   readonly openTasks: readonly TaskRow[];
+  readonly queues: readonly QueueRow[];
 }
 
 /** A place in a lane: the order is rank, then task id, both ascending. */
@@ -158,6 +160,7 @@ export interface Puts {
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
+  readonly queues: readonly QueueRow[];
   /** Insert only, in this order. */
   readonly notifications: readonly NotificationRow[];
   /** Null when no counter changed. Token and epoch never go back: that is a conflict. */

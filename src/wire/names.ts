@@ -96,6 +96,7 @@ export const refusalReasons = names(
     already_permitted: RefusalReason.ALREADY_PERMITTED,
     not_queued: RefusalReason.NOT_QUEUED,
     no_free_slot: RefusalReason.NO_FREE_SLOT,
+    concurrency_limit: RefusalReason.CONCURRENCY_LIMIT,
     cordoned: RefusalReason.CORDONED,
     suspect: RefusalReason.SUSPECT,
     inventory_unresolved: RefusalReason.INVENTORY_UNRESOLVED,

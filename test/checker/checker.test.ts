@@ -257,6 +257,14 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
     ]),
   ],
   [
+    'key',
+    '2 runs of concurrency key k are alive; its limit is 1',
+    [1n, 2n].flatMap((token) => [
+      recorded(Number(token), 'permitted', token, { taskId: `t${token}` }),
+      started(Number(token), token, { taskId: `t${token}`, key: { name: 'k', limit: 3 - Number(token) } }),
+    ]),
+  ],
+  [
     'K11',
     'there are 0 tasks with that key',
     [

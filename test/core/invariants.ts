@@ -43,7 +43,29 @@ export function checkCommit(world: World, draft: Draft): void {
   const drawn = draft.history.filter((h) => h.event === 'permitted').map((h) => h.token);
   for (const token of drawn) fault(token > world.counters.token, `I1: token ${token} was drawn before`);
   fault(new Set(drawn).size === drawn.length, 'I1: a token drawn twice');
+  faults.push(
+    ...keyFaults(
+      [...world.tasks, ...draft.tasks].map(([, row]) => row),
+      draft,
+    ),
+  );
   demand(faults);
+}
+
+/** Never more open tokens of a concurrency key than its limit, as far as this commit has permitted one. */
+function keyFaults(rows: readonly TaskRow[], draft: Draft): string[] {
+  const newest = new Map(rows.map((row) => [row.taskId, row]));
+  const faults: string[] = [];
+  for (const { taskId, concurrencyKey: key, concurrencyLimit, open } of draft.tasks.values()) {
+    const isNew = draft.history.some((row) => row.taskId === taskId && row.event === 'permitted');
+    if (key === '' || open === null || !isNew) continue;
+    const holders = [...newest.values()].filter((row) => row.concurrencyKey === key && row.open !== null);
+    if (holders.length > concurrencyLimit)
+      faults.push(
+        `${taskId}: ${holders.length} tokens of key ${key} are open, its limit is ${concurrencyLimit}`,
+      );
+  }
+  return faults;
 }
 
 const isSame = (a: TaskRow, b: TaskRow): boolean => show(a) === show(b);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compareReady, Lanes } from '../../src/core/lanes.js';
-import { laneKeyParts, laneOf, type Needs, type TaskRow } from '../../src/core/rows.js';
+import { compareReady, type LaneParts, Lanes } from '../../src/core/lanes.js';
+import { laneKeyParts, laneOf, type TaskRow } from '../../src/core/rows.js';
 import { world } from './support.js';
 
 const w = world();
@@ -11,7 +11,7 @@ const row = (n: number, priority = 0): TaskRow => {
 };
 const ids = (tasks: readonly TaskRow[] | undefined) => tasks?.map((task) => task.taskId);
 
-const needs = (): Needs => ({ queue: 'default', requiredLabels: {}, handler: '' });
+const needs = (): LaneParts => ({ queue: 'default', requiredLabels: {}, handler: '', concurrencyKey: '' });
 
 describe('a lane', () => {
   test('keeps its tasks by rank, then by id', () => {
@@ -59,7 +59,7 @@ describe('a lane', () => {
 
   test('is named by queue, labels and handler in one canonical string', () => {
     const lane = (requiredLabels: Record<string, string>, handler = '') =>
-      laneOf({ queue: 'q', requiredLabels, handler });
+      laneOf({ queue: 'q', requiredLabels, handler, concurrencyKey: '' });
     expect(lane({})).toBe('q');
     expect(lane({ b: '2', a: 'x&y' })).toBe(lane({ a: 'x&y', b: '2' }));
     expect(lane({ a: '1&b=2' })).not.toBe(lane({ a: '1', b: '2' }));
@@ -69,8 +69,10 @@ describe('a lane', () => {
   test('tells by its name what its tasks need', () => {
     for (const requiredLabels of [{}, { a: '1#x?&=', 'ü b': '' }]) {
       for (const handler of ['', 'resize.v2']) {
-        const lane = { queue: 'q-1', requiredLabels, handler };
-        expect(laneKeyParts(laneOf(lane))).toEqual(lane);
+        for (const concurrencyKey of ['', 'customer 17', 'a@b#c?d!']) {
+          const lane = { queue: 'q-1', requiredLabels, handler, concurrencyKey };
+          expect(laneKeyParts(laneOf(lane))).toEqual(lane);
+        }
       }
     }
   });

@@ -207,3 +207,130 @@ describe('a long lane', () => {
     checkWorld(w);
   });
 });
+
+describe('concurrency keys', () => {
+  const keyed = { concurrencyKey: 'k' };
+
+  test('let one task of a key run at once by default, over all agents and queues', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 4, queues: ['default', 'other'] });
+    const b = ready(w, 'b', { slots: 4, queues: ['default', 'other'] });
+    const taskIds = [w.submit(keyed), w.submit({ ...keyed, queue: 'other' }), w.submit(keyed)];
+    const free = w.submit();
+    const order: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      settleDown(a, b);
+      const running = taskIds.filter((taskId) => w.task(taskId).state === 'running');
+      expect(running).toHaveLength(1);
+      order.push(...running);
+      const [holder] = [a, b].filter(({ runs }) =>
+        [...runs.values()].some((run) => running.includes(run.taskId)),
+      );
+      const [token] = [...(holder?.runs ?? [])].find(([, run]) => running.includes(run.taskId)) ?? [];
+      if (token !== undefined) holder?.end(token).talk();
+    }
+    expect(order).toEqual(taskIds);
+    expect(w.task(free).state).toBe('running');
+    checkWorld(w);
+  });
+
+  test('that wait hold up nobody else, however many tasks of them come first', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a', { slots: 2 });
+    for (let n = 0; n < 50; n++) w.submit({ ...keyed, priority: 9 });
+    const free = w.submit();
+    a.talk();
+    expect(w.task(free).state).toBe('running');
+    expect(a.runs.size).toBe(2);
+    checkWorld(w);
+  });
+
+  test('count lost tries until they are released (P11)', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a', { slots: 2 });
+    const held = w.submit({ ...keyed, partitionPolicy: 'single_run' });
+    a.talk();
+    const next = w.submit(keyed);
+    a.vanish();
+    const b = ready(w, 'b', { slots: 2 });
+    live(w, L, b);
+    expect(w.task(held)).toMatchObject({ state: 'running', open: { lost: {} } });
+    expect(w.task(next).state).toBe('queued');
+    live(w, 30_000, b);
+    expect(w.task(held)).toMatchObject({ state: 'running', open: { agentId: 'b', lost: null } });
+    expect(w.task(next).state).toBe('queued');
+    checkWorld(w);
+  });
+
+  test('never have more open tokens than their limit: a released one is closed for a permit that needs its place', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a');
+    const lost = w.submit(keyed);
+    a.talk();
+    const urgent = w.submit({ ...keyed, priority: 1_000 });
+    a.cut();
+    live(w, L);
+    expect(w.task(lost)).toMatchObject({ state: 'queued', open: { lost: { heldUntil: null } } });
+    const b = ready(w, 'b');
+    expect(w.task(urgent).state).toBe('running');
+    expect(w.task(lost)).toMatchObject({ state: 'queued', open: null });
+    expect(w.events(lost).slice(-1)).toEqual(['try_lost']);
+    a.connect().talk();
+    expect(w.task(lost).state).toBe('queued');
+    b.end(b.only).talk();
+    settleDown(a, b);
+    expect(w.task(lost)).toMatchObject({ state: 'running', tryNumber: 2 });
+    checkWorld(w);
+  });
+
+  test('with a limit of their own let so many run; the smallest limit at hand counts where tasks differ', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a', { slots: 9 });
+    for (let n = 0; n < 5; n++) w.submit({ ...keyed, concurrencyLimit: 3 });
+    a.talk();
+    expect(a.runs.size).toBe(3);
+    const strict = w.submit({ ...keyed, concurrencyLimit: 1, priority: 5 });
+    const [first] = a.runs.keys();
+    if (first !== undefined) a.end(first).talk();
+    expect([w.task(strict).state, a.runs.size]).toEqual(['queued', 2]);
+    for (const token of [...a.runs.keys()]) a.end(token).talk();
+    expect(w.task(strict).state).toBe('running');
+    expect(a.runs.size).toBe(1);
+    checkWorld(w);
+  });
+
+  test('survive a restart', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 4 });
+    for (let n = 0; n < 3; n++) w.submit(keyed);
+    a.talk();
+    w.restart();
+    a.connect().talk();
+    expect(a.runs.size).toBe(1);
+    a.end(a.only).talk();
+    expect(a.runs.size).toBe(1);
+    checkWorld(w);
+  });
+
+  test('are bounded in number: a submission beyond is refused', () => {
+    const w = world({ limits: { keys: 2 } });
+    for (const concurrencyKey of ['a', 'b', 'b']) w.submit({ concurrencyKey });
+    const tasks = [w.newTask({ concurrencyKey: 'c' })];
+    const refused = w.call((callId) => ({ kind: 'submit', callId, tasks }));
+    expect(refused).toMatchObject({ kind: 'refused', fault: { code: 'TOO_MANY_KEYS' } });
+  });
+
+  test('by the thousand take one comparison an offer: only the first lane of a group is looked at', () => {
+    const w = world({ prefetch: 0 });
+    for (let n = 0; n < 2_000; n++) w.submit({ concurrencyKey: `key-${n}` });
+    const [group, ...more] = w.state.lanes.inQueue('default');
+    expect([group?.lanes, more]).toEqual([2_000, []]);
+    const a = ready(w, 'a', { slots: 3 });
+    expect([...a.runs.values()].map(({ taskId }) => w.task(taskId).concurrencyKey)).toEqual([
+      'key-0',
+      'key-1',
+      'key-2',
+    ]);
+    expect(group?.open.size).toBe(1_997);
+  });
+});

@@ -213,6 +213,8 @@ class Story {
     const task = this.world.newTask({
       queue: i % 2 === 0 ? 'default' : 'other',
       priority: n % 3,
+      concurrencyKey: n % 4 === 0 ? 'k' : '',
+      concurrencyLimit: 1 + (n % 8 === 0 ? 1 : 0),
       partitionPolicy: POLICIES[(i + n) % POLICIES.length] ?? 'reassign',
       requiredLabels: i % 4 === 3 ? { gpu: 'yes' } : {},
       retries: n % 2,

@@ -12,6 +12,7 @@ import {
   isFinal,
   laneOf,
   type NotificationRow,
+  type QueueRow,
   readyLane,
   type SessionRow,
   type TaskRow,
@@ -53,6 +54,7 @@ export class World {
   readonly histories = new Map<TaskId, HistoryRow[]>();
   /** When tasks ended, on the service clock, in the order in which they did. */
   readonly finished = new Map<TaskId, ServiceMs>();
+  readonly queues = new Map<string, QueueRow>();
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
   counters: Counters = { token: 0n as Token, epoch: 0n as Epoch, serviceMs: 0 as ServiceMs };
@@ -187,6 +189,8 @@ export class World {
       queuedTimeoutMs: this.policy.queuedTimeoutMs,
       killGraceMs: this.policy.task.killGraceMs,
       holdTimeoutMs: this.policy.task.holdTimeoutMs,
+      concurrencyKey: '',
+      concurrencyLimit: 1,
       startAfter: null,
       startBefore: null,
       idempotencyKey: '',
@@ -204,6 +208,10 @@ export class World {
     const task = this.newTask(chosen);
     this.call((callId) => ({ kind: 'submit', callId, tasks: [task] }));
     return task.taskId;
+  }
+
+  limitQueue(queue: string, limit: number | null): Reply {
+    return this.call((callId) => ({ kind: 'limit_queue', callId, queue, limit }));
   }
 
   cancel(taskId: TaskId, reason = 'asked'): Reply {
@@ -328,6 +336,7 @@ export class World {
       rows.push(row);
       this.histories.set(row.taskId, rows);
     }
+    for (const row of draft.queues.values()) this.queues.set(row.queue, row);
     for (const row of draft.agents.values()) this.agents.set(row.agentId, row);
     for (const row of draft.sessions.values()) this.sessions.set(row.epoch, row);
   }
@@ -336,7 +345,7 @@ export class World {
     let filled = false;
     for (const lane of this.state.lanesToRefill()) {
       const waiting = this.ready(lane.key).filter((row) => !this.state.offered.has(row.taskId));
-      const window = waiting.slice(0, this.policy.limits.laneWindow);
+      const window = waiting.slice(0, this.state.lanes.windowOf(lane));
       this.state.lanes.refill(lane, window, window.length === waiting.length);
       filled ||= window.length > 0;
     }
@@ -357,6 +366,7 @@ export class World {
         sessions: [...this.sessions.values()].filter((s) => s.state === 'live' || newest.includes(s.epoch)),
         openTasks: [...this.tasks.values()].filter((row) => row.open !== null),
         lanes: [...lanes].map(([key, row]) => ({ ...row, key })),
+        queues: [...this.queues.values()],
       },
       this.now,
     );

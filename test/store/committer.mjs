@@ -39,6 +39,7 @@ for (let n = Number(first); ; n++) {
     history: [history(n, 0), ...(isFirst ? [] : [history(n - 1, 1)])],
     agents: [],
     sessions: [],
+    queues: [],
     notifications: [],
     counters: { token: BigInt(n), epoch: 1n, serviceMs: n },
   });

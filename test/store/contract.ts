@@ -59,6 +59,7 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
         counters: { token: 0n, epoch: 0n, serviceMs: 0 },
         agents: [],
         sessions: [],
+        queues: [],
         openTasks: [],
       });
       expect(await store.readTasks([taskId(1)])).toEqual([]);
@@ -77,6 +78,11 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       const row = task(1, {
         queue: 'gpu',
         priority: -5,
+        rank: 12.5,
+        startAfter: 1_700_000_000_001 as WallMs,
+        startBefore: 1_700_000_000_002 as WallMs,
+        concurrencyKey: 'customer ☃',
+        concurrencyLimit: 7,
         requiredLabels: { zone: 'a', 'ü/"\\': 'x\ny' },
         handler: 'resize',
         partitionPolicy: 'hold',
@@ -128,7 +134,9 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await only(2)).toEqual(plain);
       expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(1), called]);
       expect(await store.readHistory(taskId(1))).toEqual([full]);
-      expect(await store.load()).toEqual({ counters, agents: [worker], sessions: [live], openTasks: [row] });
+      expect(await store.load()).toEqual({
+        ...{ counters, agents: [worker], sessions: [live], openTasks: [row], queues: [] },
+      });
     });
 
     test('tells an empty result from none', async () => {
@@ -250,6 +258,20 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect((await store.readLanes()).sort()).toEqual(['gpu?zone=ü', 'lane-0', 'lane-1', 'lane-2']);
       await commit({ tasks: [put(next(only0, {}), 'lane-1')] });
       expect((await store.readLanes()).sort()).toEqual(['lane-0', 'lane-1', 'lane-2']);
+    });
+
+    test('keeps what was said of a queue', async () => {
+      const queue = { queue: 'gpu', version: 1, limit: 3 };
+      await commit({ queues: [queue, { queue: 'a', version: 1, limit: null }] });
+      await commit({ queues: [{ ...queue, version: 2, limit: 0 }] });
+      expect((await store.load()).queues).toEqual([
+        { queue: 'a', version: 1, limit: null },
+        { queue: 'gpu', version: 2, limit: 0 },
+      ]);
+      await expect(commit({ queues: [queue] })).rejects.toMatchObject({ fault: 'conflict' });
+      await expect(commit({ queues: [{ ...queue, version: 2 }] })).rejects.toMatchObject({
+        fault: 'conflict',
+      });
     });
 
     test('a task takes another place in its lane with another rank', async () => {

@@ -39,7 +39,14 @@ function rowsOf(version: number): AllRows {
   const rows = fromText(readFileSync(join(FIXTURES, `schema-${version}.json`), 'utf8')) as AllRows;
   return {
     ...rows,
-    tasks: rows.tasks.map((row) => ({ ...row, handler: row.handler ?? '' })),
+    tasks: rows.tasks.map((row) => ({
+      ...row,
+      handler: row.handler ?? '',
+      startAfter: row.startAfter ?? null,
+      startBefore: row.startBefore ?? null,
+      concurrencyKey: row.concurrencyKey ?? '',
+      concurrencyLimit: row.concurrencyLimit ?? 1,
+    })),
     sessions: rows.sessions.map((row) => ({ ...row, handlers: row.handlers ?? [] })),
   };
 }

@@ -3,6 +3,7 @@ import type {
   AgentRow,
   Counters,
   HistoryRow,
+  QueueRow,
   SessionRow,
   TaskRow,
   TaskSpecRow,
@@ -51,6 +52,7 @@ export interface Snapshot {
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
+  readonly queues: readonly QueueRow[];
   readonly notifications: readonly StoredNotification[];
   readonly newestNotification: number;
   readonly deliveries: readonly DeliveryRow[];
@@ -77,7 +79,7 @@ export class MemoryStore implements Store {
   }
 
   async load(): Promise<Loaded> {
-    const { agents, counters, open, sessions, tasks } = this.#usable();
+    const { agents, counters, open, queues, sessions, tasks } = this.#usable();
     const newest = new Map<AgentId, Epoch>();
     for (const { agentId, epoch } of sessions.values()) {
       if (epoch > (newest.get(agentId) ?? -1n)) newest.set(agentId, epoch);
@@ -89,6 +91,7 @@ export class MemoryStore implements Store {
         .filter(({ state, agentId, epoch }) => state === 'live' || newest.get(agentId) === epoch)
         .sort(byEpoch),
       openTasks: rowsOf([...open].sort(byText), tasks),
+      queues: [...queues.values()].sort((a, b) => byText(a.queue, b.queue)),
     };
   }
 
@@ -285,6 +288,7 @@ const toSnapshot = (tables: Tables): Snapshot => ({
   history: [...tables.history.values()].flat().sort((a, b) => byText(a.taskId, b.taskId) || a.n - b.n),
   agents: [...tables.agents.values()].sort((a, b) => byText(a.agentId, b.agentId)),
   sessions: [...tables.sessions.values()].sort(byEpoch),
+  queues: [...tables.queues.values()].sort((a, b) => byText(a.queue, b.queue)),
   notifications: [...tables.notifications],
   newestNotification: tables.newestNotification,
   deliveries: tables.deliveries,

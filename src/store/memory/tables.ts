@@ -1,4 +1,12 @@
-import type { AgentRow, Counters, HistoryRow, SessionRow, TaskRow, TaskSpecRow } from '../../core/rows.js';
+import type {
+  AgentRow,
+  Counters,
+  HistoryRow,
+  QueueRow,
+  SessionRow,
+  TaskRow,
+  TaskSpecRow,
+} from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
@@ -34,6 +42,7 @@ export class Tables {
   readonly history = new Map<TaskId, HistoryRow[]>();
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
+  readonly queues = new Map<string, QueueRow>();
   /** In order of their numbers. */
   notifications: StoredNotification[] = [];
   newestNotification = 0;
@@ -85,6 +94,9 @@ export class Tables {
     for (const row of puts.sessions) {
       checkVersion(`session ${row.epoch}`, row.version, this.sessions.get(row.epoch)?.version);
     }
+    unique('queue', puts.queues, (row) => row.queue);
+    for (const row of puts.queues)
+      checkVersion(`queue ${row.queue}`, row.version, this.queues.get(row.queue)?.version);
     const { counters } = puts;
     if (counters !== null && (counters.token < this.counters.token || counters.epoch < this.counters.epoch)) {
       throw conflict('counters', 'they would go back');
@@ -104,6 +116,7 @@ export class Tables {
     }
     for (const row of puts.agents) this.agents.set(row.agentId, row);
     for (const row of puts.sessions) this.sessions.set(row.epoch, row);
+    for (const row of puts.queues) this.queues.set(row.queue, row);
     for (const row of puts.notifications) this.notifications.push({ ...row, n: ++this.newestNotification });
     if (puts.counters !== null) this.counters = puts.counters;
   }

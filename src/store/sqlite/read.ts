@@ -1,5 +1,13 @@
 import type { FinishedTask } from '../../core/retention.js';
-import type { AgentRow, HistoryRow, SessionRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
+import type {
+  AgentRow,
+  HistoryRow,
+  QueueRow,
+  SessionRow,
+  TaskRow,
+  TaskSpecRow,
+  TaskState,
+} from '../../core/rows.js';
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
 import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
@@ -94,7 +102,19 @@ export class Reader {
       agents: agents.map(toAgent),
       sessions: sessions.map(toSession),
       openTasks: openTasks.map(toTask),
+      queues: this.#queues(),
     };
+  }
+
+  #queues(): QueueRow[] {
+    return this.#driver
+      .statement('SELECT queue, version, run_limit FROM queues ORDER BY queue')
+      .all()
+      .map((c) => ({
+        queue: c.queue as string,
+        version: c.version as number,
+        limit: c.run_limit as number | null,
+      }));
   }
 
   tasks(taskIds: readonly TaskId[]): TaskRow[] {

@@ -109,6 +109,10 @@ UPDATE tasks SET rank = coalesce(json_extract(progress, '$[4]'), (SELECT service
 CREATE INDEX tasks_wall_due ON tasks (wall_due_at, task_id) WHERE wall_due_at IS NOT NULL;
 `;
 
+const QUEUES = `
+CREATE TABLE queues (queue TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, run_limit INTEGER) WITHOUT ROWID;
+`;
+
 /** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'initial', up: INITIAL },
@@ -117,6 +121,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: 'retention', up: RETENTION },
   { version: 4, name: 'notifications', up: NOTIFICATIONS },
   { version: 5, name: 'flow', up: FLOW },
+  // Tasks have concurrency keys as well, in fields that older programs would not understand.
+  { version: 6, name: 'queues', up: QUEUES },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

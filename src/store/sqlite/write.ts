@@ -3,6 +3,7 @@ import type {
   Counters,
   HistoryRow,
   NotificationRow,
+  QueueRow,
   SessionRow,
   TaskSpecRow,
 } from '../../core/rows.js';
@@ -29,6 +30,8 @@ export class Writer {
   readonly #updateAgent: Statement;
   readonly #insertSession: Statement;
   readonly #updateSession: Statement;
+  readonly #insertQueue: Statement;
+  readonly #updateQueue: Statement;
   readonly #insertNotification: Statement;
   readonly #updateCounters: Statement;
   readonly #deleteTask: Statement;
@@ -62,6 +65,10 @@ export class Writer {
     this.#updateSession = driver.statement(
       'UPDATE sessions SET version = ?, agent_id = ?, is_live = ?, data = ? WHERE epoch = ? AND version = ?',
     );
+    this.#insertQueue = driver.statement('INSERT INTO queues (version, run_limit, queue) VALUES (?, ?, ?)');
+    this.#updateQueue = driver.statement(
+      'UPDATE queues SET version = ?, run_limit = ? WHERE queue = ? AND version = ?',
+    );
     this.#insertNotification = driver.statement('INSERT INTO notifications (data) VALUES (?)');
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
@@ -78,6 +85,7 @@ export class Writer {
     for (const row of puts.history) this.#history(row);
     for (const row of puts.agents) this.#agent(row);
     for (const row of puts.sessions) this.#session(row);
+    for (const row of puts.queues) this.#queue(row);
     for (const row of puts.notifications) this.#notification(row);
     if (puts.counters !== null) this.#counters(puts.counters);
   }
@@ -154,6 +162,14 @@ export class Writer {
       this.#insertSession.run(...values);
     } else if (this.#updateSession.run(...values, version - 1) !== 1) {
       throw conflict(`session ${epoch}`, version - 1);
+    }
+  }
+
+  #queue({ queue, version, limit }: QueueRow): void {
+    if (version === 1) {
+      this.#insertQueue.run(version, limit, queue);
+    } else if (this.#updateQueue.run(version, limit, queue, version - 1) !== 1) {
+      throw conflict(`queue ${queue}`, version - 1);
     }
   }
 

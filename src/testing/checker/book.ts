@@ -111,6 +111,7 @@ export class Book {
   readonly #sessions = new Map<bigint, SessionEntry>();
   readonly #ofTask = new Map<string, Run[]>();
   readonly #ofAgent = new Map<string, Run[]>();
+  readonly #ofKey = new Map<string, Run[]>();
   readonly #disturbances: { readonly at: number; readonly until: number }[] = [];
   readonly #undetected = new Set<Fault>();
 
@@ -216,10 +217,20 @@ export class Book {
     this.highestTokenAt = at;
   }
 
-  #start({ token, taskId, agentId, policy, at, beside }: Started): Consequence[] {
+  #start({ token, taskId, agentId, policy, at, beside, key = undefined }: Started): Consequence[] {
     const permit = this.permits.get(token);
     if (permit !== undefined) permit.starts += 1;
-    const base = { token, taskId, agentId, policy, at, until: at, beside, pairs: new Set<bigint>() };
+    const base = {
+      token,
+      taskId,
+      agentId,
+      policy,
+      key: key ?? null,
+      at,
+      until: at,
+      beside,
+      pairs: new Set<bigint>(),
+    };
     const run: Run = { ...base, over: false, code: undefined, slept: false, alongside: 0 };
     const siblings = listOf(this.#ofTask, taskId);
     const neighbours = listOf(this.#ofAgent, agentId);
@@ -237,7 +248,19 @@ export class Book {
     siblings.push(run);
     neighbours.push(run);
     this.runs.set(token, run);
-    return [...found, crowd(run)];
+    return [...found, crowd(run), ...this.#share(run)];
+  }
+
+  /** Under `single_run` a place is free only once its run is over, so the limit of a key holds in real time. */
+  #share(run: Run): Consequence[] {
+    if (run.key === null || run.policy !== 'single_run' || !this.settings.endsAreSeen) return [];
+    const sharing = listOf(this.#ofKey, run.key.name);
+    // What an operator has ended is over to the coordinator, whatever its agent still does.
+    keep(sharing, (other) => !other.over && !other.slept && !this.task(other.taskId).ruled);
+    sharing.push(run);
+    const limit = Math.min(...sharing.map((other) => other.key?.limit ?? Number.POSITIVE_INFINITY));
+    const { taskId, token, agentId, at } = run;
+    return [{ kind: 'sharing', at, taskId, token, agentId, key: run.key.name, alive: sharing.length, limit }];
   }
 
   /** The run was alive until then: beside every run that started since its last sign. */

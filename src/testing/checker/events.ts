@@ -75,6 +75,8 @@ export interface Started {
   readonly policy: PartitionPolicy | 'unknown';
   /** Tokens of other runs of the same task that were seen alive at that moment. */
   readonly beside: readonly bigint[];
+  /** Its concurrency key with its limit; absent without one, or when the observer is not told. */
+  readonly key?: { readonly name: string; readonly limit: number };
   /** P2, on the agent's own clocks: since the newest acknowledged heartbeat was sent, and La. */
   readonly gate?: { readonly sinceMs: number; readonly limitMs: number };
 }
@@ -172,6 +174,18 @@ export type Consequence =
       readonly agentId: string;
       readonly alive: number;
     }
+  /** So many runs of one concurrency key under `single_run` were alive at the start of one of them. */
+  | {
+      readonly kind: 'sharing';
+      readonly at: number;
+      readonly taskId: string;
+      readonly token: bigint;
+      readonly agentId: string;
+      readonly key: string;
+      readonly alive: number;
+      /** The smallest limit among them. */
+      readonly limit: number;
+    }
   /** A run gave a sign of life after its agent was killed. */
   | {
       readonly kind: 'outlived';
@@ -210,6 +224,7 @@ export interface Run {
   readonly taskId: string;
   readonly agentId: string;
   readonly policy: string;
+  readonly key: { readonly name: string; readonly limit: number } | null;
   readonly at: number;
   /** Its last sign of life. */
   until: number;

@@ -75,6 +75,7 @@ export class Figures {
       case 'shown':
       case 'over':
       case 'crowd':
+      case 'sharing':
       case 'counted':
         return;
     }

@@ -41,6 +41,14 @@ export const LEASE_RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'key',
+    claim: 'Under single_run no more runs of a concurrency key are alive at once than its limit.',
+    on: {
+      sharing: ({ key, alive, limit }) =>
+        alive <= limit ? null : `${alive} runs of concurrency key ${key} are alive; its limit is ${limit}`,
+    },
+  },
+  {
     name: 'remains',
     claim: 'What ran under an agent that is killed dies with it.',
     on: {

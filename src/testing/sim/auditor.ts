@@ -273,7 +273,8 @@ export class Auditor {
       if (slept) this.#happened({ kind: 'slept', at, token: other });
     }
     const run = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
-    this.#happened({ kind: 'started', ...run });
+    const { concurrencyKey: name = '', concurrencyLimit: limit = 1 } = this.tasks.get(taskId) ?? {};
+    this.#happened({ kind: 'started', ...run, ...(name === '' ? {} : { key: { name, limit } }) });
     this.#live.set(token, { host, suspends: host.suspends });
   }
 

@@ -75,7 +75,15 @@ const ANSWERS = {
   disposition: keys<Disposition>({ recorded: 0, already_recorded: 0, stale: 0, foreign: 0, unknown: 0 }),
   refusal: keys<RefusalReason>({
     ...{ task_unknown: 0, not_offered: 0, offered_elsewhere: 0, already_permitted: 0, not_queued: 0 },
-    ...{ no_free_slot: 0, cordoned: 0, suspect: 0, inventory_unresolved: 0, recovering: 0, closed: 0 },
+    ...{
+      concurrency_limit: 0,
+      no_free_slot: 0,
+      cordoned: 0,
+      suspect: 0,
+      inventory_unresolved: 0,
+      recovering: 0,
+      closed: 0,
+    },
   }),
   'hello refused': keys<HelloRefusal>({ unsupported: 0, in_use: 0, old_stream: 0, full: 0, unavailable: 0 }),
   close: keys<CloseReason>({
@@ -96,6 +104,8 @@ const ANSWERS = {
   fault: keys<CallFault['code']>({
     ...{ TASK_NOT_FOUND: 0, AGENT_NOT_FOUND: 0, NO_LOST_TRY: 0, IDEMPOTENCY_CONFLICT: 0, TOO_MANY_LANES: 0 },
     START_BEFORE_PASSED: 0,
+    TOO_MANY_KEYS: 0,
+    TOO_MANY_QUEUES: 0,
   }),
   event: Object.keys(EVENTS),
 } as const;

@@ -216,6 +216,7 @@ class World implements AgentWorld, FaultWorld {
       queuedTimeoutMs: this.policy.queuedTimeoutMs,
       killGraceMs: this.pick([0, 2_000, 10_000, 30_000]),
       holdTimeoutMs: 300_000,
+      ...this.#concurrency(),
       ...this.#window(),
       idempotencyKey: '',
       contentHash: '',
@@ -225,6 +226,13 @@ class World implements AgentWorld, FaultWorld {
         traceparent: '',
       },
     };
+  }
+
+  /** Few keys, so that their tasks meet; those of a key mostly agree on its limit. */
+  #concurrency(): Pick<NewTask, 'concurrencyKey' | 'concurrencyLimit'> {
+    if (!this.chance(0.25)) return { concurrencyKey: '', concurrencyLimit: 1 };
+    const limit = this.pick([1, 2]);
+    return { concurrencyKey: `key-${limit}`, concurrencyLimit: this.chance(0.05) ? 1 : limit };
   }
 
   /** Some tasks are to start later, and some are of use only for a while. */
