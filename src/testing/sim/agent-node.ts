@@ -5,9 +5,11 @@ import type { AgentId, InstanceId, TaskId, Token } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import type { Auditor } from './auditor.js';
 import type { Scheduled } from './events.js';
+import { Guardian } from './guardian.js';
 import { type Host, Process } from './host.js';
 import { freshJournal, type Journal } from './journal.js';
 import { Connection, type End, type Weather } from './network.js';
+import { Pulse } from './pulse.js';
 
 /** How a run behaves; drawn by the workload from the task's id. */
 export interface RunScript {
@@ -50,8 +52,6 @@ export interface AgentSettings {
 const EXEC_MS = 3;
 /** Before the last look on a machine that swaps, for one start in 16. */
 const SLOW_EXEC_MS = 30_000;
-/** How often the real guardian looks at its clocks. */
-const LOOK_MS = 500;
 const CONNECT_LIMIT_MS = 10_000;
 
 /** One agent: its machine, its process with the real agent core, its runner with the runs, its state directory. */
@@ -68,9 +68,8 @@ export class AgentNode {
   #tick: Scheduled | null = null;
   #flushing = false;
   readonly #runs = new Map<Token, Run>();
-  /** The guardian's deadline by the monotonic clock, and how far the others may go before it (P2, P11). */
-  #guardian: { readonly mono: number; readonly wall: number; readonly boot: number } | null = null;
-  #guardianTimer: Scheduled | null = null;
+  readonly #guardian: Guardian;
+  #pulse = new Pulse();
   /** Drained: stays down until it is started again. */
   drained = false;
   /** Permits between their arrival and the last look before exec. */
@@ -82,6 +81,7 @@ export class AgentNode {
     this.weather = weather;
     this.#world = world;
     this.#journal = freshJournal(world.newInode());
+    this.#guardian = new Guardian(host, () => this.#stopGuarded());
   }
 
   get up(): boolean {
@@ -114,6 +114,7 @@ export class AgentNode {
     journal.instanceId = instanceId;
     this.drained = false;
     this.#process = new Process(this.host);
+    this.#pulse = new Pulse();
     const recovered = { highestToken, highestEpoch, reports: [...journal.ended.values()] };
     this.#session = new AgentSession(identity, recovered, this.#world.random);
     this.#perform(this.#session.begin());
@@ -132,7 +133,7 @@ export class AgentNode {
     this.#connection = null;
     this.starting = 0;
     for (const token of [...this.#runs.keys()]) this.#endRun(token, null);
-    this.#guardian = null;
+    this.#guardian.leave();
   }
 
   pause(): void {
@@ -149,15 +150,8 @@ export class AgentNode {
 
   wake(): void {
     this.host.wake();
-    this.#look(this.#guardian);
+    this.#guardian.wake();
     this.#process?.drain();
-  }
-
-  /** The timer stood still with the machine: as the real guardian, looks at both clocks until the gate is renewed. */
-  #look(renewed: { readonly mono: number } | null): void {
-    if (renewed === null || this.#guardian !== renewed || this.host.mono() >= renewed.mono) return;
-    this.#guard();
-    this.host.timer(LOOK_MS, () => this.#look(renewed));
   }
 
   drain(timeoutMs: number | null): void {
@@ -179,6 +173,7 @@ export class AgentNode {
   #happened(event: AgentEvent): void {
     this.#process?.run(() => {
       if (this.#session === null) return;
+      this.#pulse.heard(event);
       try {
         this.#perform(this.#session.step(event, this.host.instant()));
       } catch (error) {
@@ -241,14 +236,8 @@ export class AgentNode {
         if (effect.highestEpoch > this.#journal.highestEpoch)
           this.#journal.highestEpoch = effect.highestEpoch;
         return;
-      case 'renew_guardian': {
-        const { mono, wall, boot } = this.host.instant();
-        const left = (effect.deadline as number) - (mono as number);
-        this.#guardian = { mono: mono + left, wall: wall + left, boot: boot + left };
-        this.#guardianTimer?.cancel();
-        this.#guardianTimer = this.host.timer(left, () => this.#guard());
-        return;
-      }
+      case 'renew_guardian':
+        return this.#guardian.renew(effect.deadline);
       case 'note':
         this.#world.auditor.noted(this.settings.agentId, effect.note);
         return;
@@ -292,6 +281,7 @@ export class AgentNode {
   }
 
   #send(streamNo: bigint, message: Up): void {
+    this.#pulse.sent(streamNo, message, this.host.instant());
     if (this.#connection?.streamNo === streamNo) this.#connection.wire.sendUp(message);
   }
 
@@ -326,7 +316,8 @@ export class AgentNode {
       if (token > this.#journal.highestToken) this.#journal.highestToken = token;
       const run: Run = { permit, script, ends: null, kill: null, killReason: null };
       this.#runs.set(token, run);
-      this.#world.auditor.started(this.settings.agentId, permit, this.host);
+      const gate = this.#pulse.gate(this.host.instant());
+      this.#world.auditor.started(this.settings.agentId, permit, this.host, gate);
       if (script.deadly) {
         this.#world.killed(this);
         return;
@@ -376,12 +367,7 @@ export class AgentNode {
     });
   }
 
-  /** P11: the guardian kills at its deadline, on any clock, whatever the agent's process does. */
-  #guard(): void {
-    const guardian = this.#guardian;
-    const { mono, wall, boot } = this.host.instant();
-    if (guardian === null) return;
-    if (mono < guardian.mono && wall < guardian.wall && boot < guardian.boot) return;
+  #stopGuarded(): void {
     for (const [token, { permit }] of this.#runs) {
       if (permit.partitionPolicy === 'single_run') this.#stopRun(token, 'gate', permit.killGraceMs);
     }

@@ -9,7 +9,7 @@ import type { AgentId, StreamId, TaskId, Token } from '../../kit/ids.js';
 import { InvariantError } from '../../kit/invariant.js';
 import type { MonoMs } from '../../kit/time.js';
 import { type Puts, StoreError } from '../../store/store.js';
-import { Checker, type HistoryEvent, type Violation } from '../checker/index.js';
+import { Checker, type HistoryEvent, type Started, type Violation } from '../checker/index.js';
 import { Answers } from './answers.js';
 import { Coverage } from './coverage.js';
 import type { EventQueue } from './events.js';
@@ -262,7 +262,7 @@ export class Auditor {
 
   // — the machines —
 
-  started(agentId: AgentId, permit: Permit, host: Host): void {
+  started(agentId: AgentId, permit: Permit, host: Host, gate: NonNullable<Started['gate']>): void {
     const { token, taskId, epoch, tryNumber, partitionPolicy: policy } = permit;
     const at = this.#events.now;
     this.tell(`${agentId} START ${taskId} token ${token}`, { taskId, agentId });
@@ -274,7 +274,7 @@ export class Auditor {
     }
     const run = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
     const { concurrencyKey: name = '', concurrencyLimit: limit = 1 } = this.tasks.get(taskId) ?? {};
-    this.#happened({ kind: 'started', ...run, ...(name === '' ? {} : { key: { name, limit } }) });
+    this.#happened({ kind: 'started', ...run, gate, ...(name === '' ? {} : { key: { name, limit } }) });
     this.#live.set(token, { host, suspends: host.suspends });
   }
 
