@@ -5,6 +5,7 @@ import { decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
 import { renewedLease } from './lease.js';
 import { observeBeat, type Presence } from './presence.js';
+import { done } from './recovery.js';
 import { decidePrune } from './retention.js';
 import { decideGoodbye, decideHello, extendLeases } from './session.js';
 import { detach } from './settle.js';
@@ -87,6 +88,7 @@ export function decide(state: State, ctx: Context, inputs: readonly Input[], loa
   const draft = new Draft(state, ctx, loaded);
   for (const input of inputs) if (input.kind !== 'tick') decideInput(draft, input);
   for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
+  if (state.recovery === null && !draft.losesCommits) draft.counters = done(draft.counters, 'wait');
   return draft;
 }
 

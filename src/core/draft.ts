@@ -6,6 +6,7 @@ import type { Ack, Acknowledgement, CloseReason, Note, Refused, Verdict } from '
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
+import { done, LEAP, owes } from './recovery.js';
 import type { FinishedStretch, FinishedTask } from './retention.js';
 import type {
   AgentRow,
@@ -13,11 +14,12 @@ import type {
   HistoryRow,
   OpenPermit,
   QueueRow,
+  RecoveryStep,
   SessionRow,
   TaskRow,
   TaskSpecRow,
 } from './rows.js';
-import type { Leap, State, WorkerFailure } from './state.js';
+import type { State, WorkerFailure } from './state.js';
 import { holdsPlace, isReleased, Places } from './usage.js';
 
 /** Rows that the engine read from the store because an input of the batch names them. */
@@ -57,8 +59,6 @@ export interface Happening {
   readonly offeredAt?: HistoryRow['offeredAt'];
 }
 
-const LEAP = 1_000_000_000n;
-
 /**
  * What one batch of inputs changes: decisions are made on it, the engine commits it, and only then is it settled into
  * the state and its frames let out. Thrown away as a whole when the commit fails.
@@ -91,8 +91,6 @@ export class Draft {
   /** How far a step of retention has come; null when there is nothing more to remove. */
   prunedTo: FinishedTask | null = null;
   counters: Counters;
-  /** Counters that have left the gap of a restore behind. */
-  readonly leapt = new Set<Leap>();
   readonly #bases = new Map<TaskId, TaskRow | undefined>();
   readonly #openByToken = new Map<Token, TaskId | null>();
   readonly #byKey = new Map<string, TaskRow>();
@@ -253,8 +251,8 @@ export class Draft {
 
   /** I1: strictly increasing, over restarts too, because the counter is written with what it is used for. */
   drawToken(): Token {
-    const token = (this.counters.token + this.#gap('token') + 1n) as Token;
-    this.counters = { ...this.counters, token };
+    const token = (this.counters.token + this.#gap('leap_token') + 1n) as Token;
+    this.counters = { ...done(this.counters, 'leap_token'), token };
     return token;
   }
 
@@ -262,15 +260,13 @@ export class Draft {
    * After a restore, a gap larger than what can have been drawn since the backup was made: whoever comes back later, or
    * compares tokens in a store of its own, never meets one twice (I1).
    */
-  #gap(counter: Leap): bigint {
-    if (!this.state.leaps.has(counter) || this.leapt.has(counter)) return 0n;
-    this.leapt.add(counter);
-    return LEAP;
+  #gap(leap: RecoveryStep): bigint {
+    return owes(this.counters, leap) ? LEAP : 0n;
   }
 
   drawEpoch(): Epoch {
-    const epoch = (this.counters.epoch + this.#gap('epoch') + 1n) as Epoch;
-    this.counters = { ...this.counters, epoch };
+    const epoch = (this.counters.epoch + this.#gap('leap_epoch') + 1n) as Epoch;
+    this.counters = { ...done(this.counters, 'leap_epoch'), epoch };
     return epoch;
   }
 

@@ -229,11 +229,19 @@ export interface QueueRow {
   readonly limit: number | null;
 }
 
+/**
+ * What a store that has lost commits still has to go through (P18): a lease without permits, and for what a restore has
+ * lost a leap of each counter, when it is next drawn from.
+ */
+export type RecoveryStep = 'wait' | 'leap_token' | 'leap_epoch';
+
 /** Store-wide counters: the last value drawn of each, and the service clock as last written. */
 export interface Counters {
   readonly token: Token;
   readonly epoch: Epoch;
   readonly serviceMs: ServiceMs;
+  /** Absent or empty in a store that has lost nothing. */
+  readonly recovery?: readonly RecoveryStep[];
 }
 
 /** What a webhook may be told of; the names are part of the public API. */

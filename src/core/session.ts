@@ -6,6 +6,7 @@ import type { HelloRefusal } from './frames.js';
 import type { Hello, StreamInput } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { mayHoldNothing, type Presence } from './presence.js';
+import { beginWait } from './recovery.js';
 import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
 import { firstMatch } from './rules.js';
@@ -165,7 +166,7 @@ function noticeLostCommits(draft: Draft, hello: Hello): void {
   if (highestToken <= token && highestEpoch <= epoch) return;
   const beyond = <T extends bigint>(seen: T, drawn: T) => ((seen > drawn ? seen : drawn) + LOST_GAP) as T;
   draft.counters = {
-    ...draft.counters,
+    ...beginWait(draft.counters),
     token: beyond(highestToken, token),
     epoch: beyond(highestEpoch, epoch),
   };

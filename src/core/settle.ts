@@ -17,7 +17,6 @@ import type { State } from './state.js';
 export function settle(draft: Draft): Frame[] {
   const { state } = draft;
   state.counters = draft.counters;
-  for (const counter of draft.leapt) state.leaps.delete(counter);
   for (const agent of draft.agents.values()) {
     state.agents.set(agent.agentId, agent);
     state.dirty.add(agent.epoch);

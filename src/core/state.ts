@@ -5,6 +5,7 @@ import { type Lane, type LaneParts, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
 import type { Policy } from './policy.js';
 import { newPresence, type OpenOffer, type Presence } from './presence.js';
+import { owes, waitEnds } from './recovery.js';
 import {
   type AgentRow,
   type Counters,
@@ -24,8 +25,6 @@ export interface Start {
   readonly lanes: readonly ({ readonly key: string } & LaneParts)[];
   readonly queues: readonly QueueRow[];
 }
-
-export type Leap = 'token' | 'epoch';
 
 export interface Offered {
   readonly epoch: Epoch;
@@ -94,6 +93,7 @@ export class State {
     for (const queue of start.queues) this.queues.set(queue.queue, queue);
     for (const agent of start.agents) this.agents.set(agent.agentId, agent);
     const live = start.sessions.filter((session) => session.state === 'live');
+    if (owes(start.counters, 'wait')) this.recovery = { until: waitEnds(policy, start.sessions, now) };
     for (const session of start.sessions) this.putSession(session);
     for (const session of live) {
       const term = recoveryTermMs(
@@ -107,15 +107,6 @@ export class State {
     }
     for (const task of start.openTasks) this.putTask(undefined, task);
     for (const lane of start.lanes) this.lanes.known(lane.key, lane, false);
-  }
-
-  /** Counters of a restored backup that must leap before they are drawn from: what was drawn after it may be out there. */
-  readonly leaps = new Set<Leap>();
-
-  /** P18: nothing is permitted until then: a lease on, when who is away has shown its runs or closed its gate. */
-  beginFromBackup(until: MonoMs): void {
-    this.leaps.add('token').add('epoch');
-    this.recovery = { until };
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {

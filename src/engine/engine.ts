@@ -33,8 +33,6 @@ export interface EngineOptions {
   readonly listener: EngineListener;
   /** Hears which row of a rule table of the core decides. Default nobody. */
   readonly tally?: Tally;
-  /** The store is a backup, so commits were lost (P18). Default false. */
-  readonly restored?: boolean;
 }
 
 /** Who hears of what the engine did; called only after the commit that it belongs to. */
@@ -96,7 +94,7 @@ export class Engine {
 
   static async start(options: EngineOptions): Promise<Engine> {
     const { store, policy, clock } = options;
-    const { state } = await startState(store, policy, clock.mono(), options.restored ?? false);
+    const { state } = await startState(store, policy, clock.mono());
     const sweep = await Sweep.start(store, clock.mono());
     return new Engine(options, state, sweep, await Deadlines.start(store));
   }

@@ -1,23 +1,13 @@
-import { leaseTerms } from '../core/lease.js';
 import type { Policy } from '../core/policy.js';
 import { laneKeyParts } from '../core/rows.js';
 import { State } from '../core/state.js';
-import { later, type MonoMs } from '../kit/time.js';
+import type { MonoMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 
-/**
- * Reads what a starting coordinator keeps in memory; every live session gets a full new term (P7). From a backup nothing is
- * permitted for one lease (P18).
- */
-export async function startState(
-  store: Store,
-  policy: Policy,
-  now: MonoMs,
-  restored: boolean,
-): Promise<{ state: State }> {
+/** Reads what a starting coordinator keeps in memory; every live session gets a full new term (P7). */
+export async function startState(store: Store, policy: Policy, now: MonoMs): Promise<{ state: State }> {
   const { counters, agents, sessions, openTasks, queues } = await store.load();
   const lanes = (await store.readLanes()).map((key) => ({ key, ...laneKeyParts(key) }));
   const state = new State(policy, { counters, agents, sessions, openTasks, lanes, queues }, now);
-  if (restored) state.beginFromBackup(later(now, leaseTerms(policy.heartbeatIntervalMs).leaseMs));
   return { state };
 }

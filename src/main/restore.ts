@@ -41,6 +41,7 @@ export async function restoreBackup(backup: string, dbFile: string): Promise<voi
     closeSync(openSync(unfinished, 'wx', 0o600));
     copyFileSync(from, unfinished, constants.COPYFILE_FICLONE);
     await readThrough(from, unfinished);
+    (await import('../store/sqlite/restored.js')).markRestored(unfinished);
     for (const path of [unfinished, dirname(dbFile)]) sync(path);
     renameSync(unfinished, dbFile);
     sync(dirname(dbFile));

@@ -50,7 +50,6 @@ export async function openServer(
     coordinator = await startCoordinator({
       ...{ host, port, store, logDirectory, log, outlet },
       policy: { ...policy, notify },
-      restored: backup !== null,
     });
   } catch (error) {
     await store.close().catch(() => {});

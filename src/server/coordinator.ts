@@ -78,7 +78,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   }
 
   async start(): Promise<void> {
-    const { store, policy, host, port, logDirectory, restored = false } = this.#options;
+    const { store, policy, host, port, logDirectory } = this.#options;
     const { coordinatorId } = this;
     const engine = await Engine.start({
       store,
@@ -88,7 +88,6 @@ class RunningCoordinator implements Coordinator, EngineListener {
       timers: REAL_TIMERS,
       random: REAL_RANDOM,
       listener: this,
-      restored,
     });
     this.#engine = engine;
     const directory = logDirectory ?? join(tmpdir(), `holdfast-${coordinatorId}`);

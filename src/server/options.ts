@@ -17,8 +17,6 @@ export interface CoordinatorOptions {
   readonly log: Log;
   /** What delivers notifications to the outside, once there is a service clock; null when nobody wants any. */
   readonly outlet?: ((serviceNow: () => ServiceMs) => Promise<Outlet>) | null;
-  /** The store is a backup: tokens may have been drawn since it was made (P18). Default false. */
-  readonly restored?: boolean;
 }
 
 /** Where notifications leave. Stopped before the store is closed. */

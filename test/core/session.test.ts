@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { RESTORED } from '../../src/core/recovery.js';
 import type { Epoch, Token } from '../../src/kit/ids.js';
-import { later } from '../../src/kit/time.js';
 import { agent, live, MACHINE, proofOf, ready, settleDown, successor } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { H, L, world } from './support.js';
@@ -290,8 +290,8 @@ describe('recovery (P18)', () => {
     const w = world();
     const a = ready(w, 'a');
     const b = ready(w, 'b');
+    w.counters = { ...w.counters, recovery: RESTORED };
     w.restart();
-    w.state.beginFromBackup(later(w.now, L));
     a.connect().talk();
     const taskId = w.submit();
     b.connect().talk();
@@ -309,8 +309,8 @@ describe('recovery (P18)', () => {
     const { lastToken } = w.task(first);
     a.end(lastToken).talk();
     const { epoch } = w.counters;
+    w.counters = { ...w.counters, recovery: RESTORED };
     w.restart();
-    w.state.beginFromBackup(later(w.now, L));
     a.connect().talk();
     w.failCommits = 1;
     const taskIds = [w.submit(), w.submit()];

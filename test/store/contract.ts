@@ -192,6 +192,17 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       await commit({ tasks: [put(task(2))] });
     });
 
+    test('keeps what a recovery still owes, until it is done (P18)', async () => {
+      const counters = { token: 1n as Token, epoch: 1n as Epoch, serviceMs: 1 as ServiceMs };
+      for (const recovery of [['wait', 'leap_token'], ['leap_token']] as const) {
+        await commit({ counters: { ...counters, recovery } });
+        const found = (await store.load()).counters.recovery;
+        expect([...(found ?? [])].sort()).toEqual([...recovery].sort());
+      }
+      await commit({ counters });
+      expect((await store.load()).counters).toEqual(counters);
+    });
+
     test.each<[string, Partial<Puts>]>([
       ['a second specification of a task', { specs: [spec(1)] }],
       ['a history row that is there already', { history: [history(1, 0)] }],

@@ -1,10 +1,12 @@
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { RESTORED } from '../../src/core/recovery.js';
 import type { Driver } from '../../src/store/sqlite/driver.js';
 import { faultOf as codeToFault } from '../../src/store/sqlite/errors.js';
 import { migrate } from '../../src/store/sqlite/migrate.js';
 import { openDriver, openSqliteStore } from '../../src/store/sqlite/open.js';
+import { markRestored } from '../../src/store/sqlite/restored.js';
 import { MIGRATIONS } from '../../src/store/sqlite/schema.js';
 import { SqliteStore } from '../../src/store/sqlite/store.js';
 import { StoreError } from '../../src/store/store.js';
@@ -186,6 +188,17 @@ describe('an SQLite file', () => {
     const restored = openSqliteStore({ file: copy });
     expect(await restored.readTasks([taskId(1)])).toEqual([task(1)]);
     await restored.close();
+  });
+
+  test('that is to be begun with knows what it must go through, before anything is written (P18)', async () => {
+    await crashed(1);
+    open = null;
+    markRestored(file);
+    for (let opened = 0; opened < 2; opened++) {
+      const store = openSqliteStore({ file });
+      expect([...((await store.load()).counters.recovery ?? [])].sort()).toEqual([...RESTORED].sort());
+      await store.close();
+    }
   });
 
   test('is copied while commits go on, and none of them waits for the copy', async () => {

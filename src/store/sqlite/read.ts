@@ -3,6 +3,7 @@ import type {
   AgentRow,
   HistoryRow,
   QueueRow,
+  RecoveryStep,
   SessionRow,
   TaskRow,
   TaskSpecRow,
@@ -75,6 +76,7 @@ export class Reader {
     const counters = this.#driver
       .statement('SELECT token, epoch, service_ms FROM counters', { bigints: true })
       .get();
+    const recovery = this.#driver.statement('SELECT step FROM recovery').all();
     const agents = this.#driver
       .statement('SELECT agent_id, version, data FROM agents ORDER BY agent_id')
       .all();
@@ -98,6 +100,7 @@ export class Reader {
         token: counters.token as Token,
         epoch: counters.epoch as Epoch,
         serviceMs: counters.service_ms as ServiceMs,
+        ...(recovery.length > 0 ? { recovery: recovery.map(({ step }) => step as RecoveryStep) } : {}),
       },
       agents: agents.map(toAgent),
       sessions: sessions.map(toSession),

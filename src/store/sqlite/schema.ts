@@ -113,6 +113,9 @@ const QUEUES = `
 CREATE TABLE queues (queue TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, run_limit INTEGER) WITHOUT ROWID;
 `;
 
+/** Steps of Counters.recovery. A restore writes them into a copy before that is brought to this schema. */
+export const RECOVERY = 'CREATE TABLE IF NOT EXISTS recovery (step TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;';
+
 /** In order. Version 1 is release 0.1.0. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'initial', up: INITIAL },
@@ -123,6 +126,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, name: 'flow', up: FLOW },
   // Tasks have concurrency keys as well, in fields that older programs would not understand.
   { version: 6, name: 'queues', up: QUEUES },
+  { version: 7, name: 'recovery', up: RECOVERY },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

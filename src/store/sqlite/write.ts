@@ -4,6 +4,7 @@ import type {
   HistoryRow,
   NotificationRow,
   QueueRow,
+  RecoveryStep,
   SessionRow,
   TaskSpecRow,
 } from '../../core/rows.js';
@@ -34,6 +35,10 @@ export class Writer {
   readonly #updateQueue: Statement;
   readonly #insertNotification: Statement;
   readonly #updateCounters: Statement;
+  readonly #deleteSteps: Statement;
+  readonly #insertStep: Statement;
+  /** What a file has from before is written over once. */
+  #wroteNoSteps = false;
   readonly #deleteTask: Statement;
   readonly #deleteSpec: Statement;
   readonly #deleteHistory: Statement;
@@ -73,6 +78,8 @@ export class Writer {
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
     );
+    this.#deleteSteps = driver.statement('DELETE FROM recovery');
+    this.#insertStep = driver.statement('INSERT INTO recovery (step) VALUES (?)');
     this.#deleteTask = driver.statement('DELETE FROM tasks WHERE task_id = ? AND version = ?');
     this.#deleteSpec = driver.statement('DELETE FROM task_specs WHERE task_id = ?');
     this.#deleteHistory = driver.statement('DELETE FROM history WHERE task_id = ?');
@@ -173,12 +180,22 @@ export class Writer {
     }
   }
 
-  #counters({ token, epoch, serviceMs }: Counters): void {
-    if (this.#updateCounters.run(token, epoch, serviceMs, token, epoch) === 1) return;
-    throw new StoreError(
-      'conflict',
-      'the counters are not written, because they would go back; read them again and decide again',
-    );
+  #counters({ token, epoch, serviceMs, recovery = [] }: Counters): void {
+    if (this.#updateCounters.run(token, epoch, serviceMs, token, epoch) !== 1) {
+      throw new StoreError(
+        'conflict',
+        'the counters are not written, because they would go back; read them again and decide again',
+      );
+    }
+    this.#recovery(recovery);
+  }
+
+  /** The statements are two for each commit of counters only while there is something to recover from. */
+  #recovery(steps: readonly RecoveryStep[]): void {
+    if (steps.length === 0 && this.#wroteNoSteps) return;
+    this.#deleteSteps.run();
+    for (const step of steps) this.#insertStep.run(step);
+    this.#wroteNoSteps = steps.length === 0;
   }
 }
 

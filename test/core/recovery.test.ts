@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import { done, owes, RESTORED } from '../../src/core/recovery.js';
+import type { Token } from '../../src/kit/ids.js';
+import { agent, live, ready, settleDown } from './agent-model.js';
+import { L, type World, world } from './support.js';
+
+/** Commits are lost, and the Hello of `b` has shown it. */
+function noticed(): { w: World; a: ReturnType<typeof ready>; b: ReturnType<typeof ready> } {
+  const w = world();
+  const a = ready(w, 'a');
+  const b = agent(w, 'b');
+  b.highestToken = 41n as Token;
+  b.connect().talk();
+  return { w, a, b };
+}
+
+describe('the lease without permits after lost commits (P18)', () => {
+  test('begins anew with a restart within it', () => {
+    const { w, a, b } = noticed();
+    live(w, L - 1_000, a, b);
+    w.restart();
+    a.connect();
+    b.connect();
+    const taskId = w.submit();
+    live(w, L - 1_000, a, b);
+    expect(w.task(taskId).state).toBe('queued');
+    live(w, 2_000, a, b);
+    expect(w.task(taskId).state).toBe('running');
+  });
+
+  test('is over for good once it has passed: a later restart permits at once', () => {
+    const { w, a, b } = noticed();
+    live(w, L + 1_000, a, b);
+    expect(owes(w.counters, 'wait')).toBe(false);
+    w.restart();
+    const taskId = w.submit();
+    a.connect();
+    settleDown(a);
+    expect(w.task(taskId).state).toBe('running');
+  });
+});
+
+describe('a counter of a restored store', () => {
+  test('leaps once, after a restart too', () => {
+    const w = world();
+    w.counters = { ...w.counters, recovery: RESTORED };
+    w.restart();
+    ready(w, 'a');
+    expect(w.counters.epoch).toBe(1_000_000_001n);
+    w.restart();
+    ready(w, 'b');
+    expect(w.counters.epoch).toBe(1_000_000_002n);
+    expect(w.counters.recovery).toEqual(['wait', 'leap_token']);
+  });
+
+  test('that owes nothing stays the very same row', () => {
+    const { counters } = world();
+    expect(done(counters, 'leap_token')).toBe(counters);
+  });
+});
