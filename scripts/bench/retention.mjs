@@ -9,25 +9,63 @@ import { median, percentile, startAgents, startCoordinator, until } from './proc
 
 const BATCH = 1_000;
 
-/** `n` finished tasks are removed while `perSecond` lifecycles a second go on. Throws when some of them stay. */
-export async function pruning(n, perSecond) {
+/** The same load without retention: before and after, so that a change of the machine shows. */
+const BASELINE_MS = 15_000;
+
+/**
+ * `n` finished tasks are removed while `perSecond` lifecycles a second go on, between two stretches of the same load on the
+ * same database without retention. Throws when some of them stay, unless `limitMs` was over before.
+ */
+export async function pruning(n, perSecond, limitMs = 600_000, nodeOptions = []) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const database = join(directory, 'holdfast.db');
-  await fill(database, n);
-  const keep = ['--retention-count', '0'];
-  const coordinator = await startCoordinator('5s', [], false, { database, flags: keep });
-  const workers = startAgents(coordinator.address, 'bench', 100, 1, 'starts');
+  try {
+    await fill(database, n);
+    const before = await under(database, perSecond, BASELINE_MS, Number.POSITIVE_INFINITY);
+    const pruned = await under(database, perSecond, limitMs, n, ['--retention-count', '0'], nodeOptions);
+    const after = await under(database, perSecond, BASELINE_MS, Number.POSITIVE_INFINITY);
+    return {
+      ...{ finishedTasks: n, removed: pruned.removed, removedPerS: pruned.removed / pruned.seconds },
+      ...{ lifecyclesPerS: pruned.lifecyclesPerS, startP50Ms: pruned.p50, startP99Ms: pruned.p99 },
+      ...{ startP50BeforeMs: before.p50, startP99BeforeMs: before.p99 },
+      ...{ startP50AfterMs: after.p50, startP99AfterMs: after.p99 },
+    };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** An agent of its own each time: one that comes back under a name that is taken waits for a lease first. */
+let rounds = 0;
+
+/** Lifecycles on this database, until `n` tasks were removed or `limitMs` is over. */
+async function under(
+  database,
+  perSecond,
+  limitMs,
+  n,
+  flags = ['--retention-count', '1000000000'],
+  options = [],
+) {
+  const coordinator = await startCoordinator('5s', options, false, { database, flags });
+  const workers = startAgents(coordinator.address, `bench-${++rounds}`, 100, 1, 'starts');
   await workers.connected;
   const startedAt = new Map();
   workers.child.on('message', ({ started, at }) => started && startedAt.set(started, at));
   const client = connect(coordinator.address);
-  const removed = async () => Number((await client.coordinator()).counters.tasksRemoved);
+  const removedNow = async () => Number((await client.coordinator()).counters.tasksRemoved);
   const begin = performance.now();
   const submittedAt = new Map();
+  let removed = 0;
   let over = false;
-  const watching = until(async () => (await removed()) >= n, 3_600_000, 'they were not removed').finally(
-    () => (over = true),
-  );
+  const asking = until(
+    async () => {
+      removed = await removedNow();
+      return removed >= n || performance.now() - begin > limitMs;
+    },
+    2 * limitMs,
+    'the coordinator did not answer',
+  ).finally(() => (over = true));
   // Several at a time: a single submission per turn could not keep up the pace.
   const perTurn = Math.max(1, Math.round(perSecond / 50));
   let next = performance.now();
@@ -43,22 +81,16 @@ export async function pruning(n, perSecond) {
     next += 1000 * (perTurn / perSecond);
     await wait(Math.max(0, next - performance.now()));
   }
-  await watching;
+  await asking;
   const seconds = (performance.now() - begin) / 1000;
   await Promise.all(underWay);
   await until(() => startedAt.size >= submittedAt.size, 30_000, 'a task was not started');
   client.close();
   await workers.stop();
   (await coordinator.stop()).remove();
-  rmSync(directory, { recursive: true, force: true });
   const waits = [...submittedAt].map(([taskId, at]) => startedAt.get(taskId) - at);
-  return {
-    removed: n,
-    removedPerS: n / seconds,
-    lifecyclesPerS: submittedAt.size / seconds,
-    startP50Ms: median(waits),
-    startP99Ms: percentile(waits, 0.99),
-  };
+  const lifecyclesPerS = submittedAt.size / seconds;
+  return { removed, seconds, lifecyclesPerS, p50: median(waits), p99: percentile(waits, 0.99) };
 }
 
 /** Tasks as a coordinator leaves them when they succeeded, written to the store directly. */
@@ -68,7 +100,7 @@ async function fill(file, n) {
     const rows = Array.from({ length: Math.min(BATCH, n - from) }, (_, i) => finished(from + i));
     await store.commit({
       removals: [],
-      tasks: rows.map((row) => ({ row, lane: null, dueAt: null, finishedAt: from })),
+      tasks: rows.map((row) => ({ row, lane: null, dueAt: null, wallDueAt: null, finishedAt: from })),
       specs: rows.map(({ taskId }) => ({ taskId, work: WORK, traceparent: '' })),
       history: rows.flatMap(({ taskId }) =>
         EVENTS.map((event, number) => ({ taskId, n: number, event, ...HAPPENED })),
@@ -90,7 +122,7 @@ const HAPPENED = {
 };
 
 const finished = (n) => ({
-  ...{ taskId: `0000000000${String(n).padStart(11, '0')}`, version: 1, queue: 'bench', priority: 0 },
+  ...{ taskId: `0000000000${String(n).padStart(11, '0')}`, version: 1, queue: 'bench', priority: 0, rank: 0 },
   ...{ requiredLabels: {}, partitionPolicy: 'reassign', retries: 0 },
   ...{
     retryBackoff: { initialMs: 1_000, maxMs: 60_000 },
@@ -98,6 +130,7 @@ const finished = (n) => ({
     queuedTimeoutMs: 600_000,
   },
   ...{ killGraceMs: 10_000, holdTimeoutMs: 86_400_000, idempotencyKey: '', contentHash: 'bench' },
+  ...{ startAfter: null, startBefore: null },
   ...{ submittedAt: 1_700_000_000_000, handler: '', state: 'success', reason: '', message: '', tryNumber: 1 },
   ...{
     retriesUsed: 0,

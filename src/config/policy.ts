@@ -3,6 +3,8 @@ import { ConfigError, type Problem } from './problem.js';
 import type { Config, Origin } from './resolve.js';
 import type { SettingKey } from './settings.js';
 
+const MIB = 1024 * 1024;
+
 /** Which setting decides which part of the policy. */
 const POLICY_KEYS: Readonly<Record<string, SettingKey>> = {
   heartbeatIntervalMs: 'server.heartbeatInterval',
@@ -13,6 +15,9 @@ const POLICY_KEYS: Readonly<Record<string, SettingKey>> = {
   recoveryPerSecond: 'server.recoveryPerSecond',
   'retention.ageMs': 'server.retentionAge',
   'retention.count': 'server.retentionCount',
+  'logs.perTryBytes': 'server.logLimitPerTry',
+  'logs.totalBytes': 'server.logLimitTotal',
+  'logs.ageMs': 'server.logRetentionAge',
   'task.killGraceMs': 'server.killGrace',
   'task.holdTimeoutMs': 'server.holdTimeout',
 };
@@ -32,6 +37,11 @@ export function policyOf(config: Config): Policy {
     retention: {
       ageMs: config.get('server.retentionAge'),
       count: config.get('server.retentionCount'),
+    },
+    logs: {
+      perTryBytes: config.get('server.logLimitPerTry') * MIB,
+      totalBytes: config.get('server.logLimitTotal') * MIB,
+      ageMs: config.get('server.logRetentionAge'),
     },
     task: {
       ...DEFAULT_POLICY.task,

@@ -34,6 +34,8 @@ export interface Setting<T> {
   readonly secret?: true;
 }
 
+const MIB = 1024 * 1024;
+
 const setting = <T>(of: Setting<T>): Setting<T> => of;
 
 const fromSeconds = (given: string): Parsed<number> => {
@@ -179,6 +181,24 @@ export const SETTINGS = {
     kind: integer('N', 0, 1_000_000_000),
     fallback: DEFAULT_POLICY.retention.count,
     doc: 'finished tasks kept at most; those that ended first are removed',
+  }),
+  'server.logLimitPerTry': setting({
+    flag: 'log-limit-per-try',
+    kind: integer('MIB', 1, 1_048_576),
+    fallback: DEFAULT_POLICY.logs.perTryBytes / MIB,
+    doc: 'task output kept of one try, in MiB: its beginning and its newest; of one task eight times that',
+  }),
+  'server.logLimitTotal': setting({
+    flag: 'log-limit-total',
+    kind: integer('MIB', 16, 1_073_741_824),
+    fallback: DEFAULT_POLICY.logs.totalBytes / MIB,
+    doc: 'task output kept in all, in MiB; that of the tasks that ended first is removed, 16 times that of a try at least',
+  }),
+  'server.logRetentionAge': setting({
+    flag: 'log-retention-age',
+    kind: duration,
+    fallback: DEFAULT_POLICY.logs.ageMs,
+    doc: 'output of finished tasks is removed after this; with its task it goes in any case',
   }),
   'server.webhookUrl': setting<readonly string[]>({
     flag: 'webhook-url',

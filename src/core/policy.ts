@@ -3,6 +3,9 @@ import { HOUR, MINUTE, SECOND } from '../kit/time.js';
 import type { NotificationEvent } from './rows.js';
 
 const DAY = 24 * HOUR;
+const MIB = 1024 * 1024;
+/** So many tries at their limit fit into the limit of all. */
+const FULL_TRIES_AT_LEAST = 16;
 
 /**
  * Everything about the coordinator that a deployment may choose. Relations between the values are checked once, at
@@ -31,6 +34,7 @@ export interface Policy {
   /** P14: wait before a task whose permit was never started is offered again. Default 1 s doubling to 1 min. */
   readonly neverStartedBackoff: Backoff;
   readonly retention: Retention;
+  readonly logs: LogPolicy;
   /** Events that some endpoint has asked for: others are not written. Default none. */
   readonly notify: readonly NotificationEvent[];
   /** Defaults of tasks that do not say. */
@@ -47,6 +51,19 @@ export interface Retention {
   readonly ageMs: number;
   /** Finished tasks kept; beyond, those that ended first are removed. Default 1,000,000. */
   readonly count: number;
+}
+
+/** How much task output is kept. With its task it goes in any case. */
+export interface LogPolicy {
+  /** Of one try, in bytes: its beginning and its newest output; 1 MiB to 1 TiB. Default 64 MiB. Of one task eight times that. */
+  readonly perTryBytes: number;
+  /**
+   * Of all tasks, in bytes: beyond, the output of those that ended first goes; when only tasks that have not ended are
+   * left, further output waits with the agents. 16 times that of a try at least, 1 PiB at most. Default 16 GiB.
+   */
+  readonly totalBytes: number;
+  /** Kept after its task has ended, on the service clock; 1 min to 10 years. Default 7 days. */
+  readonly ageMs: number;
 }
 
 export interface TaskDefaults {
@@ -92,6 +109,7 @@ export const DEFAULT_POLICY: Policy = {
   recoveryPerSecond: 100,
   neverStartedBackoff: { initialMs: SECOND, maxMs: MINUTE },
   retention: { ageMs: 7 * DAY, count: 1_000_000 },
+  logs: { perTryBytes: 64 * MIB, totalBytes: 16 * 1024 * MIB, ageMs: 7 * DAY },
   notify: [],
   task: {
     retryBackoff: { initialMs: SECOND, maxMs: 5 * MINUTE },
@@ -108,7 +126,7 @@ export const DEFAULT_POLICY: Policy = {
     submitBatch: 500,
     laneWindow: 2_000,
     lateReportNotes: 20,
-    pruneStep: 100,
+    pruneStep: 200,
   },
 };
 
@@ -128,6 +146,15 @@ export function checkPolicy(policy: Policy): string[] {
   range('recoveryPerSecond', policy.recoveryPerSecond, 1, 100_000);
   range('retention.ageMs', policy.retention.ageMs, MINUTE, 3_650 * DAY);
   range('retention.count', policy.retention.count, 0, 1_000_000_000);
+  range('logs.perTryBytes', policy.logs.perTryBytes, MIB, 1024 ** 2 * MIB);
+  range('logs.totalBytes', policy.logs.totalBytes, FULL_TRIES_AT_LEAST * MIB, 1024 ** 3 * MIB);
+  range('logs.ageMs', policy.logs.ageMs, MINUTE, 3_650 * DAY);
+  if (policy.logs.totalBytes < FULL_TRIES_AT_LEAST * policy.logs.perTryBytes) {
+    faults.push(
+      `logs.totalBytes is less than ${FULL_TRIES_AT_LEAST} times logs.perTryBytes, because a few chatty tasks would then ` +
+        'stop the output of all others',
+    );
+  }
   range('task.killGraceMs', policy.task.killGraceMs, 0, HOUR);
   range('task.holdTimeoutMs', policy.task.holdTimeoutMs, SECOND, 365 * 24 * HOUR);
   if (policy.task.holdTimeoutMs <= 3 * policy.heartbeatIntervalMs) {

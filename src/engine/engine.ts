@@ -9,7 +9,7 @@ import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
 import type { Random } from '../kit/random.js';
-import { MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
+import { between, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
@@ -248,8 +248,10 @@ export class Engine {
 
   /** A step of retention is over; the next one waits its turn. */
   #pruned(draft: Draft): void {
-    const pause = this.#sweep.decided(draft.prunedTo, draft.ctx.now);
-    if (pause !== null) this.#options.timers.after(pause, () => this.#prune());
+    const now = this.#options.clock.mono();
+    const pause = this.#sweep.decided(draft.prunedTo, now, between(draft.ctx.now, now));
+    // Timers may be early by a part of a millisecond, and what comes early would wait for the next pulse.
+    if (pause !== null) this.#options.timers.after(pause + 1, () => this.#prune());
   }
 
   async #commit(draft: Draft, ticks: boolean): Promise<void> {

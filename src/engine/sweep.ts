@@ -6,12 +6,20 @@ import type { FinishedPosition, Store } from '../store/store.js';
 
 /** Between two sweeps over the finished tasks. */
 const SWEEP_MS = 2_000;
-/** Between two steps of a sweep: what waits is served first, so a sweep of any length is no pause. */
-const STEP_PAUSE_MS = 50;
+/** A step that took longer makes the next one smaller; one of half of it, larger. */
+const STEP_MS = 10;
+/** Tasks of a first step, and of the smallest. */
+const FIRST_STEP = 20;
+const SMALLEST_STEP = 5;
+/** The pause after a step, in times of what it took: retention has a tenth of the loop, on a slow disk as on a fast one. */
+const PAUSE_SHARE = 9;
+const SHORTEST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 2_000;
 
 /**
  * Retention, one step at a time: it walks over the tasks in the order in which they ended, as long as they are over the
- * limits, and begins again at the oldest after a while. Which of them may go is the core's decision.
+ * limits, and begins again at the oldest after a while. Which of them may go is the core's decision. What waits is
+ * served first: steps are as large as the disk commits in a few milliseconds, and the pause between them is in proportion.
  */
 export class Sweep {
   readonly #store: Store;
@@ -19,6 +27,8 @@ export class Sweep {
   #total: number;
   #after: FinishedPosition | null = null;
   #next: MonoMs;
+  /** Tasks that the next step looks at. */
+  #step = FIRST_STEP;
   /** A step is in the inbox, or about to be. */
   #underWay = false;
 
@@ -46,8 +56,10 @@ export class Sweep {
     return true;
   }
 
+  /** The tasks of one step, `limit` at most. */
   async read(limit: number): Promise<FinishedStretch> {
-    return { tasks: await this.#store.readFinished(this.#after, limit), total: this.#total };
+    this.#step = Math.min(this.#step, limit);
+    return { tasks: await this.#store.readFinished(this.#after, this.#step), total: this.#total };
   }
 
   /** What a committed draft has changed about the number of finished tasks. */
@@ -60,13 +72,21 @@ export class Sweep {
   }
 
   /**
-   * A step was decided, or came to nothing: goes on behind `last`, or begins again later when that is null. Returns the
-   * pause before it goes on, in milliseconds; null when this sweep is over.
+   * A step was decided, or came to nothing: goes on behind `last`, or begins again later when that is null. `tookMs` is
+   * how long everything else had to wait for it. Returns the pause before it goes on, in milliseconds; null when this
+   * sweep is over.
    */
-  decided(last: FinishedTask | null, now: MonoMs): number | null {
+  decided(last: FinishedTask | null, now: MonoMs, tookMs: number): number | null {
     this.#underWay = false;
     this.#after = last === null ? null : { finishedAt: last.finishedAt, taskId: last.row.taskId };
-    this.#next = later(now, last === null ? SWEEP_MS : STEP_PAUSE_MS);
-    return last === null ? null : STEP_PAUSE_MS;
+    if (last === null) {
+      this.#next = later(now, SWEEP_MS);
+      return null;
+    }
+    if (tookMs > STEP_MS) this.#step = Math.max(SMALLEST_STEP, Math.floor(this.#step / 2));
+    else if (tookMs < STEP_MS / 2) this.#step = 2 * this.#step;
+    const pause = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, PAUSE_SHARE * tookMs));
+    this.#next = later(now, pause);
+    return pause;
   }
 }

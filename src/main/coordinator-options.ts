@@ -51,6 +51,15 @@ export interface CoordinatorOptions {
   readonly retentionAgeMs?: number | undefined;
   /** Finished tasks kept at most; those that ended first are removed. 0 to 1,000,000,000, default 1,000,000. */
   readonly retentionCount?: number | undefined;
+  /** Task output kept of one try, in bytes: its beginning and its newest; 1 MiB to 1 TiB, default 64 MiB. */
+  readonly logLimitPerTryBytes?: number | undefined;
+  /**
+   * Task output kept in all, in bytes; that of the tasks that ended first is removed. 16 times that of a try at least,
+   * 1 PiB at most, default 16 GiB.
+   */
+  readonly logLimitTotalBytes?: number | undefined;
+  /** Output of finished tasks is removed after so many milliseconds; a minute to ten years, default 604,800,000 (a week). */
+  readonly logRetentionAgeMs?: number | undefined;
   /** Where to tell of failed tasks and agents; at most 16, see docs/how-to/webhooks.md. Default nowhere. */
   readonly webhooks?: readonly WebhookOptions[] | undefined;
 }
@@ -88,6 +97,9 @@ const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> =
   holdTimeoutMs: 'number',
   retentionAgeMs: 'number',
   retentionCount: 'number',
+  logLimitPerTryBytes: 'number',
+  logLimitTotalBytes: 'number',
+  logRetentionAgeMs: 'number',
   webhooks: 'list',
 };
 
@@ -131,7 +143,17 @@ export const mayReach = (url: URL, allowPlaintext: boolean): boolean =>
 const inOptions = (fault: string): string =>
   fault
     .replace(/^task\./, '')
-    .replace(/^retention\.(.)/, (_all, first: string) => `retention${first.toUpperCase()}`);
+    .replace(/^retention\.(.)/, (_all, first: string) => `retention${first.toUpperCase()}`)
+    .replaceAll(
+      /\blogs\.(perTryBytes|totalBytes|ageMs)/g,
+      (_all, name: keyof typeof LOG_OPTIONS) => LOG_OPTIONS[name],
+    );
+
+const LOG_OPTIONS = {
+  perTryBytes: 'logLimitPerTryBytes',
+  totalBytes: 'logLimitTotalBytes',
+  ageMs: 'logRetentionAgeMs',
+};
 
 function typeFaults(options: CoordinatorOptions): string[] {
   const faults: string[] = [];
@@ -181,6 +203,11 @@ function policyOf(options: CoordinatorOptions): Policy {
     retention: {
       ageMs: options.retentionAgeMs ?? or.retention.ageMs,
       count: options.retentionCount ?? or.retention.count,
+    },
+    logs: {
+      perTryBytes: options.logLimitPerTryBytes ?? or.logs.perTryBytes,
+      totalBytes: options.logLimitTotalBytes ?? or.logs.totalBytes,
+      ageMs: options.logRetentionAgeMs ?? or.logs.ageMs,
     },
     task: {
       ...or.task,

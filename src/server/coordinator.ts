@@ -19,6 +19,7 @@ import { KEEPALIVE, LIMITS } from '../wire/limits.js';
 import { Backups } from './backup.js';
 import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
+import { LogUpkeep } from './log-upkeep.js';
 import { type LogOwner, TaskLogs } from './logs.js';
 import { logNotes } from './notes.js';
 import type { Coordinator, CoordinatorOptions, Outlet } from './options.js';
@@ -27,6 +28,7 @@ import { ProgressBoard } from './progress.js';
 import { AgentStream } from './stream.js';
 import { taskService } from './task-service.js';
 import type { Specs } from './translate-down.js';
+import { segmentTerms } from './try-log.js';
 import { Watchers } from './watchers.js';
 
 /** How long agents wait at least before they dial again after a stop of ours. */
@@ -59,6 +61,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   #removing: Promise<void> = Promise.resolve();
   #engine: Engine | null = null;
   #logs: TaskLogs | null = null;
+  #upkeep: LogUpkeep | null = null;
   #outlet: Outlet | null = null;
   #stopped: Promise<void> | null = null;
   #end: (error: Error | null) => void = () => {};
@@ -91,11 +94,18 @@ class RunningCoordinator implements Coordinator, EngineListener {
     });
     this.#engine = engine;
     const directory = logDirectory ?? join(tmpdir(), `holdfast-${coordinatorId}`);
-    this.#logs = new TaskLogs(
+    const complain = (error: unknown) => this.#outputFailed(error);
+    const logs = new TaskLogs({
       directory,
-      (token, taskId) => findOwner(engine, store, token, taskId),
-      (error) => this.#outputFailed(error),
-    );
+      findOwner: (token, taskId) => findOwner(engine, store, token, taskId),
+      segments: segmentTerms(policy.logs.perTryBytes),
+      complain,
+    });
+    this.#logs = logs;
+    this.#upkeep = new LogUpkeep({
+      ...{ logs, store, policy: policy.logs, serviceNow: () => engine.serviceNow, complain },
+      after: (ms, task) => REAL_TIMERS.after(ms, task),
+    });
     this.#addServices(engine, this.#logs);
     try {
       this.#outlet = (await this.#options.outlet?.(() => engine.serviceNow)) ?? null;
@@ -105,6 +115,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       await engine.stop();
       throw error;
     }
+    this.#upkeep.start();
     this.#health.setStatus('', 'SERVING');
   }
 
@@ -148,6 +159,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     const alarms = () => [
       ...this.#alarms,
       ...(engine.storeFull ? ['store_full'] : []),
+      ...(logs.full ? ['output_full'] : []),
       ...(this.#outlet?.failing ? ['webhook_failing'] : []),
     ];
     this.#server.addService(
@@ -196,7 +208,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#outputFailedAt = now;
     this.#log.error(
       { error: String(error) },
-      'task output cannot be written; agents keep it and send it again',
+      'task output cannot be written or removed; agents keep what is new and send it again',
     );
   }
 
@@ -206,7 +218,8 @@ class RunningCoordinator implements Coordinator, EngineListener {
       'the coordinator stops: nothing more is confirmed',
     );
     this.#server.forceShutdown();
-    const closed = (this.#outlet?.stop() ?? Promise.resolve()).then(() => this.#options.store.close());
+    const ends = [this.#outlet?.stop(), this.#upkeep?.stop()];
+    const closed = Promise.allSettled(ends).then(() => this.#options.store.close());
     // Whoever starts another on the same database has to find it closed.
     void closed.catch(() => {}).then(() => this.#end(error));
   }
@@ -230,6 +243,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       });
     });
     await this.#removing;
+    await this.#upkeep?.stop();
     await this.#logs?.close();
     await this.#outlet?.stop();
     await this.#options.store.close();

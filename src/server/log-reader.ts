@@ -3,6 +3,7 @@ import { isFinal } from '../core/rows.js';
 import type { TaskId } from '../kit/ids.js';
 import type { ReadTaskLogsRequest, ReadTaskLogsResponse } from '../wire/gen/holdfast/v1/task_service.js';
 import { faultOf, serviceError } from './fault.js';
+import type { Places } from './log-pieces.js';
 import { idOf, readTask, type TaskServiceHost } from './task-host.js';
 import { dateOf } from './views.js';
 
@@ -26,8 +27,9 @@ class Reader {
   gone = false;
   readonly #host: TaskServiceHost;
   readonly #call: LogCall;
-  /** Where each file was left. */
-  readonly #places = new Map<string, number>();
+  /** Where each run was left. */
+  readonly #places: Places = new Map();
+  /** Bytes of output that come before the wanted tail. */
   #skip = 0;
   #wake: () => void = () => {};
   #news = false;
@@ -48,7 +50,10 @@ class Reader {
   async run(): Promise<void> {
     const taskId = idOf(this.#call.request.taskId);
     let ended = isFinal((await readTask(this.#host, taskId)).state);
-    if (this.#call.request.tailBytes > 0n) this.#skip = await this.#measure(taskId);
+    const { tryNumber, tailBytes } = this.#call.request;
+    if (tailBytes > 0n) {
+      this.#skip = await this.#host.logs.seekTail(taskId, tryNumber, Number(tailBytes), this.#places);
+    }
     const unfollow = this.#host.logs.follow(taskId, () => this.#rouse());
     const unwatch = this.#host.watchers.watch(taskId, (task) => {
       ended = isFinal(task.state);
@@ -71,7 +76,7 @@ class Reader {
   async #sendNew(taskId: TaskId): Promise<void> {
     const { tryNumber: wanted } = this.#call.request;
     for await (const record of this.#host.logs.read(taskId, wanted, this.#places)) {
-      const skipped = Math.min(this.#skip, record.data.length);
+      const skipped = record.isMark ? 0 : Math.min(this.#skip, record.data.length);
       this.#skip -= skipped;
       const data = record.data.subarray(skipped);
       if (data.length === 0) continue;
@@ -86,14 +91,6 @@ class Reader {
       while (!ready && !this.gone && this.#call.writableNeedDrain) await this.#waitForNews();
       if (this.gone) return;
     }
-  }
-
-  /** How much of what is there comes before the wanted tail. */
-  async #measure(taskId: TaskId): Promise<number> {
-    let total = 0;
-    for await (const { data } of this.#host.logs.read(taskId, this.#call.request.tryNumber))
-      total += data.length;
-    return Math.max(0, total - Number(this.#call.request.tailBytes));
   }
 
   #rouse(): void {

@@ -29,8 +29,6 @@ export const LIMITS = {
   labels: 32,
   /** Milliseconds until the Hello is complete. */
   helloMs: 10_000,
-  /** Output kept of one task, in bytes; later output is dropped, and said to be. */
-  taskLogBytes: 64 * 1024 * 1024,
 } as const;
 
 /** gRPC options of both ends: keepalive frees dead sockets; who owns what is decided by the lease alone. */

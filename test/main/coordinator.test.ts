@@ -133,6 +133,7 @@ describe('what cannot be started says why', () => {
       heartbeatIntervalMs: 50,
       holdTimeoutMs: 1_000,
       retentionAgeMs: 5,
+      logLimitTotalBytes: 2 ** 29,
       heartbeatInterval: 5,
       stormBrake: 'yes',
     };
@@ -143,6 +144,7 @@ describe('what cannot be started says why', () => {
       'host is 0.0.0.0',
       'heartbeatIntervalMs is 50',
       'retentionAgeMs is 5',
+      'logLimitTotalBytes is less than 16 times logLimitPerTryBytes',
     ]) {
       expect(error.reason).toContain(name);
     }

@@ -1,9 +1,11 @@
-import { appendFileSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { AgentId, TaskId, Token } from '../../src/kit/ids.js';
+import type { Places } from '../../src/server/log-pieces.js';
 import { type AppendResult, TaskLogs } from '../../src/server/logs.js';
+import { FULL_TRIES, type SegmentTerms, segmentTerms } from '../../src/server/try-log.js';
 import { LogStream } from '../../src/wire/gen/holdfast/v1/types.js';
 import { LIMITS } from '../../src/wire/limits.js';
 
@@ -19,11 +21,16 @@ function newFolder(): string {
 
 const TASK = 'task-1' as TaskId;
 const AGENT = 'agent-1' as AgentId;
-/** Token 11 is try 1, token 12 is try 2; no other was ever permitted. */
-const open = (folder: string): TaskLogs =>
-  new TaskLogs(folder, async (token) => {
-    const tryNumber = Number(token) - 10;
-    return tryNumber === 1 || tryNumber === 2 ? { agentId: AGENT, taskId: TASK, tryNumber } : null;
+/** Token 11 is try 1, token 12 is try 2 and so on to 80; no other was ever permitted. */
+const open = (folder: string, segments: SegmentTerms = segmentTerms(64 * 1024 ** 2)): TaskLogs =>
+  new TaskLogs({
+    directory: folder,
+    findOwner: async (token) => {
+      const tryNumber = Number(token) - 10;
+      return tryNumber >= 1 && tryNumber <= 80 ? { agentId: AGENT, taskId: TASK, tryNumber } : null;
+    },
+    segments,
+    complain: () => {},
   });
 
 function write(logs: TaskLogs, token: number, offset: number, text: string): Promise<AppendResult> {
@@ -51,21 +58,18 @@ const files = (folder: string): string[] =>
 describe('task output on disk', () => {
   test('that cannot be written is asked for again, and nothing behind the gap is taken', async () => {
     const folder = newFolder();
-    const logs = open(folder);
+    const logs = open(folder, { bytes: 20, count: 10 });
     await write(logs, 11, 0, 'before ');
-    const [file] = files(folder);
+    // A device that is always full stands where the next segment goes.
+    const next = files(folder)[0]?.replace(/0\.log$/, '7.log') as string;
+    symlinkSync('/dev/full', next);
+    expect(await write(logs, 11, 7, 'lost ')).toMatchObject({ closed: false, resend: true });
+    expect(await write(logs, 11, 12, 'later')).toMatchObject({ closed: false, resend: true });
+    rmSync(next);
+    expect(await write(logs, 11, 7, 'lost ')).toEqual({ nextOffset: 12, closed: false, resend: false });
+    expect(await write(logs, 11, 12, 'later')).toEqual({ nextOffset: 17, closed: false, resend: false });
+    expect(await read(logs, 1)).toBe('before lost later');
     await logs.close();
-    // A device that is always full stands where the file was.
-    renameSync(file as string, `${file}.kept`);
-    symlinkSync('/dev/full', file as string);
-    const full = open(folder);
-    expect(await write(full, 11, 7, 'lost ')).toMatchObject({ closed: false, resend: true });
-    expect(await write(full, 11, 12, 'later')).toMatchObject({ closed: false, resend: true });
-    renameSync(`${file}.kept`, file as string);
-    expect(await write(full, 11, 7, 'lost ')).toEqual({ nextOffset: 12, closed: false, resend: false });
-    expect(await write(full, 11, 12, 'later')).toEqual({ nextOffset: 17, closed: false, resend: false });
-    expect(await read(full, 1)).toBe('before lost later');
-    await full.close();
   });
 
   test('tries are read in order and never mix', async () => {
@@ -141,10 +145,10 @@ describe('task output on disk', () => {
     await logs.close();
   });
 
-  test('a gap is bridged: what comes after it is worth keeping', async () => {
+  test('a gap is bridged and said to be one: what comes after it is worth keeping', async () => {
     const logs = open(newFolder());
     expect(await write(logs, 11, 100, 'later')).toEqual({ nextOffset: 105, closed: false, resend: false });
-    expect(await read(logs)).toBe('later');
+    expect(await read(logs)).toBe('[holdfast: 100 bytes of output are missing here]\nlater');
     await logs.close();
   });
 
@@ -158,6 +162,118 @@ describe('task output on disk', () => {
     enough();
     await write(logs, 11, 1, 'b');
     expect(woken).toBe(1);
+    await logs.close();
+  });
+});
+
+/** Six records of ten bytes to a segment, ten segments to a run. */
+const SMALL: SegmentTerms = { bytes: 6 * (13 + 10), count: 10 };
+const line = (n: number): string => `${String(n).padStart(9, '0')}\n`;
+
+async function writeLines(logs: TaskLogs, token: number, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await write(logs, token, 10 * n, line(n));
+}
+
+const sizes = (folder: string): number => files(folder).reduce((sum, path) => sum + statSync(path).size, 0);
+
+describe('the output of a run that says more than its limit', () => {
+  test('keeps its beginning and its newest, and says how much is missing between', async () => {
+    const folder = newFolder();
+    const logs = open(folder, SMALL);
+    await writeLines(logs, 11, 200);
+    expect(files(folder)).toHaveLength(10);
+    expect(sizes(folder)).toBeLessThanOrEqual(SMALL.bytes * SMALL.count);
+    // Segments begin at the lines 0, 6, 12 … 198: the first and the newest nine are left.
+    const kept = Array.from({ length: 200 - 150 }, (_, i) => line(150 + i)).join('');
+    const head = [0, 1, 2, 3, 4, 5].map(line).join('');
+    expect(await read(logs)).toBe(`${head}[holdfast: 1440 bytes of output are missing here]\n${kept}`);
+    await logs.close();
+    const again = open(folder, SMALL);
+    expect(await write(again, 11, 2_000, 'more')).toEqual({
+      nextOffset: 2_004,
+      closed: false,
+      resend: false,
+    });
+    await again.close();
+  });
+
+  test('is followed by a slow reader to its end: what was dropped under it is said to be missing', async () => {
+    const logs = open(newFolder(), SMALL);
+    const places: Places = new Map();
+    const next = async (): Promise<string> => {
+      let text = '';
+      for await (const { data } of logs.read(TASK, 0, places)) text += Buffer.from(data).toString();
+      return text;
+    };
+    await writeLines(logs, 11, 8);
+    expect(await next()).toBe(Array.from({ length: 8 }, (_, n) => line(n)).join(''));
+    for (let n = 8; n < 200; n++) await write(logs, 11, 10 * n, line(n));
+    const kept = Array.from({ length: 50 }, (_, i) => line(150 + i)).join('');
+    expect(await next()).toBe(`[holdfast: 1420 bytes of output are missing here]\n${kept}`);
+    expect(await next()).toBe('');
+    await logs.close();
+  });
+
+  test('has a tail that is read from the end: earlier segments are not even opened', async () => {
+    const folder = newFolder();
+    const logs = open(folder, { ...SMALL, count: 100 });
+    await writeLines(logs, 11, 60);
+    await writeLines(logs, 12, 60);
+    // Reading a directory fails: whoever touches another segment than the last two finds out.
+    for (const path of files(folder).sort().slice(0, -2)) {
+      rmSync(path);
+      mkdirSync(path);
+    }
+    const places: Places = new Map();
+    let skip = await logs.seekTail(TASK, 0, 75, places);
+    let text = '';
+    for await (const { data } of logs.read(TASK, 0, places)) {
+      text += Buffer.from(data).subarray(skip).toString();
+      skip = Math.max(0, skip - data.length);
+    }
+    expect(text).toBe(line(52).slice(5) + [53, 54, 55, 56, 57, 58, 59].map(line).join(''));
+    await logs.close();
+  });
+
+  test('takes room from the oldest tries of its task once eight of them are full', async () => {
+    const folder = newFolder();
+    const logs = open(folder, SMALL);
+    for (let tryNumber = 1; tryNumber <= 12; tryNumber++) await writeLines(logs, 10 + tryNumber, 60);
+    expect(sizes(folder)).toBeLessThanOrEqual(FULL_TRIES * SMALL.bytes * SMALL.count);
+    expect(await read(logs, 4)).toBe('');
+    const whole = Array.from({ length: 60 }, (_, n) => line(n)).join('');
+    expect([await read(logs, 5), await read(logs, 12)]).toEqual([whole, whole]);
+    await logs.close();
+  });
+});
+
+describe('the count of all output', () => {
+  test('follows what is written, dropped and removed, over a restart as well', async () => {
+    const folder = newFolder();
+    const logs = open(folder, SMALL);
+    await write(logs, 11, 0, 'before it was counted');
+    for (const name of await logs.folders()) {
+      for (const taskId of await logs.tasksIn(name)) await logs.countTask(taskId);
+    }
+    expect(logs.bytes).toBe(sizes(folder));
+    await writeLines(logs, 12, 200);
+    for (let token = 13; token < 30; token++) await writeLines(logs, token, 60);
+    expect(logs.bytes).toBe(sizes(folder));
+    await logs.remove([TASK]);
+    expect([logs.bytes, sizes(folder)]).toEqual([0, 0]);
+    await logs.close();
+  });
+
+  test('at its limit makes further output wait with its agent, and lets it in again', async () => {
+    const logs = open(newFolder());
+    await write(logs, 11, 0, 'one ');
+    logs.full = true;
+    expect(await write(logs, 11, 4, 'two ')).toEqual({ nextOffset: 4, closed: false, resend: true });
+    expect(await write(logs, 11, 8, 'three')).toMatchObject({ resend: true });
+    logs.full = false;
+    expect(await write(logs, 11, 4, 'two ')).toEqual({ nextOffset: 8, closed: false, resend: false });
+    await write(logs, 11, 8, 'three');
+    expect(await read(logs)).toBe('one two three');
     await logs.close();
   });
 });
