@@ -322,6 +322,7 @@ export interface AgentDescription {
 
 /** A queue as the coordinator sees it. */
 export interface Queue {
+  /** As tasks name it. */
   readonly name: string;
   /** How many of its tasks run at once; undefined means as many as there are slots. */
   readonly runLimit: number | undefined;
