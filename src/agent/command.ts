@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { InstanceId, Token } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import type { MonoMs } from '../kit/time.js';
+import { ENFORCED, LIMIT_LABELS } from '../wire/limits.js';
 import type { AgentClock } from './clock.js';
 import type { RunStopReason } from './core/events.js';
 import type { CommandWork, HandlerWork, Permit, Report } from './core/messages.js';
@@ -75,10 +76,20 @@ export class CommandRunner {
       },
     });
     log.info({ protection: this.#runner.protection.namespace }, this.#runner.protection.text);
+    log.info({ limits: this.#runner.limits.memory }, this.#runner.limits.text);
     if (pool === null) return [];
     return this.#runner.openPool(pool).catch((error: Error) => {
       throw new HandlersError(error.message);
     });
+  }
+
+  /** The labels that say which limits of tasks are enforced here; after `start`. */
+  limitLabels(): Record<string, string> {
+    const { memory = 'none', cpu = 'none' } = this.#runner?.limits ?? {};
+    return {
+      ...(memory === 'none' ? {} : { [LIMIT_LABELS.memory]: ENFORCED }),
+      ...(cpu === 'none' ? {} : { [LIMIT_LABELS.cpu]: ENFORCED }),
+    };
   }
 
   run(permit: Permit): void {
@@ -97,7 +108,8 @@ export class CommandRunner {
     }
   }
 
-  #runCommand(permit: Permit, { argv, env, workingDirectory }: CommandWork): void {
+  #runCommand(permit: Permit, work: CommandWork): void {
+    const { argv, env, workingDirectory, memoryLimitBytes, cpuLimitMillis } = work;
     const terms = this.#begin(permit, join(this.#host.stateDirectory, 'runs', String(permit.token)));
     const directory = this.#runs.get(terms.runId)?.directory ?? '';
     mkdirSync(join(directory, 'work'), { recursive: true });
@@ -107,6 +119,8 @@ export class CommandRunner {
       env: { ...env, ...this.#variables(permit) },
       cwd: workingDirectory === '' ? join(directory, 'work') : workingDirectory,
       resultFile: resultFile(directory),
+      memoryLimitBytes,
+      cpuLimitMillis,
     });
   }
 

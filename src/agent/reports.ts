@@ -1,3 +1,4 @@
+import { formatBytes } from '../kit/amount.js';
 import type { TaskId, Token } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
 import type { Report, ReportKind } from './core/messages.js';
@@ -22,6 +23,10 @@ export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string | nul
   if (end.timedOut) return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'execution_timeout' };
   if (end.stopReason !== null)
     return { ...run, ...NOTHING, kind: 'killed', exitCode, reason: end.stopReason };
+  if (end.outOfMemory !== null) {
+    const message = `killed: out of memory (limit ${formatBytes(end.outOfMemory)})`;
+    return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'out_of_memory', message };
+  }
   if (end.outcome !== null) return outcomeOf(run, end.outcome);
   if (end.signal !== null) {
     return {

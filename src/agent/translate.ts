@@ -238,8 +238,16 @@ function permitOf(permit: proto.Permit): Permit {
 function workOf(work: proto.Permit['work']): Work | null {
   switch (work?.work?.$case) {
     case 'command': {
-      const { argv, env, workingDirectory } = work.work.value;
-      return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+      const { argv, env, workingDirectory, memoryLimitBytes, cpuLimitMillis } = work.work.value;
+      const memory = Number(memoryLimitBytes);
+      return {
+        kind: 'command',
+        argv,
+        env: Object.fromEntries(env),
+        workingDirectory,
+        memoryLimitBytes: memory === 0 ? null : memory,
+        cpuLimitMillis: cpuLimitMillis === 0 ? null : cpuLimitMillis,
+      };
     }
     case 'handler': {
       const { name, input, inputType } = work.work.value;

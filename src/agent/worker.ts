@@ -5,6 +5,7 @@ import type { AgentId, Epoch, InstanceId, Token } from '../kit/ids.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import { VERSION } from '../kit/version.js';
+import { LIMIT_LABELS, LIMITS } from '../wire/limits.js';
 import { type AgentClock, drawId, realClock, realRandom, type Timer } from './clock.js';
 import { CommandRunner } from './command.js';
 import type { AgentEvent, Effect } from './core/events.js';
@@ -52,6 +53,8 @@ class WorkerAgent implements RunningAgent {
   readonly #pool: WorkerOptions['handlers'];
   /** Filled before the first Hello names them. */
   readonly #handlers: string[] = [];
+  /** The configured ones, and those of the limits that are enforced. */
+  readonly #labels: Record<string, string> = {};
   #timer: Timer | null = null;
   #flushing = false;
   #loopLagMs = 0;
@@ -61,13 +64,14 @@ class WorkerAgent implements RunningAgent {
   constructor(options: WorkerOptions, instanceId: InstanceId, taken: TakeOver) {
     this.#log = options.log;
     this.#pool = options.handlers;
+    Object.assign(this.#labels, options.labels);
     this.#journal = taken.journal;
     this.#lock = taken.lock;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
     this.#session = new AgentSession(
-      { ...identityOf(options, instanceId, taken), handlers: this.#handlers },
+      { ...identityOf(options, instanceId, taken), handlers: this.#handlers, labels: this.#labels },
       recoveredFrom(taken),
       realRandom,
     );
@@ -99,12 +103,22 @@ class WorkerAgent implements RunningAgent {
   async start(): Promise<void> {
     try {
       this.#handlers.push(...(await this.#commands.start(this.#session.instanceId, this.#pool)));
+      this.#nameLimits();
     } catch (error) {
       this.#finish({ kind: 'fault', error: error as Error });
       await this.ended;
       throw error;
     }
     this.#perform(this.#session.begin());
+  }
+
+  /** Labels of the agent's own; what is configured under their names is not believed. */
+  #nameLimits(): void {
+    for (const name of Object.values(LIMIT_LABELS)) delete this.#labels[name];
+    const own = this.#commands.limitLabels();
+    if (Object.keys(this.#labels).length + Object.keys(own).length <= LIMITS.labels)
+      Object.assign(this.#labels, own);
+    else this.#log.warn({}, 'there is no room for labels of limits, so no tasks with limits are offered');
   }
 
   drain(timeoutMs: number | null): void {
@@ -230,7 +244,7 @@ function identityOf(
   options: WorkerOptions,
   instanceId: InstanceId,
   { lock, proof }: TakeOver,
-): Omit<Identity, 'handlers'> {
+): Omit<Identity, 'handlers' | 'labels'> {
   const { predecessor } = proof;
   return {
     agentId: options.agentId as AgentId,
@@ -238,7 +252,6 @@ function identityOf(
     kind: 'worker',
     queues: options.queues,
     slots: options.slots,
-    labels: options.labels,
     software: `holdfast-worker/${VERSION}`,
     hostname: hostname(),
     process: { bootId: lock.bootId, lockDevice: lock.device, lockInode: lock.inode, pid: process.pid },

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseBytes, parseCpu } from '../kit/amount.js';
 import { parseDuration } from '../kit/duration.js';
 import { parseInstant } from '../kit/instant.js';
 import { didYouMean } from '../kit/suggest.js';
@@ -106,6 +107,20 @@ export const durationFlag: FlagParser = (text) => {
   const value = parseDuration(text);
   if (value !== undefined) return value;
   throw new InvalidArgumentError('It must be a duration with its unit, such as 500ms, 15s, 10m or 24h.');
+};
+
+/** `512MiB`, as bytes. */
+export const bytesFlag: FlagParser = (text) => {
+  const value = parseBytes(text);
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError('It must be a size with its unit, such as 512MiB or 2GiB.');
+};
+
+/** `500m` or `2`, as thousandths of a CPU. */
+export const cpuFlag: FlagParser = (text) => {
+  const value = parseCpu(text);
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError('It must be a number of CPUs, such as 500m or 2.');
 };
 
 /** `2026-01-31T08:00:00Z`: an instant with its zone, as a Date. */

@@ -44,6 +44,8 @@ export function taskShape(task: Task, complete: boolean): Shape {
     ...inputShape(spec),
     env: spec.env ?? {},
     workingDirectory: orNull(spec.workingDirectory),
+    memoryLimitBytes: spec.memoryLimitBytes ?? null,
+    cpuLimitMillis: spec.cpuLimitMillis ?? null,
     retries: spec.retries ?? 0,
     retryBackoff: {
       initialMs: spec.retryBackoff?.initialMs ?? null,

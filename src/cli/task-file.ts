@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TaskSpec } from '../client/index.js';
 import { PARTITION_POLICIES } from '../client/index.js';
+import { parseBytes, parseCpu } from '../kit/amount.js';
 import { parseDuration } from '../kit/duration.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import { parseInstant } from '../kit/instant.js';
@@ -18,6 +19,12 @@ const duration = z.string(DURATION_RULE).transform((text, context) => {
   if (ms === undefined) context.addIssue({ code: 'custom', message: DURATION_RULE });
   return ms ?? 0;
 });
+const amount = (rule: string, parse: (text: string) => number | undefined) =>
+  z.string(rule).transform((text, context) => {
+    const value = parse(text);
+    if (value === undefined) context.addIssue({ code: 'custom', message: rule });
+    return value ?? 0;
+  });
 const INSTANT_RULE = 'it must be an instant with its zone, such as "2026-01-31T08:00:00Z"';
 const instant = z.string(INSTANT_RULE).transform((text, context) => {
   const at = parseInstant(text);
@@ -57,6 +64,8 @@ const fields = z.strictObject(
       (given) => Buffer.byteLength(given) <= WORKING_DIRECTORY_BYTES,
       ` of at most ${WORKING_DIRECTORY_BYTES} bytes`,
     ).optional(),
+    memory: amount('it must be a size with its unit, such as "512MiB"', parseBytes).optional(),
+    cpu: amount('it must be a number of CPUs, such as "500m" or "2"', parseCpu).optional(),
     priority: whole(-1000, 1000).optional(),
     retries: whole(0, 100).optional(),
     retryBackoff: retryBackoff.optional(),
@@ -109,6 +118,16 @@ const MISFITS: readonly {
     when: (l) => l.handler !== undefined && l.workingDirectory !== undefined,
     because: 'a handler is called with an input, not in a directory',
   },
+  {
+    field: 'memory',
+    when: (l) => l.handler !== undefined && l.memory !== undefined,
+    because: "a handler has its worker's memory (--handler-memory)",
+  },
+  {
+    field: 'cpu',
+    when: (l) => l.handler !== undefined && l.cpu !== undefined,
+    because: 'only commands have a CPU limit',
+  },
 ];
 
 const taskLine = fields.superRefine((line, context) => {
@@ -125,6 +144,8 @@ const EXAMPLES: Readonly<Record<keyof typeof fields.shape, unknown>> = {
   input: { width: 320 },
   env: { NAME: 'value' },
   workingDirectory: '/srv/reports',
+  memory: '512MiB',
+  cpu: '500m',
   priority: 10,
   retries: 2,
   retryBackoff: { initial: '5s', max: '10m' },
@@ -205,8 +226,9 @@ function describe(issue: z.core.$ZodIssue, line: unknown): Problem[] {
 
 function toSpec(line: z.output<typeof taskLine>): TaskSpec {
   const { command, env, workingDirectory, handler = '', input } = line;
+  const limits = { memoryLimitBytes: line.memory, cpuLimitMillis: line.cpu };
   return {
-    ...(command === undefined ? { handler, input } : { command, env, workingDirectory }),
+    ...(command === undefined ? { handler, input } : { command, env, workingDirectory, ...limits }),
     queue: line.queue,
     priority: line.priority,
     retries: line.retries,

@@ -9,6 +9,8 @@ export interface InputFlags {
   readonly inputType?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly workingDirectory?: string;
+  readonly memory?: number;
+  readonly cpu?: number;
 }
 
 /** A handler is called, not started: what only a process has makes no sense for it. */
@@ -17,6 +19,8 @@ export function refuseCommandFlags(argv: readonly string[], flags: InputFlags): 
     argv.length > 0 ? 'a command' : '',
     flags.env === undefined ? '' : '--env',
     flags.workingDirectory === undefined ? '' : '--working-directory',
+    flags.memory === undefined ? '' : '--memory',
+    flags.cpu === undefined ? '' : '--cpu',
   ].find((what) => what !== '');
   if (beside === undefined) return;
   throw usage(

@@ -14,7 +14,18 @@ import {
 } from '../client/index.js';
 import { SECOND } from '../kit/time.js';
 import { EXIT, Failure, usage } from './failure.js';
-import { durationFlag, flag, instantFlag, listFlag, oneOf, pairs, shortText, wholeNumber } from './flags.js';
+import {
+  bytesFlag,
+  cpuFlag,
+  durationFlag,
+  flag,
+  instantFlag,
+  listFlag,
+  oneOf,
+  pairs,
+  shortText,
+  wholeNumber,
+} from './flags.js';
 import { WORKING_DIRECTORY_BYTES } from './limits.js';
 import { clientAction, pause, type Session, verb } from './session.js';
 import { taskShape } from './shapes.js';
@@ -49,6 +60,8 @@ interface SubmitFlags {
   readonly requireLabel?: Record<string, string>;
   readonly env?: Record<string, string>;
   readonly workingDirectory?: string;
+  readonly memory?: number;
+  readonly cpu?: number;
   readonly idempotencyKey?: string;
 }
 
@@ -112,6 +125,10 @@ export function addSubmit(noun: Command, context: CliContext): void {
   flag(command, '--working-directory <DIR>', 'where the command runs (default: a directory of its own)', {
     parse: shortText(WORKING_DIRECTORY_BYTES),
   });
+  flag(command, '--memory <SIZE>', 'memory of the command, such as 512MiB; beyond it the command is killed', {
+    parse: bytesFlag,
+  });
+  flag(command, '--cpu <CPUS>', 'CPU of the command, such as 500m or 2', { parse: cpuFlag });
   flag(command, '--idempotency-key <KEY>', 'a second submission with it returns the first task');
   clientAction<SubmitFlags>(context, command, submit);
 }
@@ -235,7 +252,8 @@ async function fromFlags(session: Session, argv: readonly string[], flags: Submi
   if (argv.length === 0) {
     throw usage('there is no command to run', 'a task needs a program', 'holdfast task submit -- echo hello');
   }
-  return { ...choices, command: argv, env, workingDirectory };
+  const limits = { memoryLimitBytes: flags.memory, cpuLimitMillis: flags.cpu };
+  return { ...choices, command: argv, env, workingDirectory, ...limits };
 }
 
 function defaultsOf(flags: SubmitFlags): TaskChoices {

@@ -1,4 +1,5 @@
 import { type Explanation, hasEnded, type Task } from '../client/index.js';
+import { formatBytes } from '../kit/amount.js';
 import { formatDuration } from '../kit/duration.js';
 import type { Presentation } from './present.js';
 import { explanationShape, resultShape, taskShape } from './shapes.js';
@@ -73,6 +74,7 @@ function taskFacts(task: Task, view: View): string {
       ['reason', [task.reason, task.message].filter((text) => text !== '').join(': ')],
       ['queue', task.queue],
       ['command', spec.command === undefined ? '' : commandWords(spec.command)],
+      ['limits', limitWords(spec)],
       ['handler', spec.handler ?? ''],
       ['input', inputWords(spec)],
       ['agent', task.agentId],
@@ -111,6 +113,11 @@ function taskFacts(task: Task, view: View): string {
 /** What a task does, in one cell. */
 const workWords = ({ command, handler }: Task['spec']): string =>
   command === undefined ? `handler ${handler}` : commandWords(command);
+
+const limitWords = ({ memoryLimitBytes: memory, cpuLimitMillis: cpu }: Task['spec']): string =>
+  [memory === undefined ? '' : `memory ${formatBytes(memory)}`, cpu === undefined ? '' : `CPU ${cpu / 1_000}`]
+    .filter((text) => text !== '')
+    .join(', ');
 
 const INPUT_SHOWN = 200;
 

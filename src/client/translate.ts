@@ -98,7 +98,13 @@ function workToWire(spec: TaskSpec): WireWork {
   const { command: argv, env, workingDirectory } = spec;
   return {
     $case: 'command',
-    value: { argv, env: mapFrom(env), workingDirectory: workingDirectory ?? '' },
+    value: {
+      argv,
+      env: mapFrom(env),
+      workingDirectory: workingDirectory ?? '',
+      memoryLimitBytes: BigInt(spec.memoryLimitBytes ?? 0),
+      cpuLimitMillis: spec.cpuLimitMillis ?? 0,
+    },
   };
 }
 
@@ -126,6 +132,8 @@ function workFromWire(work: WireWork): CommandSpec | HandlerSpec {
     command: command?.argv ?? [],
     env: Object.fromEntries(command?.env ?? []),
     workingDirectory: command?.workingDirectory || undefined,
+    memoryLimitBytes: Number(command?.memoryLimitBytes ?? 0) || undefined,
+    cpuLimitMillis: command?.cpuLimitMillis || undefined,
   };
 }
 

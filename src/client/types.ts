@@ -53,6 +53,13 @@ export interface CommandSpec {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Default: a directory of the run's own. */
   readonly workingDirectory?: string | undefined;
+  /**
+   * Memory of all its processes together, in bytes: 1 MiB to 1 PiB, default none. Beyond it the run is killed, and fails
+   * with reason `out_of_memory`. Only agents that enforce it are offered the task.
+   */
+  readonly memoryLimitBytes?: number | undefined;
+  /** In thousandths of a CPU: 10 to 1,000,000, default none. Only agents that enforce it are offered the task. */
+  readonly cpuLimitMillis?: number | undefined;
   readonly handler?: undefined;
   readonly input?: undefined;
   readonly inputType?: undefined;
@@ -72,6 +79,8 @@ export interface HandlerSpec {
   readonly command?: undefined;
   readonly env?: undefined;
   readonly workingDirectory?: undefined;
+  readonly memoryLimitBytes?: undefined;
+  readonly cpuLimitMillis?: undefined;
 }
 
 /** What may be chosen for a task of any kind. */

@@ -174,7 +174,9 @@ const FINDINGS: readonly {
           .filter((c) => c.hasHandler)
           .map((c) => `${c.session.agentId} lacks ${c.lacks.join(', ')}`),
       )}`,
-      try: 'start a worker with these labels, or submit the task without them',
+      try: s.candidates.some((c) => c.lacks.some((lack) => lack.startsWith('holdfast.')))
+        ? 'start a worker that can enforce the limits (docs/how-to/limits.md), or submit the task without them'
+        : 'start a worker with these labels, or submit the task without them',
     }),
   },
   blockedBy('agents_cordoned', 'cordoned', 'cordoned or draining', 'holdfast agent uncordon'),

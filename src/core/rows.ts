@@ -31,6 +31,10 @@ export interface CommandWork {
   readonly env: Readonly<Record<string, string>>;
   /** Empty means a directory of the run's own. */
   readonly workingDirectory: string;
+  /** Memory of all its processes together, in bytes; null for no limit. */
+  readonly memoryLimitBytes: number | null;
+  /** In thousandths of a CPU; null for no limit. */
+  readonly cpuLimitMillis: number | null;
 }
 
 /** A function of the worker's own program, called by name. */

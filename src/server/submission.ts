@@ -9,7 +9,7 @@ import { LIMITS } from '../wire/limits.js';
 import { partitionPolicies } from '../wire/names.js';
 import { millisOf } from '../wire/time.js';
 import { Fault } from './fault.js';
-import { contentHashOf, type Wrong, workOf } from './submitted-work.js';
+import { contentHashOf, limitLabelsOf, type Wrong, workOf } from './submitted-work.js';
 import { labelsOf, Malformed, nameOf } from './translate-up.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -60,7 +60,7 @@ export function newTaskOf(
     taskId,
     queue: spec.queue === '' ? 'default' : checked(() => nameOf('queue', spec.queue)),
     priority: range('priority', spec.priority, -1_000, 1_000),
-    requiredLabels: checked(() => labelsOf(spec.requiredLabels)),
+    requiredLabels: { ...checked(() => labelsOf(spec.requiredLabels)), ...limitLabelsOf(work) },
     handler: work.kind === 'handler' ? work.name : '',
     partitionPolicy,
     retries: range('retries', spec.retries, 0, 100),

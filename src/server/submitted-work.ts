@@ -3,7 +3,7 @@ import type { CommandWork, HandlerWork, Work } from '../core/rows.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import type { Command, Handler, Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
-import { LIMITS } from '../wire/limits.js';
+import { ENFORCED, LIMIT_LABELS, LIMITS } from '../wire/limits.js';
 
 /** Refuses the submission: what, because, try. */
 export type Wrong = (what: string, because: string, advice: string) => never;
@@ -50,7 +50,8 @@ function handlerOf({ name, input, inputType }: Handler, wrong: Wrong): HandlerWo
   return { kind: 'handler', name, input: new Uint8Array(input), inputType };
 }
 
-function commandOf({ argv, env, workingDirectory }: Command, wrong: Wrong): CommandWork {
+function commandOf(command: Command, wrong: Wrong): CommandWork {
+  const { argv, env, workingDirectory } = command;
   if (Buffer.byteLength(workingDirectory) > 4_096) {
     wrong(
       'its working directory is longer than 4096 bytes',
@@ -85,7 +86,33 @@ function commandOf({ argv, env, workingDirectory }: Command, wrong: Wrong): Comm
   const words = [...argv, workingDirectory, ...env.values()];
   if (words.some((word) => word.includes('\0')))
     wrong('its command has a NUL character', 'no system call takes one', 'remove it');
-  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory };
+  const limits = limitsOf(command, wrong);
+  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory, ...limits };
+}
+
+/** From 1 MiB to 1 PiB. */
+const MEMORY_RANGE = [2 ** 20, 2 ** 50] as const;
+/** From a hundredth of a CPU to a thousand of them, in thousandths. */
+const CPU_RANGE = [10, 1_000_000] as const;
+
+function limitsOf({ memoryLimitBytes, cpuLimitMillis }: Command, wrong: Wrong) {
+  const within = (field: string, value: number, [low, high]: readonly [number, number]): number | null => {
+    if (value === 0 || (value >= low && value <= high)) return value === 0 ? null : value;
+    return wrong(`${field} is ${value}`, `it must be 0 (none) or from ${low} to ${high}`, 'correct it');
+  };
+  return {
+    memoryLimitBytes: within('memory_limit_bytes', Number(memoryLimitBytes), MEMORY_RANGE),
+    cpuLimitMillis: within('cpu_limit_millis', cpuLimitMillis, CPU_RANGE),
+  };
+}
+
+/** What the agent must be able to enforce, as labels that it gives itself. */
+export function limitLabelsOf(work: Work): Record<string, string> {
+  if (work.kind !== 'command') return {};
+  return {
+    ...(work.memoryLimitBytes === null ? {} : { [LIMIT_LABELS.memory]: ENFORCED }),
+    ...(work.cpuLimitMillis === null ? {} : { [LIMIT_LABELS.cpu]: ENFORCED }),
+  };
 }
 
 /** SHA-256 of what was submitted, its key left out: tells the same submission from another one with the same key. */

@@ -141,10 +141,10 @@ function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
 export function workOf(work: Work): ProtoWork {
   switch (work.kind) {
     case 'command': {
-      const { argv, env, workingDirectory } = work;
-      return {
-        work: { $case: 'command', value: { argv, env: new Map(Object.entries(env)), workingDirectory } },
-      };
+      const { argv, env, workingDirectory, memoryLimitBytes, cpuLimitMillis } = work;
+      const limits = { memoryLimitBytes: BigInt(memoryLimitBytes ?? 0), cpuLimitMillis: cpuLimitMillis ?? 0 };
+      const value = { argv, env: new Map(Object.entries(env)), workingDirectory, ...limits };
+      return { work: { $case: 'command', value } };
     }
     case 'handler': {
       const { name, input, inputType } = work;

@@ -207,7 +207,7 @@ export function decodeTask(stored: StoredTask): TaskRow {
 }
 
 export function encodeSpec(row: TaskSpecRow): string {
-  return JSON.stringify([...workTuple(row.work), row.traceparent]);
+  return JSON.stringify([...workTuple(row.work), row.traceparent, ...limitsTuple(row.work)]);
 }
 
 function workTuple(work: Work): readonly unknown[] {
@@ -221,14 +221,24 @@ function workTuple(work: Work): readonly unknown[] {
 
 export function decodeSpec(taskId: string, stored: string): TaskSpecRow {
   const r = new TupleReader(stored, `specification of task ${taskId}`);
-  return { taskId: taskId as TaskId, work: readWork(r), traceparent: r.text() };
+  const work = readWork(r);
+  const traceparent = r.text();
+  // Beyond what rows of earlier schemas have.
+  if (work.kind === 'handler') return { taskId: taskId as TaskId, work, traceparent };
+  const limits = { memoryLimitBytes: r.numberOrNone(), cpuLimitMillis: r.numberOrNone() };
+  return { taskId: taskId as TaskId, work: { ...work, ...limits }, traceparent };
 }
+
+const limitsTuple = (work: Work): readonly unknown[] =>
+  work.kind === 'handler' ? [] : [work.memoryLimitBytes, work.cpuLimitMillis];
+
+const UNLIMITED = { memoryLimitBytes: null, cpuLimitMillis: null };
 
 function readWork(r: TupleReader): Work {
   const kind = r.word({ command: true, handler: true });
   switch (kind) {
     case 'command':
-      return { kind, argv: r.texts(), env: r.textMap(), workingDirectory: r.text() };
+      return { kind, argv: r.texts(), env: r.textMap(), workingDirectory: r.text(), ...UNLIMITED };
     case 'handler':
       return { kind, name: r.text(), input: bytesOf(r.text()), inputType: r.text() };
   }

@@ -81,9 +81,11 @@ function parentOf(pid: number): number {
   }
 }
 
+const LIMITLESS = { memoryLimitBytes: null, cpuLimitMillis: null };
+
 /** A run specification: the command, and what differs from a plain run. */
 export function runOf(runId: string, argv: readonly string[], other: Partial<RunSpec> = {}): RunSpec {
-  return { runId, argv, env: {}, killGraceMs: 200, singleRun: false, ...other };
+  return { ...LIMITLESS, runId, argv, env: {}, killGraceMs: 200, singleRun: false, ...other };
 }
 
 /** A shell script as a command. */

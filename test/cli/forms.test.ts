@@ -226,6 +226,11 @@ describe('a task file', () => {
     });
   });
 
+  test('limits commands on some lines', () => {
+    const { tasks } = parseTaskFile('t.jsonl', '{"command":["a"],"memory":"512MiB","cpu":"1.5"}');
+    expect(tasks[0]?.spec).toMatchObject({ memoryLimitBytes: 536_870_912, cpuLimitMillis: 1_500 });
+  });
+
   test('calls handlers on some lines', () => {
     const { tasks, problems } = parseTaskFile('t.jsonl', '{"handler":"resize","input":{"width":320}}');
     expect(problems).toEqual([]);
@@ -240,6 +245,15 @@ describe('a task file', () => {
     ],
     ['{"command":["a"],"input":1}', /: input cannot be 1; only a handler takes one$/],
     ['{"handler":"h","env":{"A":"1"}}', /: env cannot be this; a handler is called with an input, not with/],
+    [
+      '{"command":["a"],"memory":512}',
+      /: memory cannot be 512; it must be a size with its unit, such as "512MiB"$/,
+    ],
+    [
+      '{"command":["a"],"cpu":"half"}',
+      /: cpu cannot be "half"; it must be a number of CPUs, such as "500m" or "2"$/,
+    ],
+    ['{"handler":"h","memory":"1GiB"}', /: memory cannot be 1073741824; a handler has its worker's memory/],
     ['{', /^t\.jsonl:1: this line is not JSON; Expected /],
     ['[]', /^t\.jsonl:1: this line is no task; each line must be a JSON object$/],
     ['{"queue":"q"}', /^t\.jsonl:1: command is missing; it must be a list of 1 to 1024 strings/],

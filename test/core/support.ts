@@ -197,7 +197,10 @@ export class World {
       contentHash: 'hash',
       spec: {
         taskId,
-        work: { kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+        work: {
+          ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+          ...{ memoryLimitBytes: null, cpuLimitMillis: null },
+        },
         traceparent: '',
       },
       ...chosen,

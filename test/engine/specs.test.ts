@@ -7,7 +7,14 @@ const KIB = 1_024;
 
 function spec(taskId: string, kib = 0): TaskSpecRow {
   const env = { LARGE: 'x'.repeat(kib * KIB) };
-  const work = { kind: 'command', argv: ['true'], env, workingDirectory: '' } as const;
+  const work = {
+    kind: 'command',
+    argv: ['true'],
+    env,
+    workingDirectory: '',
+    memoryLimitBytes: null,
+    cpuLimitMillis: null,
+  } as const;
   return { taskId: taskId as TaskId, work, traceparent: '' };
 }
 

@@ -107,6 +107,8 @@ export const spec = (n: number): TaskSpecRow => ({
     argv: ['/bin/echo', 'a b', '"ü"'],
     env: { A: '1', ['__proto__']: 'x' },
     workingDirectory: '',
+    memoryLimitBytes: n % 2 === 0 ? null : 2 ** 40,
+    cpuLimitMillis: n % 3 === 0 ? null : 500,
   },
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 });

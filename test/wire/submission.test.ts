@@ -54,6 +54,17 @@ const BAD: readonly (readonly [string, object, string])[] = [
   ['a variable without a name', command({ env: { '': 'x' } }), "is not a variable's name"],
   ['a variable with =', command({ env: { 'A=B': 'x' } }), "is not a variable's name"],
   ['an environment of 70 KiB', command({ env: { A: 'x'.repeat(70_000) } }), 'its env has 70001 bytes'],
+  [
+    'a memory limit of 1 KiB',
+    command({ argv: ['x'], memoryLimitBytes: 1_024 }),
+    'memory_limit_bytes is 1024',
+  ],
+  [
+    'a memory limit beyond any',
+    command({ argv: ['x'], memoryLimitBytes: '9007199254740993' }),
+    'memory_limit_bytes is',
+  ],
+  ['a CPU limit of 5m', command({ argv: ['x'], cpuLimitMillis: 5 }), 'cpu_limit_millis is 5'],
   ['a handler without a name', { work: { handler: {} } }, 'handler "" is not a name'],
   ['a handler with a space', { work: { handler: { name: 'a b' } } }, 'handler "a b" is not a name'],
   [

@@ -123,6 +123,10 @@ export interface CommandWork {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
+  /** Memory of all its processes together, in bytes; null for no limit. */
+  readonly memoryLimitBytes: number | null;
+  /** In thousandths of a CPU; null for no limit. */
+  readonly cpuLimitMillis: number | null;
 }
 
 export interface HandlerWork {

@@ -150,6 +150,7 @@ export class HandlerRun implements Tenant {
       signal: null,
       stopReason: this.stopReason,
       timedOut: this.timedOut,
+      outOfMemory: null,
       outcome: this.outcome,
       outputTruncated: false,
     });

@@ -5,6 +5,7 @@ import { realClock } from '../clock.js';
 import { tryLock } from '../state/lock.js';
 import { FrameWriter, frameReader } from './frames.js';
 import { probeLayers } from './layers.js';
+import { findCgroups, Limits } from './limits.js';
 import { type AgentMessage, CHANNEL_FD, type RunnerArguments, type RunnerMessage } from './protocol.js';
 import { RunnerService } from './service.js';
 
@@ -65,8 +66,9 @@ async function main(): Promise<void> {
     return;
   }
   const layers = await probeLayers(realClock, namespace);
+  const limits = new Limits(realClock, instanceId, findCgroups());
   const pipesFolder = join(dirname(lockFile), 'pipes');
-  const service = new RunnerService({ instanceId, clock: realClock, layers, pipesFolder, send });
+  const service = new RunnerService({ instanceId, clock: realClock, layers, limits, pipesFolder, send });
   const told = new Promise<void>((resolve) => {
     const read = frameReader<AgentMessage>((message) => {
       if (message.kind === 'close') resolve();
@@ -74,7 +76,7 @@ async function main(): Promise<void> {
     });
     socket.on('data', read);
   });
-  send({ kind: 'ready', protection: layers.protection });
+  send({ kind: 'ready', protection: layers.protection, limits: limits.inForce });
 
   await Promise.race([agentGone, told]);
   const { left } = await service.close();

@@ -37,6 +37,17 @@ function statOf(pid: number): ProcessStat | null {
   return { pid, parent: field(4), group: field(5), session: field(6), startTicks: field(22) };
 }
 
+/** Every living process but this one. */
+export function processes(): readonly ProcessStat[] {
+  return allPids().flatMap((pid) => statOf(pid) ?? []);
+}
+
+/** Memory of the process's own, not shared with a file or by shared memory, in bytes; 0 for the dead. */
+export function anonymousBytes(pid: number): number {
+  const status = readProc(`${pid}/status`)?.toString('latin1') ?? '';
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
 /** Living members of a process group, this process excepted. */
 export function groupMembers(pgid: number): readonly ProcessStat[] {
   return allPids().flatMap((pid) => {

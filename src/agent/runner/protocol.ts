@@ -83,6 +83,10 @@ export interface RunSpec extends RunTerms {
   readonly cwd?: string;
   /** Told to the command as HOLDFAST_RESULT_FILE. The runner neither makes nor reads it. */
   readonly resultFile?: string;
+  /** Memory of all its processes together, beyond which they are killed; null for no limit. */
+  readonly memoryLimitBytes: number | null;
+  /** In thousandths of a CPU; null for no limit. */
+  readonly cpuLimitMillis: number | null;
 }
 
 /** From agent to runner. */
@@ -108,7 +112,7 @@ export type AgentMessage =
 
 /** From runner to agent. For each `start`: one `startFailed`, or one `started` and, after all output, one `ended`. */
 export type RunnerMessage =
-  | { readonly kind: 'ready'; readonly protection: Protection }
+  | { readonly kind: 'ready'; readonly protection: Protection; readonly limits: LimitsInForce }
   /** The runner cannot serve and exits. */
   | { readonly kind: 'refused'; readonly text: string }
   /** The first child has loaded the module and names its handlers. */
@@ -202,6 +206,8 @@ export interface RunEnd {
   /** The first stop asked for while the command was alive. */
   readonly stopReason: StopReason | null;
   readonly timedOut: boolean;
+  /** The memory limit, in bytes, that it was killed for; null when it was not. */
+  readonly outOfMemory: number | null;
   /** How a handler ended; null for commands, and when it was stopped before it said so. */
   readonly outcome: HandlerOutcome | null;
   /** Some output was given up: an escaped process held the pipe, or wrote without end. */
@@ -216,6 +222,15 @@ export interface Protection {
   readonly sweep: boolean;
   /** 3. A watcher that kills the process groups when agent and runner die together. */
   readonly lifeline: boolean;
+  /** The same as a sentence, for the log at start. */
+  readonly text: string;
+}
+
+/** What holds commands within the limits of their tasks. */
+export interface LimitsInForce {
+  /** `watch` looks at the processes now and then, and kills. */
+  readonly memory: 'cgroup' | 'watch' | 'none';
+  readonly cpu: 'cgroup' | 'none';
   /** The same as a sentence, for the log at start. */
   readonly text: string;
 }

@@ -6,6 +6,7 @@ import { commandEnvironment, runMark } from './environment.js';
 import type { Guardian } from './guardian.js';
 import { type Layers, leaderArgv } from './layers.js';
 import type { Lifeline } from './lifeline.js';
+import type { Limits, RunLimit } from './limits.js';
 import { lookUp } from './lookup.js';
 import { RunOutput } from './output.js';
 import type { OutputPipes } from './pipes.js';
@@ -24,6 +25,7 @@ export interface RunPorts {
   readonly instanceId: string;
   readonly clock: AgentClock;
   readonly layers: Layers;
+  readonly limits: Limits;
   readonly lifeline: Lifeline;
   readonly pipes: OutputPipes;
   readonly sweeper: Sweeper;
@@ -51,6 +53,7 @@ export class Run {
   readonly spec: RunSpec;
   private readonly ports: RunPorts;
   private readonly output: RunOutput;
+  private limit: RunLimit | null = null;
   private phase: Phase = 'new';
   private pgid = 0;
   private word: Duplex | null = null;
@@ -77,6 +80,7 @@ export class Run {
     const lookup = lookUp(this.spec, environment);
     if (lookup.kind === 'failed') return this.fail(lookup.code, lookup.text);
     try {
+      this.limit = this.ports.limits.prepare(this.spec);
       this.adopt(this.spawnLeader(lookup.argv, environment));
     } catch (error) {
       this.failSpawn(error as NodeJS.ErrnoException);
@@ -193,11 +197,23 @@ export class Run {
     // The leader may be killed before it reads the word; its end is told by `exit`.
     this.word.on('error', () => {});
     this.ports.lifeline.watch(this.pgid);
+    this.enterLimit();
     leader.on('exit', (code, name) => void this.finish(code, name));
     this.ports.send({ kind: 'started', runId: this.spec.runId, pid: this.pgid, pgid: this.pgid });
   }
 
+  /** Before exec: nothing of the command is ever outside its limits. */
+  private enterLimit(): void {
+    try {
+      this.limit?.enter(this.pgid, () => this.kill());
+    } catch (error) {
+      this.ports.send({ kind: 'note', text: `a limit cannot be set: ${(error as Error).message}` });
+      this.abandon();
+    }
+  }
+
   private fail(code: StartFailureCode, text: string): void {
+    this.limit?.end();
     this.ports.send({ kind: 'startFailed', runId: this.spec.runId, code, text });
     this.ports.over(this.spec.runId);
   }
@@ -210,6 +226,7 @@ export class Run {
     this.phase = 'ending';
     for (const timer of Object.values(this.timers)) timer.cancel();
     await this.bury();
+    const outOfMemory = this.limit?.end() ?? null;
     const endedAtMs = this.ports.clock.wallMs();
     const executed = await this.wasExecuted();
     this.word?.destroy();
@@ -223,6 +240,7 @@ export class Run {
       ...this.status(code, name),
       stopReason: this.stopReason,
       timedOut: this.timedOut,
+      outOfMemory,
       outcome: null,
       outputTruncated,
     });

@@ -13,6 +13,7 @@ import {
   type HandlerPoolOptions,
   type HandlerProgress,
   INSTANCE_VARIABLE,
+  type LimitsInForce,
   type NamespaceChoice,
   OUTPUT_WINDOW_BYTES,
   type OutputStream,
@@ -66,6 +67,7 @@ export interface RunnerOptions {
 export interface RunnerHandle {
   readonly pid: number;
   readonly protection: Protection;
+  readonly limits: LimitsInForce;
   /** Answered by `started` or `startFailed`; the latter at once if the runner is closed or dead, or has this run. */
   start(spec: RunSpec): void;
   /** Makes the children for handlers, once; settles with the handlers' names, rejects when the module is of no use. */
@@ -147,6 +149,7 @@ class Runner implements RunnerHandle {
     readonly reject: (error: Error) => void;
   } | null = null;
   private inForce: Protection | null = null;
+  private limitsInForce: LimitsInForce | null = null;
   private refusal: string | null = null;
   private complaint = '';
   private closing = false;
@@ -175,6 +178,10 @@ class Runner implements RunnerHandle {
 
   get protection(): Protection {
     return this.inForce as Protection;
+  }
+
+  get limits(): LimitsInForce {
+    return this.limitsInForce as LimitsInForce;
   }
 
   openPool(pool: HandlerPoolOptions): Promise<readonly string[]> {
@@ -243,6 +250,7 @@ class Runner implements RunnerHandle {
     switch (message.kind) {
       case 'ready':
         this.inForce = message.protection;
+        this.limitsInForce = message.limits;
         return this.becomeReady();
       case 'refused':
         this.refusal = message.text;

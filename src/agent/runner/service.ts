@@ -3,6 +3,7 @@ import { Guardian } from './guardian.js';
 import { HandlerRun } from './handler-run.js';
 import type { Layers } from './layers.js';
 import { Lifeline } from './lifeline.js';
+import type { Limits } from './limits.js';
 import { OutputPipes } from './pipes.js';
 import { HandlerPool } from './pool.js';
 import { type Swept, sweepMarked } from './procfs.js';
@@ -26,6 +27,7 @@ export interface ServiceOptions {
   readonly instanceId: string;
   readonly clock: AgentClock;
   readonly layers: Layers;
+  readonly limits: Limits;
   /** For named pipes; made anew. */
   readonly pipesFolder: string;
   readonly send: (message: RunnerMessage) => void;
@@ -43,12 +45,13 @@ export class RunnerService {
 
   constructor(options: ServiceOptions) {
     this.options = options;
-    const { instanceId, clock, layers, pipesFolder, send } = options;
+    const { instanceId, clock, layers, limits, pipesFolder, send } = options;
     const note = (text: string): void => send({ kind: 'note', text });
     this.ports = {
       instanceId,
       clock,
       layers,
+      limits,
       send,
       lifeline: new Lifeline(instanceId, note),
       pipes: new OutputPipes(pipesFolder, note),

@@ -127,6 +127,8 @@ export const MIGRATIONS: readonly Migration[] = [
   // Tasks have concurrency keys as well, in fields that older programs would not understand.
   { version: 6, name: 'queues', up: QUEUES },
   { version: 7, name: 'recovery', up: RECOVERY },
+  // Specifications of commands end with their limits, which older programs would not enforce.
+  { version: 8, name: 'limits', up: '' },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

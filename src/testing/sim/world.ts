@@ -222,7 +222,10 @@ class World implements AgentWorld, FaultWorld {
       contentHash: '',
       spec: {
         taskId,
-        work: { kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+        work: {
+          ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+          ...{ memoryLimitBytes: null, cpuLimitMillis: null },
+        },
         traceparent: '',
       },
     };
