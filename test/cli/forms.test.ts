@@ -253,7 +253,7 @@ describe('a task file', () => {
       '{"command":["a"],"cpu":"half"}',
       /: cpu cannot be "half"; it must be a number of CPUs, such as "500m" or "2"$/,
     ],
-    ['{"handler":"h","memory":"1GiB"}', /: memory cannot be 1073741824; a handler has its worker's memory/],
+    ['{"handler":"h","memory":"1GiB"}', /: memory cannot be "1GiB"; a handler has its worker's memory/],
     ['{', /^t\.jsonl:1: this line is not JSON; Expected /],
     ['[]', /^t\.jsonl:1: this line is no task; each line must be a JSON object$/],
     ['{"queue":"q"}', /^t\.jsonl:1: command is missing; it must be a list of 1 to 1024 strings/],
