@@ -117,9 +117,9 @@ function tasksOf(folder, number) {
 async function strike(site, cell) {
   const file = join(site.folder, 'failpoint.hit');
   if (!(await site.until(() => existsSync(file), HIT_LIMIT_MS))) throw new Error('the step was never taken');
-  const { agentId } = JSON.parse(readFileSync(file, 'utf8'));
+  const { agentId, at } = JSON.parse(readFileSync(file, 'utf8'));
   if (!site.fleet.agents.has(agentId)) throw new Error(`the step was taken for nobody: ${agentId}`);
-  const fault = await FAULTS[cell.fault](site, { cell, agentId });
+  const fault = await FAULTS[cell.fault](site, { cell, agentId, at });
   const isBack = async () =>
     (fault.kind !== 'kill' ||
       fault.target === 'coordinator' ||
@@ -166,9 +166,12 @@ async function delayStep(site, { cell, agentId }) {
 }
 
 /** A part of a message, an unsaid commit, or the connection behind a message that was sent or taken. */
-async function loseSomething(site, { cell, agentId }) {
+async function loseSomething(site, { cell, agentId, at }) {
   const { point, side } = cell;
   if (point.of === 'commit' && side === 'after') return outcomeUnknown(site);
+  // What an exec can lose is the command itself, as if somebody had killed it.
+  if (point.of === 'exec')
+    return site.fault({ kind: 'command kill', target: agentId, from: at, mayNotFail: true });
   if (point.of === 'message' && side === 'after') site.network.breakOff(agentId);
   return site.fault({ kind: 'drop', target: agentId, mayNotFail: true });
 }

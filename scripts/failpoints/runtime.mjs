@@ -53,6 +53,9 @@ function repeat(items, agentOf) {
   if (claimed(agentId)) items.push(...old);
 }
 
+/** On the clock of the harness: what follows from the fault may be told before the harness has looked. */
+const monoMs = () => Number(process.hrtime.bigint()) / 1e6;
+
 /** The first process gets it, and says so. */
 function claimed(agentId) {
   try {
@@ -61,7 +64,7 @@ function claimed(agentId) {
     if (error.code !== 'EEXIST') throw error;
     return false;
   }
-  writeFileSync(`${HIT_FILE}.new`, JSON.stringify({ pid: process.pid, agentId }));
+  writeFileSync(`${HIT_FILE}.new`, JSON.stringify({ pid: process.pid, agentId, at: monoMs() }));
   renameSync(`${HIT_FILE}.new`, HIT_FILE);
   return true;
 }

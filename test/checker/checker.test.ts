@@ -56,6 +56,19 @@ const kill = (at: number, until: number): HistoryEvent => ({
   ...{ kind: 'fault', at, until, fault: 'kill', target: 'a', mustFail: true, spareMs: 0, mayNotFail: false },
 });
 
+const commandKilled = (at: number, target = 'a'): HistoryEvent => ({
+  ...{
+    kind: 'fault',
+    at,
+    until: at,
+    fault: 'command kill',
+    target,
+    mustFail: false,
+    spareMs: 0,
+    mayNotFail: true,
+  },
+});
+
 const listed = (taskId: string, state: 'success' | 'running', settled = true): HistoryEvent => ({
   ...{ kind: 'listed', at: 90_000, taskId, key: `key-${taskId}`, state, reason: '', settled },
 });
@@ -100,6 +113,15 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
       recorded(400, 'try_lost', 1n),
       recorded(400, 'permitted', 2n, second),
       started(410, 2n, second),
+    ],
+  ],
+  [
+    'a try that fails by the signal that somebody gave its command before it said a word',
+    [
+      recorded(0, 'permitted', 1n),
+      commandKilled(10),
+      recorded(20, 'try_failed', 1n, { reason: 'signal' }),
+      recorded(20, 'permitted', 2n, second),
     ],
   ],
   [
@@ -276,6 +298,15 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
     'K12',
     'failed from the queue after 50000 ms',
     [recorded(0, 'submitted', 0n), recorded(50_000, 'queued_timeout', 0n)],
+  ],
+  [
+    'K5',
+    'try_failed (signal) was accepted for token 1; the run ended with no word',
+    [
+      recorded(0, 'permitted', 1n),
+      commandKilled(10, 'b'),
+      recorded(20, 'try_failed', 1n, { reason: 'signal' }),
+    ],
   ],
   [
     'K12',

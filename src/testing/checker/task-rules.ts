@@ -1,6 +1,6 @@
 import { isFinal } from '../../core/rows.js';
 import { type Book, isEnd, OUTCOMES } from './book.js';
-import type { Listed, Recorded } from './events.js';
+import type { Listed, Recorded, Run } from './events.js';
 import type { Rule } from './rule.js';
 
 /** P12 is counted on a clock within 1 % of ours, and judged by a tick. */
@@ -75,12 +75,19 @@ function endedForReason(event: Recorded, book: Book): string | null {
   }
   // The execution timeout is the coordinator's own reason, and may end a try whose agent is gone.
   const isFailure = event.event === 'failed' || event.event === 'try_failed';
-  if (isFailure && reason !== 'execution_timeout' && (code === undefined || code === 0)) {
+  const isDue = reason === 'execution_timeout' || wasKilled(event, code, book);
+  if (isFailure && !isDue && (code === undefined || code === 0)) {
     return `${event.event} (${reason}) was accepted for token ${token}; the run ended with ${code ?? 'no word'}`;
   }
   if (event.event !== 'poison') return null;
   const losses = new Set(book.task(taskId).losses).add(event.tryNumber).size;
   return losses >= book.settings.poisonLimit ? null : `it failed as poison after ${losses} lost tries`;
+}
+
+/** A command that the observer himself has killed on that agent has no last word, and may not have had a first. */
+function wasKilled({ agentId, reason }: Recorded, code: Run['code'], { faults }: Book): boolean {
+  if (reason !== 'signal' || typeof code === 'number') return false;
+  return faults.some(({ fault, target }) => fault === 'command kill' && target === agentId);
 }
 
 function listedAsEnded({ taskId, state }: Listed, book: Book): string | null {
