@@ -51,6 +51,16 @@ export const AGENT_FAULTS: readonly AgentFault[] = [
     },
   },
   {
+    // A clock that is set back must not keep a gate open on a machine that nobody hears.
+    name: 'clock_set_back_in_partition',
+    weight: 2,
+    happen: (world, agent) => {
+      Object.assign(agent.weather, { cutUp: true, cutDown: true });
+      agent.host.jumpWall(-world.pick([60_000, 3_600_000]));
+      later(world, world.pick([1.2, 2]) * span(world), () => heal(agent));
+    },
+  },
+  {
     name: 'partition',
     weight: 8,
     happen: (world, agent) => {
@@ -119,7 +129,7 @@ export function aim(world: FaultWorld): AgentNode {
 /** Any of these faults, on this agent. */
 export function strike(world: FaultWorld, agent: AgentNode): void {
   const { name, happen } = drawFault(world, AGENT_FAULTS);
-  world.auditor.tell(`fault ${name}`);
+  world.auditor.tell(`fault ${name} on ${agent.settings.agentId}`);
   world.auditor.count(`fault.${name}`);
   happen(world, agent);
 }
