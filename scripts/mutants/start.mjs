@@ -39,15 +39,15 @@ export const MUTANTS = [
     name: 'gate_forgets_suspends',
     rule: 'P2',
     file: 'src/agent/core/gate.ts',
-    find: 'now.mono < later(this.#sentAt.mono, this.#gateMs) && now.wall < later(this.#sentAt.wall, this.#gateMs)',
-    replace: 'now.mono < later(this.#sentAt.mono, this.#gateMs)',
+    find: 'return elapsed(this.#sentAt, now) < this.#gateMs;',
+    replace: 'return now.mono < later(this.#sentAt.mono, this.#gateMs);',
   },
   {
     name: 'gate_believes_the_wall',
     rule: 'P2',
     file: 'src/agent/core/gate.ts',
-    find: 'now.mono < later(this.#sentAt.mono, this.#gateMs) && now.wall < later(this.#sentAt.wall, this.#gateMs)',
-    replace: 'now.wall < later(this.#sentAt.wall, this.#gateMs)',
+    find: 'return elapsed(this.#sentAt, now) < this.#gateMs;',
+    replace: 'return now.wall < later(this.#sentAt.wall, this.#gateMs);',
     // Else the agent waits for the closing by the other clock for ever.
     also: [
       {
