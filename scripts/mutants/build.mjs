@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { transformSync } from '@swc/core';
 import { root } from '../tool.mjs';
+import { changed, editsOf } from './table.mjs';
 
 /** All that the simulator and the model import, by folder. */
 const ROOMS = ['kit', 'core', 'agent/core', 'engine', 'store', 'testing'];
@@ -49,15 +50,7 @@ export class Build {
   }
 
   #changed(mutant) {
-    const sources = new Map();
-    const stale = [];
-    for (const { file, find, replace } of editsOf(mutant)) {
-      const source = sources.get(file) ?? this.#sources.get(file) ?? '';
-      const found = source.split(find).length - 1;
-      if (found !== 1) stale.push(`${mutant.name}: its text is found ${found} times in ${file}`);
-      sources.set(file, source.split(find).join(replace));
-    }
-    return { sources, stale };
+    return changed(mutant, (file) => this.#sources.get(file) ?? '');
   }
 
   heal(mutant) {
@@ -67,9 +60,4 @@ export class Build {
   remove() {
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-function editsOf({ file, find, replace, model, also = [] }) {
-  if (model !== undefined) return [];
-  return [{ file, find, replace }, ...also.map((edit) => ({ file, ...edit }))];
 }

@@ -7,9 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { attack, Bench, MINUTES } from './attack.mjs';
 import { Build } from './build.mjs';
-import { MUTANTS as failureMutants } from './failure.mjs';
-import { MUTANTS as loadBearing } from './load-bearing.mjs';
-import { MUTANTS as startMutants } from './start.mjs';
+import { LOAD_BEARING, MUTANTS } from './table.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +25,6 @@ const SEEDS = Array.from({ length: 1_000 }, (_, i) => Number(values.from) + i);
 const LIMIT_MS = Number(values.seconds) * 1_000;
 const TOTAL_MS = 15 * 60_000;
 const MEMORY = new URL('./seeds.json', import.meta.url);
-const ALL = [...loadBearing, ...startMutants, ...failureMutants];
 
 // Ends by way of `exit`, where the processes and folders of the mutants are removed.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
@@ -41,12 +38,11 @@ report(results);
 if (values.remember) remember(results);
 
 function choose() {
-  const names = new Set(ALL.map(({ name }) => name));
-  if (names.size !== ALL.length) throw new Error('two mutants have the same name');
-  if (values.only === undefined) return values.quick ? loadBearing : ALL;
+  if (values.only === undefined) return values.quick ? LOAD_BEARING : MUTANTS;
   const wanted = values.only.split(',');
-  for (const name of wanted) if (!names.has(name)) throw new Error(`no mutant is called ${name}`);
-  return ALL.filter(({ name }) => wanted.includes(name));
+  const unknown = wanted.filter((one) => !MUTANTS.some(({ name }) => name === one));
+  if (unknown.length > 0) throw new Error(`no mutant is called ${unknown.join(' or ')}`);
+  return MUTANTS.filter(({ name }) => wanted.includes(name));
 }
 
 async function runAll(mutants) {
@@ -143,7 +139,7 @@ function report(done) {
 /** The seeds that saw a mutant last, newest first: other versions of the simulator may need another one. */
 function remember(done) {
   const kept = {};
-  for (const { name, model } of ALL) {
+  for (const { name, model } of MUTANTS) {
     if (model !== undefined) continue;
     const seed = done.find(({ mutant, killed }) => killed && mutant.name === name)?.seed;
     const seeds = [...new Set([seed, ...(remembered[name] ?? [])])].filter((one) => one !== undefined);

@@ -144,14 +144,14 @@ export const MUTANTS = [
     name: 'token_not_counted',
     rule: 'I1',
     file: 'src/core/draft.ts',
-    find: 'this.counters = { ...this.counters, token };',
+    find: "this.counters = { ...done(this.counters, 'leap_token'), token };",
     replace: '',
   },
   {
     name: 'epoch_not_counted',
     rule: 'I1',
     file: 'src/core/draft.ts',
-    find: 'this.counters = { ...this.counters, epoch };',
+    find: "this.counters = { ...done(this.counters, 'leap_epoch'), epoch };",
     replace: '',
   },
   {
