@@ -6,29 +6,38 @@ import { monoMs } from './clock.mjs';
 const EVERY_MS = 25;
 const PROMISE_MS = 1_000;
 
-/** Samples of the waiting of a process's main thread and of our own, by time. */
+/** Samples of the waiting of a coordinator's main thread, of its agents' and of our own, by time. */
 export class Load {
-  /** { at, theirs, ours }: waited in the interval that ended then, ms. */
+  /** { from, at, theirs, ours, agents }: waited in the interval that ended then, ms; `agents` by their names. */
   #samples = [];
   #pidOf;
+  #agents;
   #timer;
   #last = null;
 
-  /** `pidOf`: the process of the moment; 0 while there is none. */
-  constructor(pidOf) {
+  /** `pidOf`: the process of the moment, 0 while there is none; `agents`: by name, whoever has a `pid` of the moment. */
+  constructor(pidOf, agents = new Map()) {
     this.#pidOf = pidOf;
+    this.#agents = agents;
     this.#timer = setInterval(() => this.#look(), EVERY_MS);
   }
 
   #look() {
     const pid = this.#pidOf();
-    const now = { at: monoMs(), pid, theirs: waitedMs(pid), ours: waitedMs(process.pid) };
+    const agents = new Map([...this.#agents].map(([name, { pid: own }]) => [name, [own, waitedMs(own)]]));
+    const now = { at: monoMs(), pid, theirs: waitedMs(pid), ours: waitedMs(process.pid), agents };
     const last = this.#last;
     this.#last = now;
     if (last === null) return;
     const theirs = last.pid === pid ? now.theirs - last.theirs : 0;
     const ours = now.ours - last.ours;
-    if (theirs + ours > 0.5) this.#samples.push({ from: last.at, at: now.at, theirs, ours });
+    const since = ([name, [own, waited]]) => {
+      const [before, then] = last.agents.get(name) ?? [0, 0];
+      return [name, before === own ? waited - then : 0];
+    };
+    const theirAgents = new Map([...agents].map(since).filter(([, waited]) => waited > 0.5));
+    if (theirs + ours > 0.5 || theirAgents.size > 0)
+      this.#samples.push({ from: last.at, at: now.at, theirs, ours, agents: theirAgents });
   }
 
   close() {
@@ -39,6 +48,12 @@ export class Load {
   worst(windowMs) {
     const sums = this.#samples.map(({ from }) => this.waited(from, from + windowMs));
     return Math.max(0, ...sums.map(({ theirs, ours }) => theirs + ours));
+  }
+
+  /** For how long an agent or the coordinator waited: what both waited at once counts once. */
+  waitedByPair(agentId, from, to) {
+    const inTime = this.#samples.filter((sample) => sample.from >= from && sample.at <= to);
+    return inTime.reduce((sum, { theirs, agents }) => sum + Math.max(theirs, agents.get(agentId) ?? 0), 0);
   }
 
   /** How long the coordinator, and how long we, waited for a CPU in this time. */

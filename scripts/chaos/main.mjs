@@ -12,10 +12,11 @@ import { detections, Load } from './load.mjs';
 import { planOf, profileNames } from './profiles.mjs';
 import { Random } from './random.mjs';
 import { recordRun } from './record.mjs';
-import { printDetections, printFigures, printRounds, printStory, tell } from './report.mjs';
+import { printDetections, printFigures, printRounds, printStarved, printStory, tell } from './report.mjs';
 import { ROUNDS } from './rounds.mjs';
 import { HEARTBEAT_MS, Site } from './site.mjs';
 import { SOAK_AGENTS, soak } from './soak.mjs';
+import { withoutStarved } from './starved.mjs';
 import { historyFileOf } from './workload.mjs';
 import { goFirst, possibleWorld, preparedWorld, runInside } from './world.mjs';
 
@@ -133,7 +134,7 @@ async function play(site, startedAt) {
     .filter(({ kind }) => values.only === undefined || kind === values.only)
     .slice(0, Number(values.rounds ?? Number.POSITIVE_INFINITY));
   const rounds = [];
-  const load = new Load(() => site.fleet.coordinator.pid);
+  const load = new Load(() => site.fleet.coordinator.pid, site.fleet.agents);
   await site.sleep(WARM_UP_MS);
   for (const [index, round] of plan.entries()) {
     await site.sleep(BETWEEN_MS);
@@ -215,7 +216,9 @@ function conclude(site, rounds, history, load, startedAt) {
   const waitedMs = Math.round(load.worst(site.leaseMs + DETECTED_WITHIN_MS));
   const verdict = judge({ ...history, slackMs: history.slackMs + waitedMs });
   const detected = detections(history, load);
-  const violations = [...site.accidents, ...verdict.violations, ...detected.violations];
+  const waits = (...span) => load.waitedByPair(...span);
+  const judged = withoutStarved(verdict.violations, history, waits);
+  const violations = [...site.accidents, ...judged.violations, ...detected.violations];
   for (const violation of violations) {
     // A violation belongs to the round that ran; what has no time belongs to the end.
     const round = rounds.findLast(({ from }) => from <= violation.at) ?? rounds[0];
@@ -227,6 +230,7 @@ function conclude(site, rounds, history, load, startedAt) {
   printRounds(rounds);
   printFigures(verdict, site);
   printDetections(detected, waitedMs);
+  printStarved(judged.excused);
   const failed = rounds.filter(({ problems }) => problems.length > 0).length;
   const skipped = rounds.filter((round) => round.skipped).length;
   const again = `npm run chaos -- --profile ${values.profile} --seed ${seed}`;

@@ -58,6 +58,12 @@ export function printDetections({ timed, excused, disturbed }, waitedMs) {
   for (const words of excused) console.log(`    ${words}`);
 }
 
+/** Every one that was excused, in all its words: never silently. */
+export function printStarved(excused) {
+  line('failed early or for nothing, shown to have had no CPU', excused.length);
+  for (const words of excused) console.log(`    ${words}`);
+}
+
 /** The value that a share of all is not above, in whole numbers. */
 export function shareOf(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
