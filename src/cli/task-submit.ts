@@ -6,8 +6,8 @@ import {
   isTransient,
   PARTITION_POLICIES,
   type PartitionPolicy,
-  SUBMIT_BATCH,
   type SubmittedTask,
+  submissionsOf,
   type Task,
   type TaskChoices,
   type TaskSpec,
@@ -162,8 +162,8 @@ async function submit(session: Session, argv: readonly string[], given: SubmitFl
   const { output } = session.settings;
   const ids: string[] = [];
   const accepted: (SubmittedTask & { line: number })[] = [];
-  for (let at = 0; at < specs.length; at += SUBMIT_BATCH) {
-    const batch = specs.slice(at, at + SUBMIT_BATCH);
+  for (const batch of submissionsOf(specs)) {
+    const at = accepted.length;
     const answers = await submitSafely(session, batch).catch((error: unknown) => {
       if (at > 0) session.terminal.err.print(`the first ${at} tasks were accepted, the rest was not\n`);
       throw error;

@@ -1,4 +1,5 @@
 export type { AgentFilter, Agents } from './agents.js';
+export { submissionsOf } from './batches.js';
 export type { CallChoices } from './channel.js';
 export type { ClientClock } from './clock.js';
 export { type Client, type ConnectOptions, connect } from './connect.js';

@@ -202,6 +202,15 @@ describe('task submit --file', () => {
     expect(fake.submitted[0]?.tasks.slice(6, 9).map((spec) => spec.queue)).toEqual(['q', 'own', 'q']);
   });
 
+  test('keeps a batch with large inputs within what one message holds', async () => {
+    const input = 'x'.repeat(200_000);
+    const lines = Array.from({ length: 9 }, () => `${JSON.stringify({ handler: 'resize', input })}\n`);
+    const { code, stdout } = await run(['task', 'submit', '--file', '-'], { input: lines.join('') });
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toHaveLength(9);
+    expect(fake.submitted.map((request) => request.tasks.length)).toEqual([4, 4, 1]);
+  });
+
   test('with one bad line submits nothing and names file and line', async () => {
     const file = join(folder, 'bad.jsonl');
     writeFileSync(file, '{"command":["a"]}\n{"command":["b"],"queu":"q"}\n{"command":["c"],"retries":-1}\n');
