@@ -47,6 +47,7 @@ export interface AgentSettings {
   readonly queues: readonly string[];
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly handlers: readonly string[];
 }
 
 const EXEC_MS = 3;
@@ -99,9 +100,9 @@ export class AgentNode {
     const journal = this.#journal;
     const instanceId = this.#world.newInstanceId();
     const lock = { bootId: 'boot', lockDevice: 1n, lockInode: journal.lockInode };
-    const { agentId, queues, slots, labels } = this.settings;
+    const { agentId, queues, slots, labels, handlers } = this.settings;
     const identity: Identity = {
-      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, handlers: [] },
+      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, handlers },
       ...{ software: 'sim', hostname: agentId, process: { ...lock, pid: 1 } },
       proof: journal.instanceId === null ? null : { ...lock, instanceId: journal.instanceId },
     };

@@ -1,5 +1,6 @@
 import type { NewTask } from '../../core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../core/policy.js';
+import type { Work } from '../../core/rows.js';
 import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
 import { later } from '../../kit/time.js';
@@ -39,6 +40,13 @@ export interface SimResult {
 
 /** After the last fault everything must come to its end within this, in milliseconds. */
 const CONVERGENCE_MS = 30 * 60_000;
+
+const HANDLER = 'resize';
+const COMMAND: Work = {
+  ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
+  ...{ memoryLimitBytes: null, cpuLimitMillis: null },
+};
+const CALL: Work = { kind: 'handler', name: HANDLER, input: new Uint8Array(), inputType: '' };
 
 /** Runs one seed: the real coordinator engine and core, the real agent cores, a world that is out to get them. */
 export async function simulate(options: SimOptions): Promise<SimResult> {
@@ -89,7 +97,9 @@ class World implements AgentWorld, FaultWorld {
       const queues = this.chance(0.2) || isOnly ? ['q0', 'q1'] : [`q${i % 2}`];
       const labels: Record<string, string> = isOnly || (!waits && this.chance(0.3)) ? { disk: 'ssd' } : {};
       slots.set(agentId, 1 + Math.floor(this.random() * 4));
-      return { agentId, queues, labels, slots: slots.get(agentId) ?? 1 };
+      // Some have the handler that some tasks need; of both queues.
+      const handlers = isOnly || i % 3 === 0 ? [HANDLER] : [];
+      return { agentId, queues, labels, handlers, slots: slots.get(agentId) ?? 1 };
     });
     this.auditor = new Auditor({ events: this.events, slots, policy: this.policy, trace });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
@@ -194,6 +204,7 @@ class World implements AgentWorld, FaultWorld {
   }
 
   newTask(): NewTask {
+    const callsHandler = this.#tasks % 7 === 3;
     const taskId = `task-${String(this.#tasks++).padStart(5, '0')}` as TaskId;
     const partitionPolicy = this.pick(['reassign', 'reassign', 'single_run', 'hold'] as const);
     this.#scripts.set(taskId, {
@@ -208,7 +219,7 @@ class World implements AgentWorld, FaultWorld {
       partitionPolicy,
       queue: this.pick(['q0', 'q1']),
       priority: Math.floor(this.random() * 3),
-      handler: '',
+      handler: callsHandler ? HANDLER : '',
       requiredLabels: this.chance(0.1) ? { disk: 'ssd' } : {},
       retries: Math.floor(this.random() * 3),
       retryBackoff: { initialMs: 1_000, maxMs: 30_000 },
@@ -222,10 +233,7 @@ class World implements AgentWorld, FaultWorld {
       contentHash: '',
       spec: {
         taskId,
-        work: {
-          ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
-          ...{ memoryLimitBytes: null, cpuLimitMillis: null },
-        },
+        work: callsHandler ? CALL : COMMAND,
         traceparent: '',
       },
     };
