@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Coordinator, connect, HoldfastError } from 'holdfast';
-import { startWorker } from 'holdfast/agent';
+import { Worker } from 'holdfast/agent';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-embed-'));
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
@@ -11,16 +11,12 @@ const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 const coordinator = await new Coordinator({ dbFile: join(folder, 'holdfast.db'), port: 0, log }).start();
 console.log('coordinator: running');
 
-const worker = await startWorker({
+const worker = await new Worker({
   coordinator: coordinator.address,
-  agentId: 'embedded',
-  queues: ['default'],
   slots: 4,
-  labels: {},
   stateDirectory: join(folder, 'worker'),
-  handlers: null,
   log,
-});
+}).start();
 const client = connect(coordinator.address);
 
 try {
@@ -62,16 +58,14 @@ try {
     await client.tasks.get('no-such-task').catch((error) => {
       if (error instanceof HoldfastError) console.log(`error: ${error.code}`);
     });
-    worker.drain(null);
-    await worker.ended;
+    await worker.stop();
     console.log('worker: drained');
   } finally {
     await again.stop();
   }
 } finally {
   client.close();
-  worker.stop();
-  await worker.ended;
+  await worker.stop({ drainTimeoutMs: 0 });
   await coordinator.stop();
   rmSync(folder, { recursive: true });
 }
