@@ -9,6 +9,8 @@ import { bin, cpuSeconds, exited, follow, startCoordinator, until } from './proc
 const module = new URL('./bench-handlers.mjs', import.meta.url).pathname;
 const BATCH = 250;
 const SUBMITS_AT_ONCE = 8;
+/** Calls of each child before the clock runs: a fresh process has yet to compile what it does. */
+const WARM_UP = 500;
 
 /** One round: `n` calls of a handler that answers at once, through one worker with `children` warm children. */
 export async function handlerRound(n, children, slots = children) {
@@ -18,7 +20,7 @@ export async function handlerRound(n, children, slots = children) {
   const client = connect(coordinator.address);
   try {
     await until(() => worker.ready(), 30_000, 'the worker did not come up');
-    await callAll(client, 4 * children);
+    await callAll(client, WARM_UP * children);
     await until(() => allEnded(client), 30_000, 'the first calls did not end');
     const cpuBefore = costs(coordinator.pid, worker.pid);
     const begin = performance.now();

@@ -42,10 +42,10 @@ export const POINTS = [
     step: 'journal',
     file: 'agent/command.js',
     of: 'write',
-    items: '[token]',
-    lose: `this.#host.journal.startRun = () => {
-      delete this.#host.journal.startRun;
-      return { kind: 'refused', code: 'io', text: 'failpoint: no space' };
+    items: 'starts.map(({ token }) => token)',
+    lose: `this.#host.journal.startRuns = () => {
+      delete this.#host.journal.startRuns;
+      return { count: 0, refusal: { kind: 'refused', code: 'io', text: 'failpoint: no space' } };
     }`,
   },
   {

@@ -47,11 +47,15 @@ interface Running {
   startedAtMs: number | null;
 }
 
+/** The share of the time left by which the guardian may know less of the gate's end than the agent. */
+const GUARDIAN_STEP = 0.01;
+
 /** Permits to processes: a directory of its own for each command, the journal before exec, the report at the end. */
 export class CommandRunner {
   readonly #host: CommandHost;
   readonly #runs = new Map<string, Running>();
   #runner: RunnerHandle | null = null;
+  #guardedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(host: CommandHost) {
     this.#host = host;
@@ -66,7 +70,7 @@ export class CommandRunner {
       lockFile: join(stateDirectory, RUNNER_LOCK_FILE),
       log,
       listener: {
-        started: (run) => this.#started(run),
+        started: (runs) => this.#started(runs),
         startFailed: (failure) => this.#startFailed(failure),
         output: (runId, stream, data) =>
           this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
@@ -162,7 +166,12 @@ export class CommandRunner {
     this.#runner?.stop(String(token), reason, graceMs);
   }
 
+  /** A deadline that is hardly later is not worth a message: a guardian that is early by so little does no harm. */
   renewGuardian(deadline: MonoMs): void {
+    const laterMs = (deadline as number) - this.#guardedUntil;
+    const leftMs = (deadline as number) - (this.#host.clock.monoMs() as number);
+    if (laterMs >= 0 && laterMs < leftMs * GUARDIAN_STEP) return;
+    this.#guardedUntil = deadline as number;
     this.#runner?.renewGuardian(deadline);
   }
 
@@ -178,21 +187,25 @@ export class CommandRunner {
     await this.#runner?.close();
   }
 
-  /** The process group is made and waits. The gate is looked at once more, the start journalled, and only then exec. */
-  #started({ runId, pgid }: RunStarted): 'exec' | 'abandon' {
-    const run = this.#runs.get(runId);
-    if (run === undefined || !this.#host.mayStart(run.permit.token)) return 'abandon';
-    const { token, taskId, tryNumber } = run.permit;
+  /** The groups are made and wait. The gate is looked at once more, the starts journalled, and only then exec. */
+  #started(started: readonly RunStarted[]): readonly string[] {
     const atMs = this.#host.clock.wallMs() as number;
+    const starts = started.flatMap(({ runId, pgid }) => {
+      const run = this.#runs.get(runId);
+      if (run === undefined || !this.#host.mayStart(run.permit.token)) return [];
+      const { token, taskId, tryNumber } = run.permit;
+      return [{ token, taskId, tryNumber, pgid, atMs }];
+    });
     // failpoint: FP8 before
-    const written = this.#host.journal.startRun({ token, taskId, tryNumber, pgid, atMs });
+    const { count, refusal } = this.#host.journal.startRuns(starts);
     // failpoint: FP8 after
-    if (written.kind === 'refused') {
-      this.#host.log.error({ taskId }, written.text);
-      return 'abandon';
-    }
-    run.startedAtMs = atMs;
-    return 'exec';
+    if (refusal !== null) this.#host.log.error({ taskId: starts[count]?.taskId }, refusal.text);
+    return starts.slice(0, count).map(({ token }) => {
+      const runId = String(token);
+      const run = this.#runs.get(runId);
+      if (run !== undefined) run.startedAtMs = atMs;
+      return runId;
+    });
   }
 
   #startFailed(failure: StartFailure): void {

@@ -67,7 +67,8 @@ export class OutputShipper {
 
   /** Whether output still waits. */
   get pending(): boolean {
-    return this.#runs.size > 0 && [...this.#runs.values()].some((run) => run.bytes > 0);
+    for (const run of this.#runs.values()) if (run.bytes > 0) return true;
+    return false;
   }
 
   begin(token: Token, taskId: TaskId): void {

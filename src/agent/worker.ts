@@ -148,6 +148,9 @@ class WorkerAgent implements RunningAgent {
     this.#clock.soon(() => {
       this.#flushing = false;
       if (this.#over) return;
+      // The ends of this turn are journalled before they are first said: the next process says them if this one dies.
+      const written = this.#journal.flush();
+      if (written.kind === 'refused') this.#log.error({}, written.text);
       this.#perform(this.#session.step({ kind: 'output', pending: this.#output.pending }, this.#now()));
       this.#perform(this.#session.flush(this.#now()));
       this.#setTimer();
@@ -202,7 +205,6 @@ class WorkerAgent implements RunningAgent {
     }
   }
 
-  /** The end of a run is journalled before it is first said: the next process says it again if this one dies. */
   #runEnded(report: Report): void {
     if (report.kind !== 'never_started') {
       const written = this.#journal.endRun(report.token, reportToJson(report));

@@ -45,11 +45,12 @@ test('what was journalled is recovered: runs without an end, reports without an 
   const journal = open(stateDir);
   journal.startInstance(instance('first'));
   journal.raiseHighest(5n, 3n);
-  for (const token of [10n, 11n, 12n, big]) journal.startRun(run(token));
+  for (const token of [10n, 11n, 12n, big]) journal.startRuns([run(token)]);
   journal.endRun(11n, { kind: 'success', result: 'aGk=' });
   journal.endRun(12n, { kind: 'failure', exitCode: 1 });
   journal.acknowledge(12n);
   journal.endRun(99n, { kind: 'neverStarted' });
+  journal.flush();
 
   const { recovered } = open(stateDir);
   expect(recovered.previousInstance).toEqual(instance('first'));
@@ -61,20 +62,38 @@ test('what was journalled is recovered: runs without an end, reports without an 
   expect([recovered.highestToken, recovered.highestEpoch]).toEqual([big, 3n]);
 });
 
-test('every line is in the file when the call returns', () => {
+test('a start is in the file when the call returns, and takes along the ends before it', () => {
   const stateDir = newFolder();
   const journal = open(stateDir);
-  journal.startRun(run(7n));
+  journal.startRuns([run(7n)]);
   expect(readFileSync(fileOf(stateDir), 'utf8')).toContain('"token":"7"');
+  journal.endRun(7n, 'done');
+  expect(readFileSync(fileOf(stateDir), 'utf8')).not.toContain('done');
+  journal.startRuns([run(8n)]);
+  const { recovered } = open(stateDir);
+  expect([recovered.runs, recovered.reports]).toEqual([[run(8n)], [{ token: 7n, report: 'done' }]]);
+});
+
+test('what could not be written goes with the next write that can be', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  journal.startRuns([run(1n)]);
+  const { fd } = journal as unknown as { fd: number };
+  Object.assign(journal, { fd: -1 });
+  journal.endRun(1n, 'done');
+  expect(journal.flush()).toMatchObject({ kind: 'refused', code: 'io' });
+  Object.assign(journal, { fd });
+  expect(journal.flush()).toEqual({ kind: 'written' });
+  expect(open(stateDir).recovered.reports).toEqual([{ token: 1n, report: 'done' }]);
 });
 
 test('a last line torn by the death of its writer is left out, and what follows is whole', () => {
   const stateDir = newFolder();
-  open(stateDir).startRun(run(1n));
+  open(stateDir).startRuns([run(1n)]);
   appendFileSync(fileOf(stateDir), '{"kind":"started","token":"2","task');
   const journal = open(stateDir);
   expect(journal.recovered.runs).toEqual([run(1n)]);
-  journal.startRun(run(3n));
+  journal.startRuns([run(3n)]);
   expect(open(stateDir).recovered.runs).toEqual([run(1n), run(3n)]);
 });
 
@@ -86,7 +105,7 @@ test.each([
   ['a later version', '{"kind":"journal","version":2}\n', /version 2 is not 1/],
 ])('%s is an error, and the file is moved aside rather than lost', (_, line, message) => {
   const stateDir = newFolder();
-  open(stateDir).startRun(run(1n));
+  open(stateDir).startRuns([run(1n)]);
   appendFileSync(fileOf(stateDir), line);
   const damaged = readFileSync(fileOf(stateDir), 'utf8');
   expect(() => open(stateDir)).toThrow(message);
@@ -100,10 +119,11 @@ test('opening leaves out what is settled', () => {
   const stateDir = newFolder();
   const journal = open(stateDir);
   for (let token = 1n; token <= 100n; token++) {
-    journal.startRun(run(token));
+    journal.startRuns([run(token)]);
     journal.endRun(token, 'x'.repeat(1_000));
     journal.acknowledge(token);
   }
+  journal.flush();
   const before = statSync(fileOf(stateDir)).size;
   expect(open(stateDir).recovered.highestToken).toBe(100n);
   expect(statSync(fileOf(stateDir)).size).toBeLessThan(before / 100);
@@ -114,11 +134,12 @@ test('a journal that grows is written anew, without losing a line', () => {
   const journal = open(stateDir);
   const result = 'x'.repeat(300_000);
   let largest = 0;
-  journal.startRun(run(1n));
+  journal.startRuns([run(1n)]);
   for (let token = 2n; token <= 80n; token++) {
-    journal.startRun(run(token));
+    journal.startRuns([run(token)]);
     journal.endRun(token, result);
     if (token % 2n === 0n) journal.acknowledge(token);
+    journal.flush();
     largest = Math.max(largest, statSync(fileOf(stateDir)).size);
   }
   expect(largest).toBeGreaterThan(COMPACT_AFTER_BYTES);
@@ -132,21 +153,24 @@ test('a journal that grows is written anew, without losing a line', () => {
 
 test('limits refuse in words, and refuse only what may be refused', () => {
   const journal = open(newFolder());
-  for (let token = 1n; token <= BigInt(MAX_HELD); token++) journal.startRun(run(token));
-  expect(journal.startRun(run(9_999n))).toMatchObject({ kind: 'refused', code: 'full' });
+  for (let token = 1n; token <= BigInt(MAX_HELD); token++) journal.startRuns([run(token)]);
+  expect(journal.startRuns([run(9_999n)])).toMatchObject({ count: 0, refusal: { code: 'full' } });
   expect(journal.endRun(1n, 'done')).toEqual({ kind: 'written' });
   journal.acknowledge(1n);
-  expect(journal.startRun(run(9_999n))).toEqual({ kind: 'written' });
+  expect(journal.startRuns([run(9_999n), run(10_000n)])).toMatchObject({
+    count: 1,
+    refusal: { code: 'full' },
+  });
   expect(journal.endRun(2n, 'x'.repeat(MAX_LINE_BYTES))).toMatchObject({ kind: 'refused', code: 'tooLong' });
 });
 
 test('a write that fails changes nothing, and the next one finds a whole file', () => {
   const stateDir = newFolder();
   const journal = open(stateDir);
-  journal.startRun(run(1n));
+  journal.startRuns([run(1n)]);
   const whole = readFileSync(fileOf(stateDir), 'utf8');
   journal.close();
-  expect(journal.startRun(run(2n))).toMatchObject({ kind: 'refused', code: 'io' });
+  expect(journal.startRuns([run(2n)])).toMatchObject({ count: 0, refusal: { code: 'io' } });
   expect(readFileSync(fileOf(stateDir), 'utf8')).toBe(whole);
   writeFileSync(`${fileOf(stateDir)}.new`, 'left by a writer that died while it wrote anew');
   expect(open(stateDir).recovered.runs).toEqual([run(1n)]);

@@ -72,7 +72,7 @@ test('what an earlier instance left alive is killed and counted', async () => {
     stdio: 'ignore',
   });
   const pgid = grouped.pid as number;
-  first.journal.startRun({ token: 1n, taskId: 't', tryNumber: 1, pgid, atMs: realClock.wallMs() });
+  first.journal.startRuns([{ token: 1n, taskId: 't', tryNumber: 1, pgid, atMs: realClock.wallMs() }]);
   first.journal.close();
   first.lock.release();
 
@@ -87,7 +87,7 @@ test("a process that came by a journalled group's number is left alone", async (
   const stranger = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
   const hourAgoMs = realClock.wallMs() - 3_600_000;
   const pgid = stranger.pid as number;
-  first.journal.startRun({ token: 1n, taskId: 't', tryNumber: 1, pgid, atMs: hourAgoMs });
+  first.journal.startRuns([{ token: 1n, taskId: 't', tryNumber: 1, pgid, atMs: hourAgoMs }]);
   first.journal.close();
   first.lock.release();
   const { proof } = await take(stateDir);

@@ -132,11 +132,12 @@ export async function listen(namespace: NamespaceChoice, stateDir = newFolder())
     namespace,
     entry: pathToFileURL(fixture('runner.mjs')),
     listener: {
-      started(run) {
-        heard.started.push(run);
-        heard.beforeExec(run);
-        return heard.answer;
-      },
+      started: (runs) =>
+        runs.flatMap((run) => {
+          heard.started.push(run);
+          heard.beforeExec(run);
+          return heard.answer === 'exec' ? [run.runId] : [];
+        }),
       startFailed: (failure) => heard.failures.push(failure),
       output(runId, stream, data) {
         const key = `${runId} ${stream}`;

@@ -6,6 +6,7 @@ import type { Handler } from './define.js';
 
 type Failure = Extract<HandlerOutcome, { kind: 'failed' }>;
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const JSON_TYPE = 'application/json';
 const BYTES_TYPE = 'application/octet-stream';
 
@@ -56,7 +57,7 @@ async function inputOf({ input: schema }: Handler, { input, inputType }: Handler
 function parse(input: Uint8Array, inputType: string): unknown {
   if (inputType === '') return undefined;
   if (inputType.split(';')[0]?.trim().toLowerCase() !== JSON_TYPE) return input;
-  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(input));
+  return JSON.parse(UTF8.decode(input));
 }
 
 async function outputOf({ output: schema }: Handler, returned: unknown): Promise<HandlerOutcome> {

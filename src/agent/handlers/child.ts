@@ -70,10 +70,27 @@ function watchSpawns(): void {
   syncBuiltinESMExports();
 }
 
+/** The signal of one run, made when the handler asks for it: most never do, and it is the dearest part of a call. */
+class Stop {
+  #controller: AbortController | null = null;
+  #reason: HandlerStopped | null = null;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason !== null) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  now(reason: HandlerStopped): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+}
+
 class HandlerChild {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #writer: FrameWriter<ChildWord>;
-  #stop: AbortController | null = null;
+  #stop: Stop | null = null;
 
   constructor(handlers: ReadonlyMap<string, Handler>, writer: FrameWriter<ChildWord>) {
     this.#handlers = handlers;
@@ -85,18 +102,18 @@ class HandlerChild {
       case 'call':
         return void this.#call(order.call);
       case 'stop':
-        return this.#stop?.abort(new HandlerStopped(order.reason));
+        return this.#stop?.now(new HandlerStopped(order.reason));
     }
   }
 
   async #call(call: HandlerCall): Promise<void> {
-    const stop = new AbortController();
+    const stop = new Stop();
     this.#stop = stop;
     traces.wrote = false;
     traces.spawned = false;
     const { context, end } = contextOf(call, {
       clock: realClock,
-      signal: stop.signal,
+      signal: () => stop.signal,
       write: (line) => void process.stdout.write(line),
       said: (progress) => this.#writer.send({ kind: 'said', ...progress }),
     });
@@ -104,7 +121,7 @@ class HandlerChild {
     end();
     this.#stop = null;
     // What the handler left waiting on its signal ends too.
-    stop.abort(ENDED);
+    stop.now(ENDED);
     this.#writer.send({ kind: 'done', outcome, ...traces });
   }
 }

@@ -5,7 +5,8 @@ import type { HandlerContext, HandlerLog } from './context.js';
 /** What a context needs of the place that its handler runs in. */
 export interface ContextPorts {
   readonly clock: AgentClock;
-  readonly signal: AbortSignal;
+  /** Made when it is asked for. */
+  readonly signal: () => AbortSignal;
   write(line: string): void;
   said(progress: HandlerProgress): void;
 }
@@ -17,15 +18,21 @@ export interface RunContext {
 
 /** The context of one run; `end` once the handler is over: what is said later goes nowhere. */
 export function contextOf(call: HandlerCall, ports: ContextPorts): RunContext {
-  const { clock, signal } = ports;
+  const { clock } = ports;
+  let log: HandlerLog | null = null;
   const teller = new ProgressTeller(ports);
   const { taskId, tryNumber, agentId, queue, traceparent } = call;
   const deadline = call.timeoutMs === undefined ? null : new Date(clock.wallMs() + call.timeoutMs);
   const context: HandlerContext = {
-    signal,
+    get signal() {
+      return ports.signal();
+    },
     token: BigInt(call.runId),
     ...{ taskId, tryNumber, agentId, queue, traceparent, deadline },
-    log: logTo(ports),
+    get log() {
+      log ??= logTo(ports);
+      return log;
+    },
     progress: (first: number | string, message: string = '') =>
       teller.say(
         typeof first === 'number' ? { fraction: first, message } : { fraction: null, message: first },

@@ -22,6 +22,7 @@ export class ChildOutput {
   private readonly open = new Set<Readable>();
   private runId: string | null = null;
   private underWayBytes = 0;
+  private paused = false;
   private words = Buffer.alloc(0);
   private closed: () => void = () => {};
 
@@ -106,7 +107,9 @@ export class ChildOutput {
 
   private pass(stream: OutputStream, data: Buffer): void {
     this.tell(stream, data);
-    if (this.underWayBytes >= OUTPUT_WINDOW_BYTES) for (const pipe of this.open) pipe.pause();
+    if (this.paused || this.underWayBytes < OUTPUT_WINDOW_BYTES) return;
+    this.paused = true;
+    for (const pipe of this.open) pipe.pause();
   }
 
   private tell(stream: OutputStream, data: Buffer): void {
@@ -117,6 +120,8 @@ export class ChildOutput {
   }
 
   private resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
     for (const pipe of this.open) pipe.resume();
   }
 }

@@ -29,8 +29,8 @@ import {
 
 /** What the agent hears of its runs. Calls come one at a time, in the order in which things happened. */
 export interface RunnerListener {
-  /** The group is made and nothing of the command has run: journal now; `exec` lets it run, `abandon` ends it. */
-  started(run: RunStarted): 'exec' | 'abandon';
+  /** Groups are made and nothing of their runs has begun: journal now. Those named run; the others are abandoned. */
+  started(runs: readonly RunStarted[]): readonly string[];
   startFailed(failure: StartFailure): void;
   /** Consumed when it returns, unless the run's output is paused. `data` may be kept. */
   output(runId: string, stream: OutputStream, data: Uint8Array): void;
@@ -142,6 +142,8 @@ class Runner implements RunnerHandle {
   private readonly options: RunnerOptions;
   private readonly clock: AgentClock;
   private readonly runs = new Map<string, Credit>();
+  /** Told in the piece that is being read. */
+  private started: RunStarted[] = [];
   private readonly gone: Promise<void>;
   private readonly writer: FrameWriter<AgentMessage>;
   private opening: {
@@ -166,10 +168,11 @@ class Runner implements RunnerHandle {
     child.stderr?.on('data', (data: Buffer) => {
       this.complaint = (this.complaint + data).slice(-COMPLAINT_CHARS);
     });
-    this.socket.on(
-      'data',
-      frameReader<RunnerMessage>((message) => this.take(message)),
-    );
+    const read = frameReader<RunnerMessage>((message) => this.take(message));
+    this.socket.on('data', (data: Buffer) => {
+      read(data);
+      this.answerStarted();
+    });
     // A write to a dead runner; its death is told by `gone`.
     this.socket.on('error', () => {});
     this.gone = this.awaitEnd();
@@ -263,10 +266,9 @@ class Runner implements RunnerHandle {
         const { runId, fraction, message: words } = message;
         return listener.progress(runId, { fraction, message: words });
       }
-      case 'started': {
-        const answer = listener.started({ runId: message.runId, pid: message.pid, pgid: message.pgid });
-        return this.send({ kind: answer === 'exec' ? 'go' : 'abandon', runId: message.runId });
-      }
+      case 'started':
+        this.started.push({ runId: message.runId, pid: message.pid, pgid: message.pgid });
+        return;
       case 'startFailed': {
         const { kind: _, ...failure } = message;
         this.runs.delete(failure.runId);
@@ -282,6 +284,15 @@ class Runner implements RunnerHandle {
       case 'note':
         return log.warn({ runner: this.pid }, message.text);
     }
+  }
+
+  /** All that came in one piece are journalled in one write. */
+  private answerStarted(): void {
+    if (this.started.length === 0) return;
+    const runs = this.started;
+    this.started = [];
+    const leave = new Set(this.options.listener.started(runs));
+    for (const { runId } of runs) this.send({ kind: leave.has(runId) ? 'go' : 'abandon', runId });
   }
 
   private pass(runId: string, stream: OutputStream, data: Uint8Array): void {

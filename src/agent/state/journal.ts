@@ -49,9 +49,19 @@ export interface Recovered {
 }
 
 /** Refused: nothing was written and nothing has changed. `io` may pass (a full disk); keep the record and ask again. */
-export type JournalWrite =
-  | { readonly kind: 'written' }
-  | { readonly kind: 'refused'; readonly code: 'full' | 'tooLong' | 'io'; readonly text: string };
+export type JournalWrite = { readonly kind: 'written' } | JournalRefusal;
+
+interface JournalRefusal {
+  readonly kind: 'refused';
+  readonly code: 'full' | 'tooLong' | 'io';
+  readonly text: string;
+}
+
+/** The first `count` runs may be executed; why not the others, if there are any. */
+interface JournalledStarts {
+  readonly count: number;
+  readonly refusal: JournalRefusal | null;
+}
 
 /** The journal cannot be read. It was moved aside, so that the next start begins a new one and nothing is overwritten. */
 class JournalCorruptError extends Error {
@@ -81,6 +91,8 @@ export class Journal {
   /** A write that failed may have left a part of its line behind `bytes`. */
   private torn = false;
   private compactAtBytes = 0;
+  /** Lines of what is already in `state`, for the next write; at most two for each run. */
+  private waiting: string[] = [];
 
   private constructor(file: string, state: JournalState) {
     this.file = file;
@@ -104,58 +116,82 @@ export class Journal {
 
   /** An agent process begins. */
   startInstance(instance: InstanceRecord): JournalWrite {
-    return this.append({ kind: 'instance', ...instance });
+    return this.append([{ kind: 'instance', ...instance }]);
   }
 
-  /** Before exec: `written` is the leave to execute. */
-  startRun(run: StartedRun): JournalWrite {
-    const held = this.state.runs.size + this.state.reports.size;
+  /** Before exec, in one write: `written` is the leave to execute. */
+  startRuns(runs: readonly StartedRun[]): JournalledStarts {
     if (this.bytes >= MAX_BYTES) this.compactIfPossible();
-    if (held >= MAX_HELD || this.bytes >= MAX_BYTES) {
-      const text = `the journal is full (${held} runs and reports, ${this.bytes} bytes): no run starts until reports are acknowledged`;
-      return { kind: 'refused', code: 'full', text };
-    }
-    return this.append({ kind: 'started', ...run });
+    const held = this.state.runs.size + this.state.reports.size;
+    const room = this.bytes >= MAX_BYTES ? 0 : Math.max(0, MAX_HELD - held);
+    const started = runs.slice(0, room).map((run) => ({ kind: 'started' as const, ...run }));
+    const written = started.length === 0 ? WRITTEN : this.append(started);
+    if (written.kind === 'refused') return { count: 0, refusal: written };
+    if (started.length === runs.length) return { count: runs.length, refusal: null };
+    const text = `the journal is full (${held} runs and reports, ${this.bytes} bytes): no run starts until reports are acknowledged`;
+    return { count: started.length, refusal: { kind: 'refused', code: 'full', text } };
   }
 
-  /** Before the report is first sent. */
+  /** Written by the next `flush`, which must come before the report is first sent. */
   endRun(token: bigint, report: Json): JournalWrite {
-    return this.append({ kind: 'ended', token, report });
+    const record = { kind: 'ended', token, report } as const;
+    const line = printRecord(record);
+    return tooLong(line) ?? this.keep(record, line);
   }
 
-  acknowledge(token: bigint): JournalWrite {
-    return this.state.reports.has(token) ? this.append({ kind: 'acknowledged', token }) : { kind: 'written' };
+  /**
+   * Written by the next `flush`, or along with any other record: an acknowledgement that dies with its process leaves a
+   * report that is sent once more, and acknowledged once more.
+   */
+  acknowledge(token: bigint): void {
+    const record = { kind: 'acknowledged', token } as const;
+    if (this.state.reports.has(token)) this.keep(record, printRecord(record));
+  }
+
+  /** In one write, what was said since the last. Refused: it stays, and goes with the next. */
+  flush(): JournalWrite {
+    return this.waiting.length === 0 ? WRITTEN : this.append([]);
   }
 
   /** Nothing is written unless one of them is higher than ever. */
   raiseHighest(token: bigint, epoch: bigint): JournalWrite {
     if (token <= this.state.highestToken && epoch <= this.state.highestEpoch) return { kind: 'written' };
-    return this.append({ kind: 'highest', token, epoch });
+    return this.append([{ kind: 'highest', token, epoch }]);
   }
 
   close(): void {
+    this.flush();
     closeSync(this.fd);
     this.fd = -1;
   }
 
-  private append(record: JournalRecord): JournalWrite {
-    const line = Buffer.from(printRecord(record));
-    if (line.length > MAX_LINE_BYTES) {
-      const text = `a journal line of ${line.length} bytes is longer than ${MAX_LINE_BYTES}`;
-      return { kind: 'refused', code: 'tooLong', text };
+  private keep(record: JournalRecord, line: string): JournalWrite {
+    applyRecord(this.state, record);
+    this.waiting.push(line);
+    return WRITTEN;
+  }
+
+  /** All of them or none. */
+  private append(records: readonly JournalRecord[]): JournalWrite {
+    const lines = records.map(printRecord);
+    for (const line of lines) {
+      const refusal = tooLong(line);
+      if (refusal !== null) return refusal;
     }
+    const text = Buffer.from([...this.waiting, ...lines].join(''));
     try {
       if (this.torn) ftruncateSync(this.fd, this.bytes);
       this.torn = true;
-      writeAll(this.fd, line, this.bytes);
+      writeAll(this.fd, text, this.bytes);
       this.torn = false;
     } catch (error) {
       return { kind: 'refused', code: 'io', text: `journal ${this.file}: ${(error as Error).message}` };
     }
-    this.bytes += line.length;
-    applyRecord(this.state, record);
+    this.waiting = [];
+    this.bytes += text.length;
+    for (const record of records) applyRecord(this.state, record);
     if (this.bytes >= this.compactAtBytes) this.compactIfPossible();
-    return { kind: 'written' };
+    return WRITTEN;
   }
 
   private compactIfPossible(): void {
@@ -183,9 +219,19 @@ export class Journal {
     if (this.fd !== -1) closeSync(this.fd);
     this.fd = fd;
     this.bytes = text.length;
+    this.waiting = [];
     this.torn = false;
     this.compactAtBytes = this.bytes + COMPACT_AFTER_BYTES;
   }
+}
+
+const WRITTEN = { kind: 'written' } as const;
+
+function tooLong(line: string): JournalRefusal | null {
+  const bytes = Buffer.byteLength(line);
+  if (bytes <= MAX_LINE_BYTES) return null;
+  const text = `a journal line of ${bytes} bytes is longer than ${MAX_LINE_BYTES}`;
+  return { kind: 'refused', code: 'tooLong', text };
 }
 
 /** A disk that fills up takes a part and says so only by the count. */

@@ -104,9 +104,24 @@ export function recordsOf(state: JournalState): readonly JournalRecord[] {
   ];
 }
 
-/** 64-bit numbers travel as decimal strings: JSON's own would lose digits. */
 export function printRecord(record: JournalRecord): string {
-  return `${JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`;
+  return `${JSON.stringify(printable(record))}\n`;
+}
+
+/** 64-bit numbers travel as decimal strings: JSON's own would lose digits. */
+function printable(record: JournalRecord): object {
+  switch (record.kind) {
+    case 'journal':
+      return record;
+    case 'instance':
+      return { ...record, device: String(record.device), inode: String(record.inode) };
+    case 'started':
+    case 'ended':
+    case 'acknowledged':
+      return { ...record, token: String(record.token) };
+    case 'highest':
+      return { ...record, token: String(record.token), epoch: String(record.epoch) };
+  }
 }
 
 /** Throws an Error that says what is wrong with the line. */
