@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { hasEnded, TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
+import { TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
 import { usage } from './failure.js';
 import { flag, listFlag, someOf, wholeNumber } from './flags.js';
 import type { Presentation } from './present.js';
 import { clientAction, type Session, verb } from './session.js';
 import { addLogs } from './task-logs.js';
+import { addSteering } from './task-steer.js';
 import { addSubmit } from './task-submit.js';
 import { changeView, explanationView, taskListView, taskView, type View } from './task-views.js';
 import { awaitTasks, requireSuccess } from './task-wait.js';
@@ -17,7 +18,7 @@ export function addTask(program: Command, context: CliContext): void {
   addList(noun, context);
   addDescribe(noun, context);
   addExplain(noun, context);
-  addCancel(noun, context);
+  addSteering(noun, context);
   addResolve(noun, context);
   addLogs(noun, context);
   addWatch(noun, context);
@@ -89,21 +90,6 @@ function addExplain(noun: Command, context: CliContext): void {
     await session.show(
       explanationView(await session.client.tasks.explain(id, session.call), viewOf(session)),
     );
-  });
-}
-
-function addCancel(noun: Command, context: CliContext): void {
-  const command = verb(noun, 'cancel', 'end a task: at once, or by asking its agent').argument(
-    '<ID>',
-    'task id',
-  );
-  flag(command, '--reason <TEXT>', 'kept in the history');
-  clientAction<{ reason?: string }>(context, command, async (session, [id = ''], flags) => {
-    const before = await session.client.tasks.get(id, session.call);
-    await showTask(session, await session.client.tasks.cancel(id, flags.reason, session.call));
-    if (hasEnded(before.state)) {
-      session.terminal.err.print(`nothing was done: task ${id} had already ended as ${before.state}\n`);
-    }
   });
 }
 

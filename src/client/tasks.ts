@@ -5,7 +5,9 @@ import { readAcrossRestarts, type StreamChoices } from './streams.js';
 import {
   explanationFromWire,
   logPieceFromWire,
+  selectionToWire,
   specToWire,
+  steeringToWire,
   taskFromWire,
   taskStateToWire,
   verdictToWire,
@@ -15,9 +17,12 @@ import {
   type HistoryEvent,
   hasEnded,
   type LogPiece,
+  type Steering,
+  type SteerStep,
   type SubmittedTask,
   type Task,
   type TaskFilter,
+  type TaskSelection,
   type TaskSpec,
   type Verdict,
 } from './types.js';
@@ -113,6 +118,35 @@ export class Tasks {
   /** Asks for a task's end: at once, or as a request to its agent. */
   async cancel(taskId: string, reason = '', choices?: CallChoices): Promise<Task> {
     return wanted(await this.#channel.repeatable(TaskServiceService.cancelTask, { taskId, reason }, choices));
+  }
+
+  /** Has a task tried again that has ended, with all of its retries. Never sent twice: it may have ended again. */
+  async retry(taskId: string, reason = '', choices?: CallChoices): Promise<Task> {
+    return wanted(await this.#channel.once(TaskServiceService.retryTask, { taskId, reason }, choices));
+  }
+
+  /**
+   * Cancels, retries or moves the selected tasks, newest first, in steps of at most 200: each step is told, and whoever
+   * stops reading stops it there. Steps go on over restarts of the coordinator; one that is repeated changes nothing more.
+   * With `dryRun` nothing is done, and the same is told.
+   */
+  async *steer(
+    steering: Steering,
+    selection: TaskSelection,
+    choices: CallChoices & {
+      readonly reason?: string | undefined;
+      readonly dryRun?: boolean | undefined;
+    } = {},
+  ): AsyncGenerator<SteerStep, void, undefined> {
+    const { reason = '', dryRun = false } = choices;
+    const request = { ...steeringToWire(steering), selection: selectionToWire(selection), reason, dryRun };
+    let pageToken = '';
+    do {
+      const step = { ...request, pageToken };
+      const answer = await this.#channel.repeatable(TaskServiceService.steerTasks, step, choices);
+      yield { taskIds: answer.taskIds, skipped: Object.fromEntries(answer.skipped) };
+      pageToken = answer.nextPageToken;
+    } while (pageToken !== '');
   }
 
   /** What the task waits for, what happens next and when, and what its policy guarantees. */

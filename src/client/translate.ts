@@ -15,8 +15,10 @@ import {
   type LogPiece,
   PARTITION_POLICIES,
   type PartitionPolicy,
+  type Steering,
   TASK_STATES,
   type Task,
+  type TaskSelection,
   type TaskSpec,
   type TaskState,
   type Verdict,
@@ -39,6 +41,21 @@ const policyToWire = (policy: PartitionPolicy): wire.TaskSpec['partitionPolicy']
 const VERDICTS: readonly Verdict[] = ['reassign', 'fail', 'succeed'];
 export const verdictToWire = (verdict: Verdict): wire.ResolveVerdict =>
   numberIn(VERDICTS, verdict) as wire.ResolveVerdict;
+
+const ACTIONS: readonly Steering['action'][] = ['cancel', 'retry', 'move'];
+export const steeringToWire = (steering: Steering): Pick<wire.SteerTasksRequest, 'action' | 'queue'> => ({
+  action: numberIn(ACTIONS, steering.action) as wire.SteerAction,
+  queue: steering.action === 'move' ? steering.queue : '',
+});
+export const selectionToWire = (selection: TaskSelection): wire.TaskSelection => ({
+  states: (selection.states ?? []).map(taskStateToWire),
+  queue: selection.queue ?? '',
+  requiredLabels: mapFrom(selection.requiredLabels),
+  concurrencyKey: selection.concurrencyKey ?? '',
+  submittedAfter: selection.submittedAfter,
+  submittedBefore: selection.submittedBefore,
+  taskIds: [...(selection.taskIds ?? [])],
+});
 
 type WireDuration = NonNullable<wire.TaskSpec['killGrace']>;
 

@@ -2,13 +2,13 @@ import type { AgentId } from '../kit/ids.js';
 import { NO_TOKEN } from '../kit/ids.js';
 import { between, later } from '../kit/time.js';
 import type { Draft } from './draft.js';
-import { about, cancelNow, lostOutcome, releaseLostTry } from './failure.js';
+import { about, lostOutcome, releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
-import { requestStop } from './heartbeat.js';
 import type { CallFault, CallInput, NewTask } from './inputs.js';
 import { limitQueue } from './queues.js';
 import { rankOf } from './rank.js';
 import { type AgentRow, groupOf, isFinal, type TaskRow } from './rows.js';
+import { cancelTask, releaseOf, steer, steerMany } from './steer.js';
 import { move } from './task.js';
 
 type Call<K extends CallInput['kind']> = Extract<CallInput, { kind: K }>;
@@ -22,15 +22,23 @@ export function decideCall(draft: Draft, call: CallInput): void {
       return cancel(draft, call);
     case 'resolve':
       return resolve(draft, call);
+    case 'retry':
+      return retry(draft, call);
+    case 'steer':
+      return steerMany(draft, call);
     case 'limit_queue':
       return limitQueue(draft, call);
     case 'cordon':
-      return steer(draft, call.callId, call.agentId, { cordoned: true });
+      return steerAgent(draft, call.callId, call.agentId, { cordoned: true });
     case 'uncordon':
-      return steer(draft, call.callId, call.agentId, { cordoned: false, draining: false, drainUntil: null });
+      return steerAgent(draft, call.callId, call.agentId, {
+        cordoned: false,
+        draining: false,
+        drainUntil: null,
+      });
     case 'drain': {
       const drainUntil = call.timeoutMs === null ? null : later(draft.ctx.service, call.timeoutMs);
-      return steer(draft, call.callId, call.agentId, { cordoned: true, draining: true, drainUntil });
+      return steerAgent(draft, call.callId, call.agentId, { cordoned: true, draining: true, drainUntil });
     }
   }
 }
@@ -114,6 +122,8 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
       tryNumber: 0,
       rank: rankOf(task.priority, service, policy),
       retriesUsed: 0,
+      retried: 0,
+      releaseAt: null,
       queuedSince: waits ? null : service,
       queuedMs: 0,
       notBefore: null,
@@ -134,19 +144,25 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
   return { taskId: task.taskId, existing: false };
 }
 
-/** P15: at once without an open token, or with one whose try is lost and released; else a request to its agent. */
 function cancel(draft: Draft, call: Call<'cancel'>): void {
   const task = draft.task(call.taskId);
   if (task === undefined) return refuse(draft, call.callId, notFound(call.taskId));
+  if (!isFinal(task.state)) cancelTask(draft, task, call.reason);
+  draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });
+}
+
+function retry(draft: Draft, call: Call<'retry'>): void {
+  const task = draft.task(call.taskId);
+  if (task === undefined) return refuse(draft, call.callId, notFound(call.taskId));
   if (!isFinal(task.state)) {
-    const { open } = task;
-    const waits = open !== null && (open.lost === null || open.lost.heldUntil !== null);
-    // A permit of this very batch was told to nobody: the cancel is in time, and its request is refused.
-    const told =
-      draft.base(call.taskId) === undefined || draft.base(call.taskId)?.open?.token === open?.token;
-    if (waits && told) requestStop(draft, task.taskId, 'cancel', call.reason);
-    else cancelNow(draft, task, call.reason);
+    return refuse(draft, call.callId, {
+      code: 'TASK_NOT_ENDED',
+      what: `task ${call.taskId} is not tried again`,
+      because: `it has not ended: its state is ${task.state}`,
+      try: 'cancel it first, or wait for its end',
+    });
   }
+  steer(draft, task, { action: 'retry' }, call.reason);
   draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });
 }
 
@@ -169,7 +185,12 @@ function resolve(draft: Draft, call: Call<'resolve'>): void {
     reason: call.verdict,
     message: call.reason,
   } as const;
-  const end = { endedAt: draft.ctx.wall, reason: 'resolved', message: call.reason };
+  const end = {
+    endedAt: draft.ctx.wall,
+    reason: 'resolved',
+    message: call.reason,
+    releaseAt: releaseOf(task),
+  };
   switch (call.verdict) {
     case 'reassign': {
       const noted = draft.put(task, happening);
@@ -188,7 +209,7 @@ function resolve(draft: Draft, call: Call<'resolve'>): void {
 }
 
 /** P6: cordon and drain block offers and permits, never heartbeats; the agent hears of it at once. */
-function steer(draft: Draft, callId: number, agentId: AgentId, change: Partial<AgentRow>): void {
+function steerAgent(draft: Draft, callId: number, agentId: AgentId, change: Partial<AgentRow>): void {
   const agent = draft.agent(agentId);
   if (agent === undefined) {
     return refuse(draft, callId, {

@@ -72,6 +72,8 @@ export function observe(state: State, input: Input): void {
     case 'submit':
     case 'cancel':
     case 'resolve':
+    case 'retry':
+    case 'steer':
     case 'limit_queue':
     case 'cordon':
     case 'uncordon':
@@ -121,6 +123,8 @@ function decideInput(draft: Draft, input: Input): void {
     case 'submit':
     case 'cancel':
     case 'resolve':
+    case 'retry':
+    case 'steer':
     case 'limit_queue':
     case 'cordon':
     case 'uncordon':

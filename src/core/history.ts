@@ -24,6 +24,8 @@ export const EVENTS = {
   cancelled: 'ended by a cancel',
   queued_timeout: 'waited too long for an agent (P12)',
   poison: 'took down too many agents (P14)',
+  retried: 'an operator had it tried again after its end: queued, or scheduled until its start_after',
+  moved: 'an operator moved it to another queue',
   resolved: 'the operator ruled on a lost try',
   overlap: 'a run went on beside a newer one of its task: counted, nothing changed',
   late_report_refused: 'a report with a closed or foreign token was kept apart and changed nothing',

@@ -4,6 +4,7 @@ import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
 import type { Policy } from './policy.js';
 import type { AgentKind, ProcessIdentity, QueueRow, TaskRow, TaskSpecRow } from './rows.js';
 import type { Tally } from './rules.js';
+import type { Selection, Steering, SteerSkip } from './steer.js';
 
 /** Everything that can happen to the coordinator. `at` is when it was received, on the monotonic clock. */
 export type Input =
@@ -103,6 +104,18 @@ export type CallInput =
       readonly verdict: ResolveVerdict;
       readonly reason: string;
     }
+  | { readonly kind: 'retry'; readonly callId: number; readonly taskId: TaskId; readonly reason: string }
+  | {
+      readonly kind: 'steer';
+      readonly callId: number;
+      readonly steering: Steering;
+      readonly chosen: Selection;
+      /** Those that were found. */
+      readonly taskIds: readonly TaskId[];
+      readonly reason: string;
+      /** Says what would be done, and does nothing. */
+      readonly dryRun: boolean;
+    }
   | {
       readonly kind: 'limit_queue';
       readonly callId: number;
@@ -152,6 +165,11 @@ export type Reply =
   | { readonly kind: 'task'; readonly task: TaskRow }
   | { readonly kind: 'agent'; readonly agentId: AgentId }
   | { readonly kind: 'queue'; readonly queue: QueueRow }
+  | {
+      readonly kind: 'steered';
+      readonly done: readonly TaskId[];
+      readonly skipped: ReadonlyMap<SteerSkip, number>;
+    }
   | { readonly kind: 'refused'; readonly fault: CallFault };
 
 export interface CallFault {
@@ -159,6 +177,7 @@ export interface CallFault {
     | 'TASK_NOT_FOUND'
     | 'AGENT_NOT_FOUND'
     | 'NO_LOST_TRY'
+    | 'TASK_NOT_ENDED'
     | 'IDEMPOTENCY_CONFLICT'
     | 'TOO_MANY_LANES'
     | 'START_BEFORE_PASSED'

@@ -101,6 +101,10 @@ export interface TaskRow {
   readonly queuedMs: number;
   /** When a back-off ends: of a retry, or of a permit that was never started. Null means no back-off. */
   readonly notBefore: ServiceMs | null;
+  /** How often an operator has had it tried again after its end. */
+  readonly retried: number;
+  /** P11: a `single_run` try that an operator has ended may be alive until then; null when none is. */
+  readonly releaseAt: ServiceMs | null;
   /** Permits never started since the last run that was; decides the back-off (P14). */
   readonly neverStarted: number;
   /** The open token, if any (P10). At most one (I1). */

@@ -7,6 +7,7 @@ import type { Frame, Permit } from './frames.js';
 import { leaseTerms, renewedLease } from './lease.js';
 import { Placement } from './placement.js';
 import { newPresence, type Presence } from './presence.js';
+import { laneOf, type TaskRow } from './rows.js';
 import { permitFrame } from './start.js';
 import type { State } from './state.js';
 
@@ -52,6 +53,7 @@ function settleTask(draft: Draft, taskId: Parameters<Draft['task']>[0]): void {
   const { state } = draft;
   const task = draft.tasks.get(taskId);
   invariant(task !== undefined, 'a draft settles its own tasks');
+  leaveLane(draft, task);
   state.putTask(draft.base(taskId), task);
   const offered = state.offered.get(taskId);
   if (offered === undefined || (task.state === 'queued' && task.notBefore === null)) return;
@@ -61,6 +63,17 @@ function settleTask(draft: Draft, taskId: Parameters<Draft['task']>[0]): void {
   // Whoever got the permit has used the offer; anybody else must not ask for it any more.
   if (task.open?.epoch === offered.epoch && task.state === 'running') return;
   if (holder.streamId !== null) draft.say(holder.streamId).withdrawals.push(taskId);
+}
+
+/** A task that was moved to another queue is no longer for the agent that it was offered to. */
+function leaveLane(draft: Draft, task: TaskRow): void {
+  const { state } = draft;
+  const offered = state.offered.get(task.taskId);
+  if (offered === undefined) return;
+  const holder = state.presences.get(offered.epoch);
+  if (holder === undefined || laneOf(offered.task) === laneOf(task)) return;
+  state.dropOffer(holder, task.taskId);
+  if (holder.streamId !== null) draft.say(holder.streamId).withdrawals.push(task.taskId);
 }
 
 function settleFailures(draft: Draft): void {

@@ -3,6 +3,7 @@ import { about, lostOutcome } from './failure.js';
 import type { Permit, RefusalReason } from './frames.js';
 import type { StartRequest } from './inputs.js';
 import { leaseExpired } from './lease.js';
+import { canServe } from './placement.js';
 import type { Presence } from './presence.js';
 import type { AgentRow, OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
@@ -58,6 +59,8 @@ export const REFUSALS: readonly { readonly name: RefusalReason; readonly when: (
         draft.held.queues.count(task?.queue ?? '') >=
         (draft.queue(task?.queue ?? '')?.limit ?? Number.POSITIVE_INFINITY),
     },
+    // It was moved to another queue by this very batch.
+    { name: 'not_offered', when: ({ task, session }) => task !== undefined && !canServe(session, task) },
     { name: 'no_free_slot', when: ({ occupied, session }) => occupied >= session.slots },
   ];
 

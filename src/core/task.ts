@@ -28,6 +28,12 @@ export const EDGES = {
   retryTask: { from: ['running', 'queued'], to: 'up_for_retry' },
   /** The back-off of a retry is over. */
   queueRetry: { from: ['up_for_retry'], to: 'queued' },
+  /** An operator wants a task tried again that has ended. */
+  requeueFinal: { from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'], to: 'queued' },
+  rescheduleFinal: {
+    from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'],
+    to: 'scheduled',
+  },
   cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },
 } as const satisfies Record<string, { readonly from: readonly TaskState[]; readonly to: TaskState }>;
 
@@ -75,7 +81,9 @@ export function executionDeadline(task: TaskRow, leaseMs: number): ServiceMs | n
 
 /** Whether no try of the task was ever started, as far as is known: only then may it expire. */
 export function isUnstarted(task: TaskRow): boolean {
-  return task.tryNumber === 0 && (task.state === 'scheduled' || task.state === 'queued');
+  return (
+    task.tryNumber === 0 && task.retried === 0 && (task.state === 'scheduled' || task.state === 'queued')
+  );
 }
 
 /** Whether it is too late for the first try. */

@@ -54,6 +54,8 @@ function weightOf(input: Input): number {
       return 1 + input.beat.reports.length + input.beat.startRequests.length;
     case 'submit':
       return 1 + input.tasks.length;
+    case 'steer':
+      return 1 + input.taskIds.length;
     case 'hello':
       return 4 + input.hello.inventory.length;
     case 'tick':
@@ -66,6 +68,7 @@ function weightOf(input: Input): number {
     case 'stall':
     case 'cancel':
     case 'resolve':
+    case 'retry':
     case 'limit_queue':
     case 'cordon':
     case 'uncordon':

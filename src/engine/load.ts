@@ -65,7 +65,11 @@ function want(state: State, input: Input, wanted: Wanted): void {
       return;
     case 'cancel':
     case 'resolve':
+    case 'retry':
       wantTask(state, input.taskId, wanted);
+      return;
+    case 'steer':
+      for (const taskId of input.taskIds) wantTask(state, taskId, wanted);
       return;
     case 'tick':
       for (const presence of state.presences.values()) {

@@ -91,6 +91,7 @@ export function expectReply<K extends Reply['kind']>(
     case 'task':
     case 'agent':
     case 'queue':
+    case 'steered':
       throw new Error(`a reply of kind ${reply.kind} to a call that wants ${kind}`);
   }
 }

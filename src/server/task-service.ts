@@ -20,6 +20,7 @@ import { resolveVerdicts, taskStates } from '../wire/names.js';
 import { durationOf } from '../wire/time.js';
 import { expectReply, Fault, unary } from './fault.js';
 import { followLogs } from './log-reader.js';
+import { steerTasks } from './steering.js';
 import { newTaskOf } from './submission.js';
 import { idOf, readTask, type TaskServiceHost } from './task-host.js';
 import { taskOf } from './views.js';
@@ -68,6 +69,17 @@ export function taskService(host: TaskServiceHost): TaskServiceServer {
       }));
       return { task: taskOf(expectReply('task', reply).task, host.engine.serviceNow, BARE) };
     }),
+    retryTask: unary(log, async ({ taskId, reason }) => {
+      const id = idOf(taskId);
+      const reply = await host.engine.call((callId) => ({
+        kind: 'retry',
+        callId,
+        taskId: id,
+        reason: short(reason),
+      }));
+      return { task: taskOf(expectReply('task', reply).task, host.engine.serviceNow, BARE) };
+    }),
+    steerTasks: unary(log, (request) => steerTasks(host, request)),
     explainTask: unary(log, ({ taskId }) => explained(host, idOf(taskId))),
     watchTasks: (call: ServerWritableStream<WatchTasksRequest, WatchTasksResponse>) => watchTasks(host, call),
     readTaskLogs: (call: ServerWritableStream<ReadTaskLogsRequest, ReadTaskLogsResponse>) =>

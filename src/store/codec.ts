@@ -100,6 +100,8 @@ export function encodeProgress(row: TaskRow): string {
     row.resultType,
     row.endedAt,
     row.historyCount,
+    row.retried,
+    row.releaseAt,
   ]);
 }
 
@@ -121,6 +123,8 @@ const decodeProgress = (r: TupleReader) => ({
   resultType: r.text(),
   endedAt: r.numberOrNull() as WallMs | null,
   historyCount: r.number(),
+  retried: r.numberOrNone() ?? 0,
+  releaseAt: r.numberOrNone() as ServiceMs | null,
 });
 
 function permitTuple(open: OpenPermit): readonly unknown[] {

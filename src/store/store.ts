@@ -151,7 +151,7 @@ export interface Puts {
   readonly removals: readonly Removal[];
   /**
    * version 1 inserts, a higher one replaces. At most one put of a task. What was submitted (the fields of TaskRow from
-   * `queue` to `submittedAt`) is kept from version 1.
+   * `priority` to `submittedAt`) is kept from version 1; the queue may change.
    */
   readonly tasks: readonly TaskPut[];
   /** Insert only. */

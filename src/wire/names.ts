@@ -8,7 +8,7 @@ import {
   VerdictKind,
 } from './gen/holdfast/v1/agent_service.js';
 import { AgentState } from './gen/holdfast/v1/fleet_service.js';
-import { ResolveVerdict, TaskState } from './gen/holdfast/v1/task_service.js';
+import { ResolveVerdict, SteerAction, TaskState } from './gen/holdfast/v1/task_service.js';
 import { AgentKind, PartitionPolicy } from './gen/holdfast/v1/types.js';
 
 /**
@@ -137,6 +137,12 @@ export const agentStates = names({
   suspect: AgentState.SUSPECT,
   failed: AgentState.FAILED,
   gone: AgentState.GONE,
+});
+
+export const steerActions = names({
+  cancel: SteerAction.CANCEL,
+  retry: SteerAction.RETRY,
+  move: SteerAction.MOVE,
 });
 
 export const resolveVerdicts = names({

@@ -297,7 +297,9 @@ export class World {
           )
             byKey.set(row.idempotencyKey, row);
         }
-      } else if (input.kind === 'cancel' || input.kind === 'resolve') want(input.taskId);
+      } else if (input.kind === 'cancel' || input.kind === 'resolve' || input.kind === 'retry')
+        want(input.taskId);
+      else if (input.kind === 'steer') input.taskIds.forEach(want);
       else if (input.kind === 'tick') {
         for (const presence of this.state.presences.values()) presence.lapsed.forEach(want);
       }

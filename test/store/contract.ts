@@ -94,6 +94,8 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
         message: 'line one\nline two \u0000 “quoted” 𝄞',
         tryNumber: 2,
         retriesUsed: 1,
+        retried: 3,
+        releaseAt: 44.5 as ServiceMs,
         queuedSince: null,
         queuedMs: 12.5,
         notBefore: 99 as ServiceMs,
@@ -283,6 +285,15 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       await expect(commit({ queues: [{ ...queue, version: 2 }] })).rejects.toMatchObject({
         fault: 'conflict',
       });
+    });
+
+    test('a task takes another queue with its next version, and is listed under that one', async () => {
+      const first = task(1, { queue: 'old' });
+      await commit({ tasks: [put(first, 'old'), put(task(2, { queue: 'old' }), 'old')] });
+      await commit({ tasks: [put(next(first, { queue: 'new' }), 'new')] });
+      expect(ids(await store.readReady('old', null, 9))).toEqual(names(2));
+      expect(ids(await store.listTasks({ queue: 'new' }, null, 9))).toEqual(names(1));
+      expect(ids(await store.listTasks({ queue: 'old' }, null, 9))).toEqual(names(2));
     });
 
     test('a task takes another place in its lane with another rank', async () => {

@@ -48,6 +48,8 @@ export function task(n: number, changes: Partial<TaskRow> = {}): TaskRow {
     message: '',
     tryNumber: 0,
     retriesUsed: 0,
+    retried: 0,
+    releaseAt: null,
     queuedSince: 0 as ServiceMs,
     queuedMs: 0,
     notBefore: null,

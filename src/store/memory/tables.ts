@@ -188,7 +188,6 @@ function checkVersion(what: string, version: number, stored: number | undefined)
 /** The other stores keep what was submitted from version 1 on; a change of it would silently be lost there. */
 function checkSubmission(stored: TaskRow, row: TaskRow): void {
   const same =
-    stored.queue === row.queue &&
     stored.priority === row.priority &&
     stored.idempotencyKey === row.idempotencyKey &&
     (stored.requiredLabels === row.requiredLabels || encodeSubmitted(stored) === encodeSubmitted(row));

@@ -129,6 +129,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 7, name: 'recovery', up: RECOVERY },
   // Specifications of commands end with their limits, which older programs would not enforce.
   { version: 8, name: 'limits', up: '' },
+  // Operators have tasks tried again and move them: counted, and changed, where older programs would not look.
+  { version: 9, name: 'operators', up: '' },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

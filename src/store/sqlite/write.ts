@@ -24,6 +24,7 @@ import type { Driver, Statement } from './driver.js';
 export class Writer {
   readonly #insertTask: Statement;
   readonly #updateTask: Statement;
+  readonly #moveTask: Statement;
   readonly #updateTaskOfAgent: Statement;
   readonly #insertSpec: Statement;
   readonly #insertHistory: Statement;
@@ -53,10 +54,13 @@ export class Writer {
       rank = ?, wall_due_at = ?,
       finished_at = CASE WHEN ? IS NULL THEN NULL ELSE coalesce(finished_at, ?) END`;
     this.#updateTask = driver.statement(
-      `UPDATE tasks SET ${set}, agent_id = ? WHERE task_id = ? AND version = ?`,
+      `UPDATE tasks SET ${set}, agent_id = ? WHERE task_id = ? AND version = ? AND queue = ?`,
+    );
+    this.#moveTask = driver.statement(
+      `UPDATE tasks SET ${set}, agent_id = ?, queue = ? WHERE task_id = ? AND version = ?`,
     );
     this.#updateTaskOfAgent = driver.statement(
-      `UPDATE tasks SET ${set} WHERE task_id = ? AND version = ? AND agent_id = ?`,
+      `UPDATE tasks SET ${set} WHERE task_id = ? AND version = ? AND agent_id = ? AND queue = ?`,
     );
     this.#insertSpec = driver.statement('INSERT INTO task_specs (task_id, data) VALUES (?, ?)');
     this.#insertHistory = driver.statement('INSERT INTO history (task_id, n, data) VALUES (?, ?, ?)');
@@ -137,11 +141,13 @@ export class Writer {
     const changing = [version, row.state, lane, dueAt, isOpen, progress, row.result, row.rank, wallDueAt];
     const values = [...changing, finishedAt, finishedAt];
     const before = version - 1;
+    const { lastAgentId: agentId, queue } = row;
     // SQLite rewrites the index of every column it is told to set, changed or not. The agent of a task without an
-    // open permit is nearly always the one it had, so that index is left alone first.
+    // open permit is nearly always the one it had, and its queue with any: those indexes are left alone first.
     const written =
-      (isOpen === null && this.#updateTaskOfAgent.run(...values, taskId, before, row.lastAgentId) === 1) ||
-      this.#updateTask.run(...values, row.lastAgentId, taskId, before) === 1;
+      (isOpen === null && this.#updateTaskOfAgent.run(...values, taskId, before, agentId, queue) === 1) ||
+      this.#updateTask.run(...values, agentId, taskId, before, queue) === 1 ||
+      this.#moveTask.run(...values, agentId, queue, taskId, before) === 1;
     if (!written) throw conflict(`task ${taskId}`, before);
   }
 

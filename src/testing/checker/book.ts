@@ -87,7 +87,7 @@ const ENDS: ReadonlySet<string> = new Set([
 const LOSES: ReadonlySet<string> = new Set(['lost', 'lost_reported', 'poison']);
 const SPARES: ReadonlySet<string> = new Set(['adopted', 'never_started']);
 /** From here the queued time of a task counts anew (P12). */
-const QUEUES: ReadonlySet<string> = new Set(['submitted', 'queued', 'requeued', 'retry_queued']);
+const QUEUES: ReadonlySet<string> = new Set(['submitted', 'queued', 'requeued', 'retry_queued', 'retried']);
 
 /** The upper bound of P1 and I5 beyond the lease, in milliseconds. */
 export const FAILED_WITHIN_MS = 1_000;
@@ -199,9 +199,18 @@ export class Book {
     else if (RELEASES.has(event.event)) task.held = null;
     if (event.event === 'resolved') task.ruled = true;
     if (isEnd(event)) task.ends.push(event);
+    if (event.event === 'retried') this.#begin(task, event);
     if (QUEUES.has(event.event)) {
       Object.assign(task, { queuedAt: event.decidedAt ?? event.at, permittedSince: false });
     }
+  }
+
+  /** An operator had it tried again: what it ended with counts no more, and its last try is over without another outcome. */
+  #begin(task: TaskEntry, event: Recorded): void {
+    task.ends.length = 0;
+    task.shown = null;
+    task.losses.clear();
+    if (!task.outcomes.has(event.tryNumber)) task.outcomes.set(event.tryNumber, event);
   }
 
   #permit(task: TaskEntry, event: Recorded): void {

@@ -1,4 +1,5 @@
 import type { NewTask } from '../../core/inputs.js';
+import { type Steering, steerSkip } from '../../core/steer.js';
 import type { TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import { AGENT_FAULTS, aim, drawFault, heal, later, span } from './agent-faults.js';
@@ -132,6 +133,15 @@ const FAULTS: readonly Fault[] = [
     },
   },
   { name: 'cancel', weight: 6, happen: (world) => onTask(world, 'cancel') },
+  { name: 'retry_one', weight: 2, happen: retryOne },
+  { name: 'retry', weight: 2, happen: (world) => steerSome(world, { action: 'retry' }) },
+  {
+    name: 'move',
+    weight: 3,
+    happen: (world) => steerSome(world, { action: 'move', queue: world.pick(['q0', 'q1']) }),
+  },
+  { name: 'cancel_waiting', weight: 1, happen: (world) => steerSome(world, { action: 'cancel' }) },
+  { name: 'limit_queue', weight: 2, happen: limitQueue },
   { name: 'resolve', weight: 4, happen: (world) => onTask(world, 'resolve') },
   {
     name: 'cordon',
@@ -172,6 +182,34 @@ function onTask(world: FaultWorld, kind: 'cancel' | 'resolve'): void {
       ? { kind, callId, taskId, reason: 'sim' }
       : { kind, callId, taskId, verdict, reason: 'sim' },
   );
+}
+
+/** An operator who wants a task tried again, whether it has ended or not. */
+function retryOne(world: FaultWorld): void {
+  const taskId = world.pick([...world.accepted]);
+  if (taskId === undefined) return;
+  void world.coordinator.call((callId) => ({ kind: 'retry', callId, taskId, reason: 'sim' }));
+}
+
+/** An operator with a selection: a few tasks that it means, and some that it does not. */
+function steerSome(world: FaultWorld, steering: Steering): void {
+  const fits = [...world.auditor.tasks.values()].filter((task) => steerSkip(task, steering) === null);
+  const waiting = fits.filter(({ state }) => steering.action === 'retry' || state !== 'running');
+  const taskIds = [world.pick([...world.accepted]), ...[1, 2, 3].map(() => world.pick(waiting)?.taskId)];
+  const named = taskIds.filter((taskId) => taskId !== undefined);
+  const dryRun = world.chance(0.1);
+  void world.coordinator.call((callId) => ({
+    ...{ kind: 'steer', callId, steering, chosen: { labels: {} }, taskIds: named, reason: 'sim', dryRun },
+  }));
+}
+
+/** Nothing of a queue for a while, or less than there is. */
+function limitQueue(world: FaultWorld): void {
+  const queue = world.pick(['q0', 'q1']);
+  const limit = (to: number | null) =>
+    world.coordinator.call((callId) => ({ kind: 'limit_queue', callId, queue, limit: to }));
+  void limit(world.pick([0, 1, 3]));
+  later(world, world.pick([2_000, 20_000]), () => void limit(null));
 }
 
 /** Faults at random instants, one every few seconds on average, until their time is over. */

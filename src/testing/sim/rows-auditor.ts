@@ -66,7 +66,7 @@ export class RowsAuditor {
     this.tasks.set(taskId, row);
     if (before !== undefined && isFinal(before.state)) {
       const what = () => `${taskId} went from ${before.state} to ${row.state}`;
-      this.#check(row.state === before.state, 'I10', row, what);
+      this.#check(row.state === before.state || row.retried > before.retried, 'I10', row, what);
     }
     this.#checkWindow(row, before);
     const token = row.open?.token;

@@ -164,6 +164,8 @@ class World implements AgentWorld, FaultWorld {
     this.coordinator.resume();
     // A clock that is a day behind delays what waits for an instant by a day, and shall not be waited for.
     this.coordinator.host.mendWall();
+    for (const queue of ['q0', 'q1'])
+      void this.coordinator.call((callId) => ({ kind: 'limit_queue', callId, queue, limit: null }));
     for (const agent of this.agents) {
       Object.assign(agent.weather, fairWeather());
       agent.weatherChanged();

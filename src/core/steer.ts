@@ -1,0 +1,139 @@
+import type { ServiceMs, WallMs } from '../kit/time.js';
+import type { Draft } from './draft.js';
+import { cancelNow } from './failure.js';
+import { requestStop } from './heartbeat.js';
+import type { CallInput } from './inputs.js';
+import { rankOf } from './rank.js';
+import { isFinal, type TaskRow, type TaskState } from './rows.js';
+import { move } from './task.js';
+
+/** What an operator may do to many tasks. */
+export type Steering =
+  | { readonly action: 'cancel' }
+  | { readonly action: 'retry' }
+  | { readonly action: 'move'; readonly queue: string };
+
+/** Which tasks are meant; what is absent means any. */
+export interface Selection {
+  readonly states?: readonly TaskState[];
+  readonly queue?: string;
+  /** Required labels that the task must have, with these values. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly concurrencyKey?: string;
+  /** From this instant of the coordinator's wall clock on, and before that one. */
+  readonly submittedAfter?: WallMs;
+  readonly submittedBefore?: WallMs;
+}
+
+/** Whether a task is meant. Asked once more when it is decided, because it may have changed since it was found. */
+export function isSelected(task: TaskRow, chosen: Selection): boolean {
+  const { states, queue, labels, concurrencyKey, submittedAfter, submittedBefore } = chosen;
+  if (states !== undefined && !states.includes(task.state)) return false;
+  if (queue !== undefined && task.queue !== queue) return false;
+  if (concurrencyKey !== undefined && task.concurrencyKey !== concurrencyKey) return false;
+  if (submittedAfter !== undefined && task.submittedAt < submittedAfter) return false;
+  if (submittedBefore !== undefined && task.submittedAt >= submittedBefore) return false;
+  return Object.entries(labels).every(([name, value]) => task.requiredLabels[name] === value);
+}
+
+export type SteerSkip = 'ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already';
+
+/** Why a task is left as it is. The first row that matches: doing it again changes nothing. */
+export const STEER_SKIPS: readonly {
+  readonly name: SteerSkip;
+  readonly when: (task: TaskRow, steering: Steering) => boolean;
+}[] = [
+  { name: 'not_ended', when: ({ state }, { action }) => action === 'retry' && !isFinal(state) },
+  { name: 'ended', when: ({ state }, { action }) => action !== 'retry' && isFinal(state) },
+  {
+    name: 'asked_already',
+    when: ({ stopRequest }, { action }) => action === 'cancel' && stopRequest?.kind === 'cancel',
+  },
+  { name: 'there_already', when: ({ queue }, s) => s.action === 'move' && s.queue === queue },
+  // Its agent serves the queue that it came from, and holds it.
+  { name: 'running', when: ({ state }, { action }) => action === 'move' && state === 'running' },
+];
+
+export function steerSkip(task: TaskRow, steering: Steering): SteerSkip | null {
+  return STEER_SKIPS.find(({ when }) => when(task, steering))?.name ?? null;
+}
+
+/** One bounded step of what is done to many tasks: those of its list that are still meant, each by the rules of one. */
+export function steerMany(draft: Draft, call: Extract<CallInput, { kind: 'steer' }>): void {
+  const done: TaskRow['taskId'][] = [];
+  const skipped = new Map<SteerSkip, number>();
+  for (const taskId of call.taskIds) {
+    const task = draft.task(taskId);
+    if (task === undefined || !isSelected(task, call.chosen)) continue;
+    const skip = steerSkip(task, call.steering);
+    if (skip !== null) skipped.set(skip, (skipped.get(skip) ?? 0) + 1);
+    else done.push(taskId);
+    if (skip === null && !call.dryRun) steer(draft, task, call.steering, call.reason);
+  }
+  draft.reply(call.callId, { kind: 'steered', done, skipped });
+}
+
+/** Does it to one task for which there is no reason not to. */
+export function steer(draft: Draft, task: TaskRow, steering: Steering, reason: string): void {
+  switch (steering.action) {
+    case 'cancel':
+      return cancelTask(draft, task, reason);
+    case 'retry':
+      return retryTask(draft, task, reason);
+    case 'move':
+      draft.put(
+        { ...task, queue: steering.queue },
+        { event: 'moved', reason, message: `from ${task.queue} to ${steering.queue}` },
+      );
+      return;
+  }
+}
+
+/** P15: at once without an open token, or with one whose try is lost and released; else a request to its agent. */
+export function cancelTask(draft: Draft, task: TaskRow, reason: string): void {
+  const { open, taskId } = task;
+  const waits = open !== null && (open.lost === null || open.lost.heldUntil !== null);
+  // A permit of this very batch was told to nobody: the cancel is in time, and its request is refused.
+  const told = draft.base(taskId) === undefined || draft.base(taskId)?.open?.token === open?.token;
+  if (waits && told) requestStop(draft, taskId, 'cancel', reason);
+  else cancelNow(draft, task, reason);
+}
+
+/**
+ * A task that has ended is to be tried again, with all of its retries: what it ended with is forgotten but for its history.
+ * Its start_after still holds; its start_before has had its answer.
+ */
+function retryTask(draft: Draft, task: TaskRow, reason: string): void {
+  const { service, wall, policy } = draft.ctx;
+  const waits = task.startAfter !== null && task.startAfter > wall;
+  const again = move(task, waits ? 'rescheduleFinal' : 'requeueFinal', {
+    rank: rankOf(task.priority, service, policy),
+    retried: task.retried + 1,
+    retriesUsed: 0,
+    neverStarted: 0,
+    losses: [],
+    queuedSince: waits ? null : service,
+    queuedMs: 0,
+    notBefore: waits ? null : stillHeld(task, service),
+    exitCode: null,
+    result: null,
+    resultType: '',
+    endedAt: null,
+  });
+  draft.put(again, {
+    event: 'retried',
+    reason,
+    message: `was ${task.state}${task.reason && ` (${task.reason})`}`,
+  });
+}
+
+/** P11: a run that an operator has ended under `single_run` may still be alive: no way leads to a permit before its release. */
+function stillHeld({ releaseAt }: TaskRow, service: ServiceMs): ServiceMs | null {
+  return releaseAt !== null && releaseAt > service ? releaseAt : null;
+}
+
+/** The instant before which a task whose lost try an operator ends must not be tried again; null when there is none. */
+export function releaseOf(task: TaskRow): ServiceMs | null {
+  const heldUntil = task.open?.lost?.heldUntil ?? null;
+  return task.partitionPolicy === 'single_run' && heldUntil !== null ? heldUntil : null;
+}
