@@ -74,6 +74,8 @@ const BARS: ReadonlySet<string> = new Set([...CLOSES, 'lost']);
 const RELEASES: ReadonlySet<string> = new Set([
   ...['requeued', 'retry_queued', 'adopted', 'never_started', 'lost_reported'],
   ...['success', 'failed', 'try_failed', 'cancelled', 'poison'],
+  // An operator who has ruled on the try is its release; under single_run what still runs is seen from outside (I7).
+  'retried',
 ]);
 const ENDS: ReadonlySet<string> = new Set([
   'success',

@@ -33,6 +33,7 @@ export class Answers {
   committed({ event, taskId, token }: HistoryRow): void {
     if (event === 'permitted') this.#taskOf.set(token, taskId);
     if (event === 'cancel_requested') this.#cancelled.add(taskId);
+    if (event === 'retried') this.#cancelled.delete(taskId);
     if (event === 'cancel_requested' || event === 'timeout_requested')
       this.#asked.set(token, { taskId, at: this.#now() });
     // P15: a cancel that waits for the end of a run is final with it: no other try follows.

@@ -88,7 +88,7 @@ export class RowsAuditor {
     const early = enters && startAfter !== null && this.#latestWall < startAfter;
     this.#check(!early, 'startAfter', row, () => `${taskId} was queued before its start_after`);
     const isFirst = open !== null && open.tryNumber === 1 && open.token !== before?.open?.token;
-    const late = isFirst && startBefore !== null && open.permittedAt >= startBefore;
+    const late = isFirst && row.retried === 0 && startBefore !== null && open.permittedAt >= startBefore;
     this.#check(!late, 'startBefore', row, () => `${taskId} was first permitted after its start_before`);
   }
 
