@@ -1,6 +1,7 @@
 import { ReadTaskLogsRequest, TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import type { CallChoices, Channel, StreamLimits } from './channel.js';
 import { HoldfastError } from './errors.js';
+import type { Steering, SteerStep, TaskSelection } from './steering.js';
 import { readAcrossRestarts, type StreamChoices } from './streams.js';
 import {
   explanationFromWire,
@@ -17,12 +18,9 @@ import {
   type HistoryEvent,
   hasEnded,
   type LogPiece,
-  type Steering,
-  type SteerStep,
   type SubmittedTask,
   type Task,
   type TaskFilter,
-  type TaskSelection,
   type TaskSpec,
   type Verdict,
 } from './types.js';

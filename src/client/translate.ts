@@ -1,5 +1,6 @@
 import type * as fleet from '../wire/gen/holdfast/v1/fleet_service.js';
 import type * as wire from '../wire/gen/holdfast/v1/task_service.js';
+import type { Steering, TaskSelection } from './steering.js';
 import {
   AGENT_KINDS,
   AGENT_STATES,
@@ -15,10 +16,8 @@ import {
   type LogPiece,
   PARTITION_POLICIES,
   type PartitionPolicy,
-  type Steering,
   TASK_STATES,
   type Task,
-  type TaskSelection,
   type TaskSpec,
   type TaskState,
   type Verdict,
