@@ -39,7 +39,7 @@ export function isSelected(task: TaskRow, chosen: Selection): boolean {
 export type SteerSkip = 'ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already';
 
 /** Why a task is left as it is. The first row that matches: doing it again changes nothing. */
-export const STEER_SKIPS: readonly {
+const STEER_SKIPS: readonly {
   readonly name: SteerSkip;
   readonly when: (task: TaskRow, steering: Steering) => boolean;
 }[] = [
