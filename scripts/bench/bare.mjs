@@ -58,7 +58,7 @@ export class BareAgent {
   }
 
   now() {
-    return { mono: realClock.monoMs(), wall: realClock.wallMs() };
+    return { mono: realClock.monoMs(), wall: realClock.wallMs(), boot: realClock.bootMs() };
   }
 
   setTimer() {

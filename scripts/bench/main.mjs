@@ -1,10 +1,12 @@
-// `npm run bench [-- --quick] [--json FILE]`: the figures of the README, measured here and now. A wrong result fails the
-// run; a slow one never does.
+// `npm run bench [-- --quick] [--json FILE] [PART…]`: the figures of the README, measured here and now, all of them or the
+// parts named (lifecycle, flood, …). A wrong result fails the run; a slow one never does.
 import { closeSync, fsyncSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { backupBesideWork } from './backup.mjs';
 import { detection } from './failover.mjs';
+import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
 import { idleAgents } from './idle.mjs';
 import { startLatency } from './latency.mjs';
@@ -13,7 +15,11 @@ import { endAll, kernel, median } from './processes.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
+const { values, positionals: chosen } = parseArgs({
+  options: { quick: { type: 'boolean' }, json: { type: 'string' } },
+  allowPositionals: true,
+});
+const parts = new Set();
 const quick = values.quick === true;
 process.on('exit', endAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
@@ -31,8 +37,23 @@ const old = quick ? 20_000 : 1_000_000;
 await measure('retention', `${old} finished tasks removed beside 1,000 lifecycles a second`, () =>
   pruning(old, 1_000),
 );
+const [stretch, pairs] = quick ? [4, 2] : [8, 5];
+await measure('flood', '100,000 lines of output a second beside 500 lifecycles a second', () =>
+  flood(100_000, stretch, pairs, 500),
+);
+await measure('floodFull', 'the same flood beside as many lifecycles as go', () =>
+  flood(100_000, stretch, pairs, 0),
+);
+await measure('backup', 'a backup beside 20 agents, H = 500 ms, and 200 lifecycles a second', () =>
+  backupBesideWork(quick ? 20_000 : 800_000),
+);
 await measure('dev', '`holdfast dev`, ready for calls', () => devReady(3));
 await measure('failover', 'kill -9 of an agent, L = 3 s', detection);
+const unknown = chosen.filter((name) => !parts.has(name));
+if (unknown.length > 0) {
+  console.error(`no part is called ${unknown.join(', ')}; there are ${[...parts].join(', ')}`);
+  process.exitCode = 2;
+}
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 
 async function lifecycles(key, title, n, agents, slots) {
@@ -45,6 +66,8 @@ async function lifecycles(key, title, n, agents, slots) {
 }
 
 async function measure(key, title, run) {
+  parts.add(key);
+  if (chosen.length > 0 && !chosen.includes(key)) return;
   console.log(`\n${title}`);
   figures[key] = await run();
   for (const [name, value] of Object.entries(figures[key])) {

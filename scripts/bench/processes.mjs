@@ -61,7 +61,7 @@ export function follow(child) {
   return child;
 }
 
-/** A coordinator on a fresh database; `directory` is removed by `stop`. With a `probe` it can be asked (see ask). */
+/** A coordinator on a fresh database; `directory` is removed by `stop`. With a `probe` it can be asked (see ask); `channel`: one for a probe of the caller's own. */
 export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe = false, choice = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const database = choice.database ?? join(directory, 'holdfast.db');
@@ -69,7 +69,7 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
   const args = ['server', 'start', '--port', '0', '--db-file', database, '--address-file', addressFile];
   const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error', ...(choice.flags ?? [])];
   const startedAt = performance.now();
-  const stdio = ['ignore', 'ignore', 'inherit', ...(probe ? ['ipc'] : [])];
+  const stdio = ['ignore', 'ignore', 'inherit', ...(probe || choice.channel ? ['ipc'] : [])];
   const all = [...nodeOptions, ...(probe ? PROBE : []), bin, ...args, ...options];
   const child = follow(spawn(process.execPath, all, { stdio }));
   await until(() => existsSync(addressFile), 15_000, 'the coordinator did not come up');

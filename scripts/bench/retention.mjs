@@ -94,7 +94,7 @@ async function under(
 }
 
 /** Tasks as a coordinator leaves them when they succeeded, written to the store directly. */
-async function fill(file, n) {
+export async function fill(file, n) {
   const store = openSqliteStore({ file });
   for (let from = 0; from < n; from += BATCH) {
     const rows = Array.from({ length: Math.min(BATCH, n - from) }, (_, i) => finished(from + i));

@@ -1,17 +1,22 @@
 /** Bytes in flight at first, at least, and at most. */
 const START_BYTES = 64 * 1024;
 const LEAST_BYTES = 16 * 1024;
-/** An acknowledgement that takes longer means that output queues up in front of the next heartbeat, in milliseconds. */
-const TARGET_MS = 200;
+/**
+ * An acknowledgement that takes longer means that output queues up in front of the next heartbeat, in milliseconds; so
+ * does one that takes so much longer than the fastest, on a link that could be faster.
+ */
+const SLOW_MS = 200;
+const QUEUE_MS = 25;
 
 /**
- * How much output may be under way: on a slow link little, so that a heartbeat never waits behind it for long. Grows by
- * what is acknowledged in time, shrinks by a quarter for what is not.
+ * How much output may be under way: little on a slow link, and little in a queue on a fast one, so that a heartbeat never
+ * waits behind it for long. Grows by what is acknowledged in time, shrinks by a quarter for what is not.
  */
 export class SendWindow {
   readonly #most: number;
   #bytes = START_BYTES;
   #inFlight = 0;
+  #fastestMs = Number.POSITIVE_INFINITY;
 
   constructor(mostBytes: number) {
     this.#most = mostBytes;
@@ -25,6 +30,7 @@ export class SendWindow {
   reset(): void {
     this.#bytes = START_BYTES;
     this.#inFlight = 0;
+    this.#fastestMs = Number.POSITIVE_INFINITY;
   }
 
   sent(bytes: number): void {
@@ -33,7 +39,9 @@ export class SendWindow {
 
   acknowledged(bytes: number, tookMs: number): void {
     this.#inFlight = Math.max(0, this.#inFlight - bytes);
-    if (tookMs > TARGET_MS) this.#bytes = Math.max(LEAST_BYTES, this.#bytes * 0.75);
+    this.#fastestMs = Math.min(this.#fastestMs, tookMs);
+    if (tookMs > Math.min(SLOW_MS, this.#fastestMs + QUEUE_MS))
+      this.#bytes = Math.max(LEAST_BYTES, this.#bytes * 0.75);
     else this.#bytes = Math.min(this.#most, this.#bytes + bytes);
   }
 }

@@ -1,0 +1,61 @@
+// A backup of a large database while agents are connected and work goes on: what their heartbeats notice of it.
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect } from '../../dist/client/index.js';
+import { heartbeats, lateBeats } from './flood.mjs';
+import { percentile, startAgents, startCoordinator } from './processes.mjs';
+import { fill } from './retention.mjs';
+
+const H_MS = 500;
+const AGENTS = 20;
+const probe = import.meta.resolve('./heartbeats.mjs');
+
+/** A database with `n` finished tasks is copied beside 200 lifecycles a second; before it, the same without a copy. */
+export async function backupBesideWork(n) {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  const database = join(folder, 'holdfast.db');
+  try {
+    await fill(database, n);
+    const flags = ['--retention-count', '1000000000'];
+    const coordinator = await startCoordinator(`${H_MS}ms`, ['--import', probe], false, {
+      ...{ database, flags, channel: true },
+    });
+    const workers = startAgents(coordinator.address, 'bench', 4, AGENTS);
+    await workers.connected;
+    const client = connect(coordinator.address);
+    const quiet = await watched(coordinator, client, () => wait(5_000));
+    const copied = await watched(coordinator, client, () => client.backUp(join(folder, 'copy.db')));
+    client.close();
+    await workers.stop();
+    (await coordinator.stop()).remove();
+    return {
+      databaseMiB: statSync(join(folder, 'copy.db')).size / 2 ** 20,
+      backupMs: copied.ms,
+      ...{ lateP99Ms: copied.p99, latestMs: copied.latest, beats: copied.beats },
+      ...{ lateP99QuietMs: quiet.p99, latestQuietMs: quiet.latest },
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** How late heartbeats came while `act` went on beside the work. */
+async function watched({ child }, client, act) {
+  let over = false;
+  const work = (async () => {
+    while (!over) {
+      await client.tasks.submit(Array.from({ length: 10 }, () => ({ queue: 'bench', command: ['true'] })));
+      await wait(50);
+    }
+  })();
+  await heartbeats(child);
+  const begin = performance.now();
+  await act();
+  const ms = performance.now() - begin;
+  const late = [...new Map(await heartbeats(child)).values()].flatMap((beats) => lateBeats(beats, H_MS));
+  over = true;
+  await work;
+  return { ms, beats: late.length, p99: percentile(late, 0.99), latest: Math.max(...late) };
+}
