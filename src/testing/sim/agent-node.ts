@@ -73,6 +73,7 @@ export class AgentNode {
   #pulse = new Pulse();
   /** Drained: stays down until it is started again. */
   drained = false;
+  #draining = false;
   /** Permits between their arrival and the last look before exec. */
   starting = 0;
 
@@ -87,6 +88,16 @@ export class AgentNode {
 
   get up(): boolean {
     return this.#process !== null;
+  }
+
+  /** Nothing is wrong with it, as far as its machine can see. */
+  get isWell(): boolean {
+    return this.up && !this.paused && !this.#draining && this.#connection !== null;
+  }
+
+  /** Runs that it has, and permits that it is about to start. */
+  get busy(): number {
+    return this.#runs.size + this.starting;
   }
 
   get paused(): boolean {
@@ -114,6 +125,7 @@ export class AgentNode {
     const { highestToken, highestEpoch } = journal;
     journal.instanceId = instanceId;
     this.drained = false;
+    this.#draining = false;
     this.#process = new Process(this.host);
     this.#pulse = new Pulse();
     const recovered = { highestToken, highestEpoch, reports: [...journal.ended.values()] };
@@ -156,6 +168,7 @@ export class AgentNode {
   }
 
   drain(timeoutMs: number | null): void {
+    this.#draining = true;
     this.#happened({ kind: 'drain', timeoutMs });
   }
 

@@ -10,10 +10,12 @@ import { InvariantError } from '../../kit/invariant.js';
 import type { MonoMs } from '../../kit/time.js';
 import { type Puts, StoreError } from '../../store/store.js';
 import { Checker, type HistoryEvent, type Started, type Violation } from '../checker/index.js';
+import type { AgentNode } from './agent-node.js';
 import { Answers } from './answers.js';
 import { Coverage } from './coverage.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
+import type { Idlers } from './idlers.js';
 import { RowsAuditor } from './rows-auditor.js';
 import { lineOf, storyOf, type Told } from './story.js';
 
@@ -287,6 +289,15 @@ export class Auditor {
     });
     this.#live.delete(token);
     this.#happened({ kind: 'ended', at: this.#events.now, token, code });
+  }
+
+  /** K17, of each look at tasks and agents once the faults are over. */
+  looked(idlers: Idlers, agents: readonly AgentNode[]): void {
+    const seen = agents.map(({ settings: { agentId }, isWell, busy }) => {
+      return { agentId, isWell, busy, session: this.#rows.openSession(agentId) };
+    });
+    const found = idlers.look(this.#events.now, this.tasks.values(), seen);
+    if (found !== null) this.#violated({ rule: 'K17', at: this.#events.now, ...found });
   }
 
   // — the end —

@@ -54,6 +54,14 @@ export class RowsAuditor {
     for (const row of puts.agents) this.#agents.set(row.agentId, row);
   }
 
+  /** The live session of an agent that is neither cordoned nor draining; null without one. */
+  openSession(agentId: AgentId): SessionRow | null {
+    const agent = this.#agents.get(agentId);
+    if (agent === undefined || agent.cordoned || agent.draining) return null;
+    const session = this.sessions.get(agent.epoch);
+    return session?.state === 'live' ? session : null;
+  }
+
   #check(holds: boolean, rule: string, about: TaskRow | SessionRow, what: () => string): void {
     if (holds) return;
     const isTask = 'taskId' in about;

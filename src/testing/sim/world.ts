@@ -12,6 +12,7 @@ import { Disk } from './disk.js';
 import { EventQueue } from './events.js';
 import { type FaultWorld, scheduleFaults } from './faults.js';
 import { Host } from './host.js';
+import { Idlers } from './idlers.js';
 import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
 import { LANES_LIMIT } from './strays.js';
@@ -40,6 +41,13 @@ export interface SimResult {
 
 /** After the last fault everything must come to its end within this, in milliseconds. */
 const CONVERGENCE_MS = 30 * 60_000;
+/** From then on agents have their sessions and streams again, whatever was cut or held back. */
+const RECOVERED_MS = 60_000;
+/** K17: 8 s of the default interval of 5 s. An offer that nobody answers is taken back after 2 H: that must not be the rule. */
+const PROMPT_INTERVALS = 1.6;
+const LOOK_MS = 200;
+const LATE_BATCHES = 20;
+const LATE_EVERY_MS = 3_000;
 
 const HANDLER = 'resize';
 const COMMAND: Work = {
@@ -119,7 +127,16 @@ class World implements AgentWorld, FaultWorld {
     this.auditor.tell('the faults end');
     await this.#heal();
     const end = this.events.now + CONVERGENCE_MS;
-    while (this.events.now < end && this.#unfinished())
+    const idlers = new Idlers(PROMPT_INTERVALS * this.policy.heartbeatIntervalMs);
+    this.auditor.watcher = ({ event, agentId }) => {
+      if (event === 'permitted') idlers.permitted(agentId as AgentId);
+    };
+    this.events.after(RECOVERED_MS, () => this.#look(idlers));
+    // What was submitted before has mostly ended by then: some more, so that there is something to start.
+    for (let i = 0; i < LATE_BATCHES; i++)
+      this.events.after(RECOVERED_MS + i * LATE_EVERY_MS, () => this.#submit());
+    const settledFrom = this.events.now + RECOVERED_MS + LATE_BATCHES * LATE_EVERY_MS;
+    while (this.events.now < end && (this.events.now < settledFrom || this.#unfinished()))
       await this.#runUntil(Math.min(end, this.events.now + 10_000));
     this.auditor.over(this.accepted, true);
   }
@@ -137,6 +154,12 @@ class World implements AgentWorld, FaultWorld {
       agents: this.agents.length,
       simulatedMs: this.events.now,
     };
+  }
+
+  /** Looks without drawing from chance or touching anything: the history stays what it was. */
+  #look(idlers: Idlers): void {
+    this.auditor.looked(idlers, this.agents);
+    this.events.after(LOOK_MS, () => this.#look(idlers));
   }
 
   async #runUntil(end: number): Promise<void> {
@@ -195,14 +218,18 @@ class World implements AgentWorld, FaultWorld {
     const next = this.random() * 4_000;
     this.events.after(next, () => {
       if (this.events.now > this.faultsEnd - 60_000) return;
-      const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.newTask());
-      void this.coordinator
-        .call((callId) => ({ kind: 'submit', callId, tasks }))
-        .then((reply) => {
-          if (reply.kind === 'submitted') for (const { taskId } of reply.tasks) this.accepted.add(taskId);
-        });
+      this.#submit();
       this.#submitForEver();
     });
+  }
+
+  #submit(): void {
+    const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.newTask());
+    void this.coordinator
+      .call((callId) => ({ kind: 'submit', callId, tasks }))
+      .then((reply) => {
+        if (reply.kind === 'submitted') for (const { taskId } of reply.tasks) this.accepted.add(taskId);
+      });
   }
 
   newTask(): NewTask {
