@@ -228,7 +228,7 @@ export class Book {
     this.highestTokenAt = at;
   }
 
-  #start({ token, taskId, agentId, policy, at, beside, key = undefined }: Started): Consequence[] {
+  #start({ token, taskId, agentId, policy, at, beside, key }: Started): Consequence[] {
     const permit = this.permits.get(token);
     if (permit !== undefined) permit.starts += 1;
     const base = {
