@@ -107,8 +107,8 @@ export const MUTANTS = [
   {
     name: 'cancel_final_at_once',
     rule: 'P15',
-    file: 'src/core/calls.ts',
-    find: "if (waits && told) requestStop(draft, task.taskId, 'cancel', call.reason);\n    else cancelNow",
+    file: 'src/core/steer.ts',
+    find: "if (waits && told) requestStop(draft, taskId, 'cancel', reason);\n  else cancelNow",
     replace: 'cancelNow',
   },
   // Each of these is guarded again elsewhere in the code, so that only the model, which has no second guard, shows
