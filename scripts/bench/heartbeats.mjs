@@ -2,7 +2,7 @@
 // the program.
 import { Engine } from '../../dist/engine/engine.js';
 
-const { put } = Engine.prototype;
+const put = Reflect.get(Engine.prototype, 'put');
 const agents = new Map();
 let beats = new Map();
 
@@ -13,7 +13,7 @@ Engine.prototype.put = function (input) {
     if (!beats.has(of)) beats.set(of, []);
     beats.get(of).push(performance.now());
   }
-  return put.call(this, input);
+  return Reflect.apply(put, this, [input]);
 };
 
 process.on('message', () => {

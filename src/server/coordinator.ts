@@ -218,7 +218,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       'the coordinator stops: nothing more is confirmed',
     );
     this.#server.forceShutdown();
-    const ends = [this.#outlet?.stop(), this.#upkeep?.stop()];
+    const ends = [this.#outlet, this.#upkeep].map(async (part) => part?.stop());
     const closed = Promise.allSettled(ends).then(() => this.#options.store.close());
     // Whoever starts another on the same database has to find it closed.
     void closed.catch(() => {}).then(() => this.#end(error));

@@ -110,8 +110,7 @@ export class LogUpkeep {
   }
 
   #mayGo({ finishedAt }: FinishedTask): boolean {
-    const { policy, serviceNow } = this.#options;
-    return this.#excess || between(finishedAt, serviceNow()) > policy.ageMs;
+    return this.#excess || between(finishedAt, this.#options.serviceNow()) > this.#options.policy.ageMs;
   }
 
   #pause(ms: number): Promise<void> {

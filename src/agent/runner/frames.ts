@@ -48,29 +48,17 @@ function decodeFrame(body: Buffer): Message {
 
 /** The input of a call, a piece of output, the result of a handler: what JSON would only make longer. */
 function carriedBy(message: Message): Uint8Array | null {
-  switch (message.kind) {
-    case 'call':
-      return message.call.input;
-    case 'output':
-      return message.data;
-    case 'done':
-    case 'ended':
-      return message.outcome?.kind === 'success' ? message.outcome.result : null;
-  }
-  return null;
+  if (message.kind === 'call') return message.call.input;
+  if (message.kind === 'output') return message.data;
+  if (message.kind !== 'done' && message.kind !== 'ended') return null;
+  return message.outcome?.kind === 'success' ? message.outcome.result : null;
 }
 
 function withBytes(message: Message, bytes: Uint8Array): Message {
-  switch (message.kind) {
-    case 'call':
-      return { ...message, call: { ...message.call, input: bytes } };
-    case 'output':
-      return { ...message, data: bytes };
-    case 'done':
-    case 'ended':
-      return { ...message, outcome: { ...message.outcome, result: bytes } as HandlerOutcome };
-  }
-  return message;
+  if (message.kind === 'call') return { ...message, call: { ...message.call, input: bytes } };
+  if (message.kind === 'output') return { ...message, data: bytes };
+  if (message.kind !== 'done' && message.kind !== 'ended') return message;
+  return { ...message, outcome: { ...message.outcome, result: bytes } as HandlerOutcome };
 }
 
 /** Takes the stream's chunks as they come and gives `take` one message after the other. */
