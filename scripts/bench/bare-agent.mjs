@@ -1,7 +1,7 @@
 // A process of workers without commands: they report success as soon as they are permitted to start.
 import { BareAgent } from './bare.mjs';
 
-const [address, id, slots, agents = '1', tell = ''] = process.argv.slice(2);
+const [address, id, slots, agents = '1', tell = '', queue = 'bench'] = process.argv.slice(2);
 
 for (let i = 0; i < Number(agents); i++) {
   const told = { session: () => process.send?.({ connected: `${id}-${i}` }) };
@@ -9,6 +9,6 @@ for (let i = 0; i < Number(agents); i++) {
     told.start = (taskId) =>
       process.send?.({ started: taskId, at: performance.timeOrigin + performance.now() });
   const agentId = agents === '1' ? id : `${id}-${i}`;
-  new BareAgent({ address, agentId, instance: 1, slots: Number(slots), told });
+  new BareAgent({ address, agentId, instance: 1, slots: Number(slots), queue, told });
 }
 process.on('disconnect', () => process.exit(0));

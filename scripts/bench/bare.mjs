@@ -13,14 +13,14 @@ export class BareAgent {
   #told;
   #runMs;
 
-  constructor({ address, agentId, instance, slots, told = {}, runMs = () => 0 }) {
+  constructor({ address, agentId, instance, slots, queue = 'bench', told = {}, runMs = () => 0 }) {
     this.#told = told;
     this.#runMs = runMs;
     const identity = {
       agentId,
       instanceId: `bare-agent-instance-${agentId}-${process.pid}-${instance}`,
       kind: 'worker',
-      queues: ['bench'],
+      queues: [queue],
       handlers: [],
       slots,
       labels: {},

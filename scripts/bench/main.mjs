@@ -44,7 +44,7 @@ await measure('flood', '100,000 lines of output a second beside 500 lifecycles a
 await measure('floodFull', 'the same flood beside as many lifecycles as go', () =>
   flood(100_000, stretch, pairs, 0),
 );
-await measure('backup', 'a backup beside 20 agents, H = 500 ms, and 200 lifecycles a second', () =>
+await measure('backup', 'a backup beside 20 idle agents, H = 100 ms, and 200 lifecycles a second', () =>
   backupBesideWork(quick ? 20_000 : 800_000),
 );
 await measure('dev', '`holdfast dev`, ready for calls', () => devReady(3));

@@ -84,8 +84,8 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
 }
 
 /** A process with bare agents; `connected` settles when all of them have a session. */
-export function startAgents(address, id, slots, agents = 1, tell = '') {
-  const child = follow(fork(bareAgent, [address, id, String(slots), String(agents), tell]));
+export function startAgents(address, id, slots, agents = 1, tell = '', queue = 'bench') {
+  const child = follow(fork(bareAgent, [address, id, String(slots), String(agents), tell, queue]));
   let sessions = 0;
   const connected = new Promise((resolve) => {
     child.on('message', (message) => {

@@ -107,6 +107,7 @@ export async function fill(file, n) {
       ),
       agents: [],
       sessions: [],
+      queues: [],
       notifications: [],
       counters: null,
     });
@@ -130,6 +131,7 @@ const finished = (n) => ({
     queuedTimeoutMs: 600_000,
   },
   ...{ killGraceMs: 10_000, holdTimeoutMs: 86_400_000, idempotencyKey: '', contentHash: 'bench' },
+  ...{ concurrencyKey: '', concurrencyLimit: 1, retried: 0, releaseAt: null },
   ...{ startAfter: null, startBefore: null },
   ...{ submittedAt: 1_700_000_000_000, handler: '', state: 'success', reason: '', message: '', tryNumber: 1 },
   ...{

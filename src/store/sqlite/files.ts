@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /*
@@ -35,5 +35,36 @@ function sync(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Pages between two syncs of a copy: 4 MiB. */
+const SYNC_EVERY_PAGES = 1_024;
+
+/** Brings a file that is being written to its disk a piece at a time, on another thread. A sync that fails is left to SQLite. */
+export class SyncBehind {
+  readonly #fd: number;
+  #synced = 0;
+  #underWay: Promise<void> | null = null;
+
+  constructor(file: string) {
+    this.#fd = openSync(file, 'r+');
+  }
+
+  /** So many pages are written. */
+  reached(pages: number): void {
+    if (this.#underWay !== null || pages - this.#synced < SYNC_EVERY_PAGES) return;
+    this.#synced = pages;
+    this.#underWay = new Promise((resolve) => {
+      fdatasync(this.#fd, () => {
+        this.#underWay = null;
+        resolve();
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#underWay;
+    closeSync(this.#fd);
   }
 }

@@ -14,12 +14,32 @@ import {
   type TaskFilter,
 } from '../store.js';
 import type { CopyProgress, Driver } from './driver.js';
-import { beginCopy, isThere, publishCopy, removeCopy } from './files.js';
+import { beginCopy, isThere, publishCopy, removeCopy, SyncBehind } from './files.js';
 import { Reader } from './read.js';
 import { Writer } from './write.js';
 
 const fileExists = (file: string): StoreError =>
   new StoreError('conflict', `${file} is not written, because it is there already; name another file`);
+
+/**
+ * The last step of a copy syncs all of it while commits wait. So what is written is synced behind it all the time, and
+ * little is left for the last step.
+ */
+async function copySyncing(
+  driver: Driver,
+  file: string,
+  tell: (progress: CopyProgress) => void,
+): Promise<void> {
+  const behind = new SyncBehind(file);
+  try {
+    await driver.backup(file, (progress) => {
+      behind.reached(progress.copied);
+      tell(progress);
+    });
+  } finally {
+    await behind.close();
+  }
+}
 
 /**
  * A store in one SQLite file. Every call does its work before it returns its promise: SQLite in this process is a
@@ -120,7 +140,7 @@ export class SqliteStore implements Store {
     const unfinished = `${file}.unfinished`;
     this.#attempt(`making ${unfinished}`, () => beginCopy(unfinished));
     try {
-      this.#copying = this.#driver.backup(unfinished, tell);
+      this.#copying = copySyncing(this.#driver, unfinished, tell);
       await this.#copying;
       if (isThere(file)) throw fileExists(file);
       this.#attempt(`naming ${file}`, () => publishCopy(unfinished, file));
