@@ -7,6 +7,7 @@ import { ENFORCED, LIMIT_LABELS } from '../wire/limits.js';
 import type { AgentClock } from './clock.js';
 import type { RunStopReason } from './core/events.js';
 import type { CommandWork, HandlerWork, Permit, Report } from './core/messages.js';
+import { InProcessHandlers } from './handlers/in-process.js';
 import type { OutputShipper } from './output.js';
 import { failedToStart, lostReport, neverStarted, type ReportedRun, reportOf } from './reports.js';
 import {
@@ -14,6 +15,7 @@ import {
   type HandlerProgress,
   type RunEnd,
   type RunnerHandle,
+  type RunnerListener,
   type RunnerLoss,
   type RunStarted,
   type RunTerms,
@@ -55,6 +57,7 @@ export class CommandRunner {
   readonly #host: CommandHost;
   readonly #runs = new Map<string, Running>();
   #runner: RunnerHandle | null = null;
+  #inProcess: InProcessHandlers | null = null;
   #guardedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(host: CommandHost) {
@@ -65,26 +68,35 @@ export class CommandRunner {
   async start(instanceId: InstanceId, pool: HandlerPoolOptions | null): Promise<readonly string[]> {
     const { stateDirectory, log } = this.#host;
     rmSync(join(stateDirectory, 'runs'), { recursive: true, force: true });
-    this.#runner = await startRunner({
-      instanceId,
-      lockFile: join(stateDirectory, RUNNER_LOCK_FILE),
-      log,
-      listener: {
-        started: (runs) => this.#started(runs),
-        startFailed: (failure) => this.#startFailed(failure),
-        output: (runId, stream, data) =>
-          this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
-        ended: (end) => this.#ended(end),
-        progress: (runId, progress) => this.#host.progress(BigInt(runId) as Token, progress),
-        lost: (loss) => this.#runnerLost(loss),
-      },
-    });
-    log.info({ protection: this.#runner.protection.namespace }, this.#runner.protection.text);
+    const listener: RunnerListener = {
+      started: (runs) => this.#started(runs),
+      startFailed: (failure) => this.#startFailed(failure),
+      output: (runId, stream, data) =>
+        this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
+      ended: (end) => this.#ended(end),
+      progress: (runId, progress) => this.#host.progress(BigInt(runId) as Token, progress),
+      lost: (loss) => this.#runnerLost(loss),
+    };
+    const lockFile = join(stateDirectory, RUNNER_LOCK_FILE);
+    const runner = await startRunner({ instanceId, lockFile, log, listener });
+    this.#runner = runner;
+    log.info({ protection: runner.protection.namespace }, runner.protection.text);
     log.info({ limits: this.#runner.limits.memory }, this.#runner.limits.text);
     if (pool === null) return [];
-    return this.#runner.openPool(pool).catch((error: Error) => {
+    return this.#open(pool, runner, listener).catch((error: Error) => {
       throw new HandlersError(error.message);
     });
+  }
+
+  async #open(
+    pool: HandlerPoolOptions,
+    runner: RunnerHandle,
+    listener: RunnerListener,
+  ): Promise<readonly string[]> {
+    if (pool.isolation === 'process') return runner.openPool(pool);
+    const ports = { clock: this.#host.clock, log: this.#host.log, listener, pgid: runner.pid };
+    this.#inProcess = await InProcessHandlers.open(pool.module, pool.env.NODE_ENV, ports);
+    return this.#inProcess.names;
   }
 
   /** The labels that say which limits of tasks are enforced here; after `start`. */
@@ -130,7 +142,7 @@ export class CommandRunner {
 
   #callHandler(permit: Permit, { name, input, inputType }: HandlerWork): void {
     const { taskId, tryNumber, queue, traceparent, partitionPolicy } = permit;
-    this.#runner?.call({
+    (this.#inProcess ?? this.#runner)?.call({
       ...this.#begin(permit, null),
       ...{ handler: name, input, inputType },
       exclusive: partitionPolicy !== 'reassign',
@@ -163,6 +175,7 @@ export class CommandRunner {
   }
 
   stop(token: Token, reason: RunStopReason, graceMs: number): void {
+    this.#inProcess?.stop(String(token), reason, graceMs);
     this.#runner?.stop(String(token), reason, graceMs);
   }
 

@@ -265,6 +265,12 @@ export const SETTINGS = {
     doc: 'module with the handlers of the worker, called in child processes',
     otherwise: 'commands only',
   }),
+  'agent.isolation': setting({
+    flag: 'isolation',
+    kind: choice('process', 'none'),
+    fallback: 'process',
+    doc: 'none calls handlers in the process of the agent, for debugging: only where NODE_ENV is development',
+  }),
   'agent.handlerMemory': setting({
     flag: 'handler-memory',
     kind: integer('MIB', 64, 1_048_576),
@@ -322,5 +328,6 @@ export const DEV_KEYS: readonly SettingKey[] = [
   'agent.queues',
   'agent.slots',
   'agent.handlers',
+  'agent.isolation',
   'agent.drainTimeout',
 ];

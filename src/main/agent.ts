@@ -47,6 +47,7 @@ async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {
   const module = config.find('agent.handlers');
   if (module === null) return null;
   return handlerPool(module, config.get('agent.slots'), {
+    isolation: config.get('agent.isolation') === 'none' ? 'none' : 'process',
     memoryMib: config.get('agent.handlerMemory'),
     runsPerChild: config.get('agent.handlerRuns'),
     warm: config.find('agent.handlersWarm') ?? undefined,

@@ -62,6 +62,7 @@ function startWorkerProcess(config: Config, server: Server): ChildProcess {
     ...config.get('agent.queues').flatMap((queue) => ['--queue', queue]),
     ...['--state-dir', devStateFolderOf(server.dbFile, AGENT_ID), '--drain-timeout', `${drainMs}ms`],
     ...(handlers === null ? [] : ['--handlers', handlers]),
+    ...['--isolation', config.get('agent.isolation')],
     ...(config.file === null ? [] : ['--config', config.file]),
     ...['--log-level', config.get('log.level'), '--log-format', config.get('log.format')],
   ];

@@ -11,14 +11,12 @@ import { HandlerStopped } from './context.js';
 import type { Handler } from './define.js';
 import { loadHandlers } from './load.js';
 import { contextOf } from './run-context.js';
+import { ENDED, Stop } from './stop.js';
 
 /*
  * The child process that handlers run in, one call at a time. It belongs to its runner: it hears from nobody else, and
  * ends with it.
  */
-
-/** Made once: an error costs its stack, and every run ends. */
-const ENDED = new HandlerStopped('ended');
 
 /** What the current run has done that its runner must know of. */
 const traces = { wrote: false, spawned: false };
@@ -68,23 +66,6 @@ function watchSpawns(): void {
     });
   }
   syncBuiltinESMExports();
-}
-
-/** The signal of one run, made when the handler asks for it: most never do, and it is the dearest part of a call. */
-class Stop {
-  #controller: AbortController | null = null;
-  #reason: HandlerStopped | null = null;
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#reason !== null) this.#controller.abort(this.#reason);
-    return this.#controller.signal;
-  }
-
-  now(reason: HandlerStopped): void {
-    this.#reason ??= reason;
-    this.#controller?.abort(reason);
-  }
 }
 
 class HandlerChild {

@@ -4,6 +4,12 @@ import type { HandlerPoolOptions } from '../runner/index.js';
 
 /** What may be chosen about the processes that handlers run in. */
 export interface HandlerChoices {
+  /**
+   * `none` calls the handlers in the agent's own process, where breakpoints stop them. For debugging only: refused unless
+   * NODE_ENV is `development`, and it fails tasks under `single_run` and `hold`, since nothing could end their handler by
+   * force. Default `process`.
+   */
+  readonly isolation?: 'process' | 'none' | undefined;
   /** Memory of one of them, in MiB: beyond it the process is killed and its try fails. Default 512, at least 64. */
   readonly memoryMib?: number | undefined;
   /** Runs after which one is replaced. Default 10,000. */
@@ -21,9 +27,16 @@ const WARM = 8;
 export function handlerPool(
   module: string | URL,
   slots: number,
-  { memoryMib = 512, runsPerChild = 10_000, warm = WARM, most = slots }: HandlerChoices = {},
+  {
+    isolation = 'process',
+    memoryMib = 512,
+    runsPerChild = 10_000,
+    warm = WARM,
+    most = slots,
+  }: HandlerChoices = {},
 ): HandlerPoolOptions {
   return {
+    isolation,
     module: moduleUrl(module),
     env: childEnvironment(process.env),
     warm: Math.min(most, slots, warm),

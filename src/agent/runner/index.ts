@@ -11,5 +11,5 @@ export type {
   StartFailure,
 } from './protocol.js';
 export { OUTPUT_WINDOW_BYTES } from './protocol.js';
-export type { RunnerHandle, RunnerLoss } from './runner.js';
+export type { RunnerHandle, RunnerListener, RunnerLoss } from './runner.js';
 export { startRunner } from './runner.js';

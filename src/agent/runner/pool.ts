@@ -40,6 +40,7 @@ const ENTRY = new URL('../handlers/child.js', import.meta.url);
 export class HandlerPool implements ChildListener {
   private readonly options: HandlerPoolOptions;
   private readonly ports: RunPorts;
+  private readonly spawnChild: (id: number) => HandlerChild;
   private readonly children = new Set<HandlerChild>();
   private readonly loading = new Set<HandlerChild>();
   private readonly idle: HandlerChild[] = [];
@@ -54,7 +55,13 @@ export class HandlerPool implements ChildListener {
   private allDead: () => void = () => {};
 
   /** Makes the first child; the others follow when it has loaded the module. */
-  constructor(options: HandlerPoolOptions, ports: RunPorts, opening: PoolOpening) {
+  constructor(
+    options: HandlerPoolOptions,
+    ports: RunPorts,
+    opening: PoolOpening,
+    spawnChild = (id: number): HandlerChild => new HandlerChild(id, options, ports, this, ENTRY),
+  ) {
+    this.spawnChild = spawnChild;
     this.options = options;
     this.ports = ports;
     this.opening = opening;
@@ -164,15 +171,22 @@ export class HandlerPool implements ChildListener {
     while (this.loading.size < MAX_LOADING && this.wantsMore()) if (!this.make()) return;
   }
 
+  /** Without those that are dying: they are as good as gone. */
+  private get living(): number {
+    let living = 0;
+    for (const { retired } of this.children) if (!retired) living++;
+    return living;
+  }
+
   private wantsMore(): boolean {
     const { warm, most } = this.options;
-    const living = [...this.children].filter(({ retired }) => !retired).length;
+    const { living } = this;
     return living < warm || (living < most && this.loading.size < this.waiting.length);
   }
 
   private make(): boolean {
     try {
-      const child = new HandlerChild(++this.made, this.options, this.ports, this, ENTRY);
+      const child = this.spawnChild(++this.made);
       this.children.add(child);
       this.loading.add(child);
       return true;
@@ -183,11 +197,11 @@ export class HandlerPool implements ChildListener {
   }
 
   private watchIdle(child: HandlerChild): void {
-    if (this.children.size <= this.options.warm) return;
+    if (this.living <= this.options.warm) return;
     const { calls } = child;
     this.ports.clock.setTimer(IDLE_MS, () => {
       const unused = child.calls === calls && this.idle.includes(child);
-      if (unused && this.children.size > this.options.warm) this.retire(child);
+      if (unused && this.living > this.options.warm) this.retire(child);
     });
   }
 

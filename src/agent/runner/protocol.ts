@@ -59,6 +59,8 @@ export type HandlerFailure =
 
 /** What the children that handlers run in are made of. */
 export interface HandlerPoolOptions {
+  /** `none` is the debug mode: the agent calls them itself, and there is no pool. */
+  readonly isolation: 'process' | 'none';
   /** URL of the handlers module. */
   readonly module: string;
   /** The environment of the children, beside what the runner sets. */
