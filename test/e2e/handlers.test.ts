@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { eventually } from '../wire/support/wait.js';
@@ -7,6 +7,7 @@ import { events, type Program, Site } from './support/site.js';
 const SDK = resolve(import.meta.dirname, '../../dist/agent/index.js');
 const MODULE = `
 import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { defineHandlers, handler } from ${JSON.stringify(SDK)};
 const number = { '~standard': { version: 1, vendor: 'test', validate: (value) =>
   typeof value === 'number' ? { value } : { issues: [{ message: 'expected a number' }] } } };
@@ -30,6 +31,11 @@ export default defineHandlers({
     return new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)));
   },
   deaf: (_, { progress }) => { progress('listening to nobody'); return new Promise(() => setInterval(() => {}, 1000)); },
+  lasts: (file, { agentId }) => {
+    const write = () => appendFileSync(file, agentId + '\\n');
+    write();
+    return agentId === 'w' ? new Promise(() => setInterval(write, 20)) : 'ended';
+  },
   leaves: () => { spawn('sleep', ['4711'], { stdio: 'ignore' }).unref(); return 'left'; },
 });
 `;
@@ -150,6 +156,25 @@ describe('a handler', () => {
       streamNo: '1',
       state: 'AGENT_STATE_HEALTHY',
     });
+  });
+
+  test('under single_run is dead at the end of the gate and its grace, although its agent is stopped and it hears no signal', async () => {
+    const agent = await started(1);
+    const file = site.path('lines');
+    const lines = () => readFileSync(file, 'utf8').trim().split('\n');
+    writeFileSync(file, '');
+    const policy = { partitionPolicy: 'PARTITION_POLICY_SINGLE_RUN', killGrace: { nanos: 200_000_000 } };
+    const taskId = await call('lasts', file, policy);
+    await eventually('the run', () => lines().includes('w'));
+    await site.connected('other', { slots: 1, flags: ['--handlers', site.path('handlers.mjs')] });
+    agent.signal('SIGSTOP');
+    expect(await site.reaches(taskId, 'SUCCESS')).toMatchObject({ agentId: 'other', tryNumber: 2 });
+    const atTheEnd = lines();
+    expect(atTheEnd.filter((line) => line === 'other')).toHaveLength(1);
+    expect(atTheEnd.at(-1)).toBe('other');
+    agent.signal('SIGCONT');
+    await agent.says('gate closed');
+    expect(lines()).toEqual(atTheEnd);
   });
 
   test('takes the processes that it started with it', async () => {
