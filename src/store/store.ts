@@ -159,6 +159,7 @@ export interface Puts {
   /** Insert only. */
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
+  /** With a new one, those of its agent before it that are not live are forgotten: nobody reads them again. */
   readonly sessions: readonly SessionRow[];
   readonly queues: readonly QueueRow[];
   /** Insert only, in this order. */

@@ -460,6 +460,19 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect((await store.load()).openTasks).toEqual([failed]);
     });
 
+    test('forgets a session that is over once its agent has a newer one, and no session that is live', async () => {
+      const other = session(3n, { agentId: 'b' as AgentId, state: 'failed' });
+      await commit({ sessions: [session(1n), session(2n), other] });
+      await commit({ sessions: [session(1n, { state: 'ended', version: 2 })] });
+      await commit({ sessions: [session(4n)] });
+      await expect(commit({ sessions: [session(1n, { state: 'ended', version: 3 })] })).rejects.toMatchObject(
+        {
+          fault: 'conflict',
+        },
+      );
+      expect((await store.load()).sessions.map((row) => row.epoch)).toEqual([2n, 3n, 4n]);
+    });
+
     test('loads live sessions and the newest of each agent', async () => {
       const of = (id: string) => ({ agentId: id as AgentId });
       const old = session(1n);

@@ -116,6 +116,7 @@ export class Tables {
     }
     for (const row of puts.agents) this.agents.set(row.agentId, row);
     for (const row of puts.sessions) this.sessions.set(row.epoch, row);
+    for (const row of puts.sessions) if (row.version === 1) this.#forgetBefore(row);
     for (const row of puts.queues) this.queues.set(row.queue, row);
     for (const row of puts.notifications) this.notifications.push({ ...row, n: ++this.newestNotification });
     if (puts.counters !== null) this.counters = puts.counters;
@@ -125,6 +126,13 @@ export class Tables {
   putDeliveries(rows: readonly DeliveryRow[], done: number): void {
     this.deliveries = [...rows].sort((a, b) => byText(a.endpoint, b.endpoint));
     this.notifications = this.notifications.filter(({ n }) => n > done);
+  }
+
+  #forgetBefore({ agentId, epoch }: SessionRow): void {
+    for (const row of this.sessions.values()) {
+      if (row.agentId === agentId && row.epoch < epoch && row.state !== 'live')
+        this.sessions.delete(row.epoch);
+    }
   }
 
   #removeTask(taskId: TaskId): void {

@@ -34,6 +34,7 @@ export class Writer {
   readonly #updateSession: Statement;
   readonly #insertQueue: Statement;
   readonly #updateQueue: Statement;
+  readonly #forgetSessions: Statement;
   readonly #insertNotification: Statement;
   readonly #updateCounters: Statement;
   readonly #deleteSteps: Statement;
@@ -78,6 +79,9 @@ export class Writer {
     this.#updateQueue = driver.statement(
       'UPDATE queues SET version = ?, run_limit = ? WHERE queue = ? AND version = ?',
     );
+    this.#forgetSessions = driver.statement(
+      'DELETE FROM sessions WHERE agent_id = ? AND epoch < ? AND is_live IS NULL',
+    );
     this.#insertNotification = driver.statement('INSERT INTO notifications (data) VALUES (?)');
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
@@ -96,6 +100,7 @@ export class Writer {
     for (const row of puts.history) this.#history(row);
     for (const row of puts.agents) this.#agent(row);
     for (const row of puts.sessions) this.#session(row);
+    for (const row of puts.sessions) if (row.version === 1) this.#forgetSessions.run(row.agentId, row.epoch);
     for (const row of puts.queues) this.#queue(row);
     for (const row of puts.notifications) this.#notification(row);
     if (puts.counters !== null) this.#counters(puts.counters);
