@@ -8,12 +8,17 @@ export type Steering =
 
 /** Which tasks are meant: those that fit every field that is there. One must be. */
 export interface TaskSelection {
+  /** In one of these states; left out means any. */
   readonly states?: readonly TaskState[] | undefined;
+  /** Of this queue. */
   readonly queue?: string | undefined;
+  /** That require these labels. */
   readonly requiredLabels?: Readonly<Record<string, string>> | undefined;
+  /** With this concurrency key. */
   readonly concurrencyKey?: string | undefined;
   /** Submitted at or after this instant of the coordinator's wall clock. */
   readonly submittedAfter?: Date | undefined;
+  /** Submitted before this instant. */
   readonly submittedBefore?: Date | undefined;
   /** At most 10,000. */
   readonly taskIds?: readonly string[] | undefined;
