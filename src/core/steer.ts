@@ -101,11 +101,11 @@ export function cancelTask(draft: Draft, task: TaskRow, reason: string): void {
 
 /**
  * A task that has ended is to be tried again, with all of its retries: what it ended with is forgotten but for its history.
- * Its start_after still holds; its start_before has had its answer.
+ * The start_after of one that was cancelled before it still holds; start_before has had its answer.
  */
 function retryTask(draft: Draft, task: TaskRow, reason: string): void {
   const { service, wall, policy } = draft.ctx;
-  const waits = task.startAfter !== null && task.startAfter > wall;
+  const waits = task.state === 'cancelled' && task.startAfter !== null && task.startAfter > wall;
   const again = move(task, waits ? 'rescheduleFinal' : 'requeueFinal', {
     rank: rankOf(task.priority, service, policy),
     retried: task.retried + 1,

@@ -30,10 +30,7 @@ export const EDGES = {
   queueRetry: { from: ['up_for_retry'], to: 'queued' },
   /** An operator wants a task tried again that has ended. */
   requeueFinal: { from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'], to: 'queued' },
-  rescheduleFinal: {
-    from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'],
-    to: 'scheduled',
-  },
+  rescheduleFinal: { from: ['cancelled'], to: 'scheduled' },
   cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },
 } as const satisfies Record<string, { readonly from: readonly TaskState[]; readonly to: TaskState }>;
 

@@ -53,7 +53,7 @@ describe('the edges', () => {
     retryTask: ['running', 'queued'],
     queueRetry: ['up_for_retry'],
     requeueFinal: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'],
-    rescheduleFinal: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'],
+    rescheduleFinal: ['cancelled'],
     cancelTask: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'],
   };
   for (const edge of Object.keys(EDGES) as Edge[]) {

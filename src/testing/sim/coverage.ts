@@ -147,7 +147,10 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'the heartbeat that asks renews the lease': ['start: suspect (row 3)', 'refusal: suspect'],
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
-  'no DAGs and no deferrals yet': ['edge: cancelTask from deferred'],
+  'no DAGs and no deferrals yet': [
+    ...['edge: cancelTask from deferred', 'edge: requeueFinal from upstream_failed'],
+    'edge: requeueFinal from skipped',
+  ],
   'what is open on a queued task leaves it queued when it was never started': [
     'edge: voidPermit from queued',
   ],

@@ -204,11 +204,11 @@ function steerSome(world: FaultWorld, steering: Steering): void {
 }
 
 /** Nothing of a queue for a while, or less than there is. */
-function limitQueue(world: FaultWorld): void {
+export function limitQueue(world: FaultWorld, most = world.pick([0, 1, 3])): void {
   const queue = world.pick(['q0', 'q1']);
   const limit = (to: number | null) =>
     world.coordinator.call((callId) => ({ kind: 'limit_queue', callId, queue, limit: to }));
-  void limit(world.pick([0, 1, 3]));
+  void limit(most);
   later(world, world.pick([2_000, 20_000]), () => void limit(null));
 }
 

@@ -1,7 +1,7 @@
 import type { HistoryRow } from '../../core/rows.js';
 import type { AgentId, TaskId } from '../../kit/ids.js';
 import { strike } from './agent-faults.js';
-import type { FaultWorld } from './faults.js';
+import { type FaultWorld, limitQueue } from './faults.js';
 
 /** What comes upon an event, and how soon: while what follows from the event is on its way. */
 interface Reaction {
@@ -15,6 +15,8 @@ interface Reaction {
 }
 
 const REACTIONS: readonly Reaction[] = [
+  // It may wait for its instant still.
+  { name: 'cancel_at_submission', event: 'submitted', share: 1 / 150, withinMs: 40, act: cancel },
   // The permit is on its way, or its agent is about to start it.
   { name: 'cancel_at_permit', event: 'permitted', share: 1 / 150, withinMs: 40, act: cancel },
   // The same moment, and the agent's machine, network or process fails.
@@ -24,8 +26,17 @@ const REACTIONS: readonly Reaction[] = [
   { name: 'reassign_at_loss', event: 'lost', share: 1 / 6, withinMs: 2_000, act: reassign },
   // The run is back and its new session settles.
   { name: 'cancel_at_adoption', event: 'adopted', share: 1 / 10, withinMs: 40, act: cancel },
+  // Somebody thinks better of it.
+  { name: 'retry_at_cancel', event: 'cancelled', share: 1 / 8, withinMs: 3_000, act: retry },
   // A slot is free: the agent is about to be offered, or to ask for, the next one.
   { name: 'cordon_at_end', event: 'success', share: 1 / 300, withinMs: 30, act: cordon },
+  {
+    name: 'limit_at_end',
+    event: 'success',
+    share: 1 / 150,
+    withinMs: 30,
+    act: (world) => limitQueue(world, 0),
+  },
 ];
 
 /** Things that happen just then: operators who act on what they have this moment seen, and machines that fail at it. */
@@ -60,6 +71,14 @@ function strikeAgent(world: FaultWorld, { agentId }: HistoryRow): void {
 
 function cancel({ coordinator }: FaultWorld, { taskId }: { readonly taskId: TaskId }): void {
   void coordinator.call((callId) => ({ kind: 'cancel', callId, taskId, reason: 'sim' }));
+}
+
+function retry({ coordinator }: FaultWorld, { taskId }: HistoryRow): void {
+  const steering = { action: 'retry' } as const;
+  void coordinator.call((callId) => ({
+    ...{ kind: 'steer', callId, steering, chosen: { labels: {} }, taskIds: [taskId], reason: 'sim' },
+    dryRun: false,
+  }));
 }
 
 function reassign({ coordinator }: FaultWorld, { taskId }: { readonly taskId: TaskId }): void {

@@ -10,8 +10,8 @@ export interface StrayWorld {
   pick<T>(values: readonly T[]): T;
 }
 
-/** More combinations of queue and labels than the simulated coordinator takes. */
-export const LANES_LIMIT = 16;
+/** Few enough that one stray call goes beyond: combinations of queue and labels, keys with waiting tasks, queues. */
+export const STRAY_LIMITS = { lanes: 16, keys: 12, queues: 2 };
 
 /** What clients and operators get wrong: each is refused, and changes nothing. */
 const STRAYS: readonly ((world: StrayWorld, callId: number) => CallInput)[] = [
@@ -29,10 +29,25 @@ const STRAYS: readonly ((world: StrayWorld, callId: number) => CallInput)[] = [
   (world, callId) => ({
     kind: 'submit',
     callId,
-    tasks: Array.from({ length: LANES_LIMIT + 1 }, (_, lane) => ({
+    tasks: Array.from({ length: STRAY_LIMITS.lanes + 1 }, (_, lane) => ({
       ...world.newTask(),
       requiredLabels: { lane: String(lane) },
     })),
+  }),
+  (world, callId) => ({
+    kind: 'submit',
+    callId,
+    tasks: Array.from({ length: STRAY_LIMITS.keys + 1 }, (_, key) => ({
+      ...world.newTask(),
+      concurrencyKey: `stray-${key}`,
+    })),
+  }),
+  // Named again and again, they are soon as many as there may be.
+  (world, callId) => ({
+    kind: 'limit_queue',
+    callId,
+    queue: `stray-${world.pick([0, 1, 2, 3, 4, 5, 6, 7])}`,
+    limit: 1,
   }),
   (world, callId) => ({
     kind: 'submit',

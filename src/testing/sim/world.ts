@@ -15,7 +15,7 @@ import { Host } from './host.js';
 import { Idlers } from './idlers.js';
 import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
-import { LANES_LIMIT } from './strays.js';
+import { STRAY_LIMITS } from './strays.js';
 
 export interface SimOptions {
   readonly seed: number;
@@ -94,7 +94,7 @@ class World implements AgentWorld, FaultWorld {
     // In some worlds tasks wait for an agent as long as it takes: there one serves everything, and alone has the label.
     const waits = this.chance(0.15);
     const sessions = !waits && this.chance(0.15) ? count - 1 : count;
-    const limits = { ...DEFAULT_POLICY.limits, lanes: LANES_LIMIT, sessions };
+    const limits = { ...DEFAULT_POLICY.limits, ...STRAY_LIMITS, sessions };
     const more = { limits, queuedTimeoutWaitsForAgent: waits, stormBrake: this.chance(0.7) };
     this.policy = { ...DEFAULT_POLICY, ...chosen, ...more };
     this.#countsSleep = this.chance(0.75);
