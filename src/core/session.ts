@@ -6,7 +6,7 @@ import type { HelloRefusal } from './frames.js';
 import type { Hello, StreamInput } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { mayHoldNothing, type Presence } from './presence.js';
-import { beginWait } from './recovery.js';
+import { beginWait, LEAP } from './recovery.js';
 import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
 import { firstMatch } from './rules.js';
@@ -95,8 +95,11 @@ export const HELLO_RULES: readonly {
   { name: 'grant', when: () => true, then: () => ({ kind: 'grant' }) },
 ];
 
-/** P18 counts on beyond what an agent has seen; one wild number must not use the counters up. */
-const PLAUSIBLE_GAP = 1_000_000_000n;
+/**
+ * P18 counts on beyond what an agent has seen; one wild number must not use the counters up. Many leaps are plausible: each
+ * restore of one and the same backup leaves agents that far ahead of it.
+ */
+const PLAUSIBLE_GAP = 1_000n * LEAP;
 
 function implausible({ counters }: Draft, hello: Hello): boolean {
   return (

@@ -21,7 +21,7 @@ export const EDGES = {
   /** The agent came back with its run (P10). */
   adoptRun: { from: ['running', 'queued'], to: 'running' },
   /** The agent shows a run whose permit was among lost commits (P18). */
-  regainRun: { from: ['queued', 'running', 'up_for_retry'], to: 'running' },
+  regainRun: { from: ['scheduled', 'queued', 'running', 'up_for_retry'], to: 'running' },
   succeedTask: { from: ['running', 'queued'], to: 'success' },
   failTask: { from: ['scheduled', 'running', 'queued', 'up_for_retry'], to: 'failed' },
   /** A try failed by itself and the user's retries allow another. */

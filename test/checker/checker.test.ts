@@ -125,6 +125,26 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
     ],
   ],
   [
+    'a run of lost commits that is taken back, whatever number its try has now',
+    [
+      recorded(0, 'permitted', 1n),
+      recorded(10, 'try_lost', 1n),
+      recorded(10, 'regained', 5n, second),
+      started(20, 5n, { ...second, tryNumber: 3 }),
+      ended(30, 5n),
+      recorded(40, 'success', 5n, second),
+    ],
+  ],
+  [
+    'a run whose recorded end was in lost commits, and of which its agent knows nothing any more',
+    [
+      ...run(1n).slice(0, 4),
+      { kind: 'forgotten', at: 35, token: 1n },
+      recorded(40, 'never_started', 1n),
+      recorded(50, 'permitted', 2n, { agentId: 'b' }),
+    ],
+  ],
+  [
     'a permit that was never started, and the same try again',
     [
       recorded(0, 'permitted', 1n),
@@ -200,6 +220,11 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
     'K4',
     'started 10 ms after lost',
     [recorded(0, 'permitted', 1n), recorded(10, 'lost', 1n), started(20, 1n)],
+  ],
+  [
+    'I1',
+    'token 5 was permitted while token 1 was open',
+    [recorded(0, 'permitted', 1n), recorded(10, 'regained', 5n, second)],
   ],
   ['K4', 'recorded as never started', [...run(1n).slice(0, 3), recorded(25, 'never_started', 1n)]],
   ['K5', 'has the outcomes success and failed', [...run(1n), recorded(50, 'failed', 1n)]],

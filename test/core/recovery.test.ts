@@ -53,6 +53,20 @@ describe('a counter of a restored store', () => {
     expect(w.counters.recovery).toEqual(['wait', 'leap_token']);
   });
 
+  test('restored twice from one backup takes its agents back', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const backup = w.backup();
+    for (let restores = 0; restores < 2; restores++) {
+      w.restore({ ...backup, counters: { ...backup.counters, recovery: RESTORED } });
+      const taskId = w.submit();
+      a.connect();
+      live(w, L + 1_000, a);
+      expect(w.task(taskId).state).toBe('running');
+      a.end(a.only).talk();
+    }
+  });
+
   test('that owes nothing stays the very same row', () => {
     const { counters } = world();
     expect(done(counters, 'leap_token')).toBe(counters);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Token } from '../../src/kit/ids.js';
+import { later } from '../../src/kit/time.js';
 import { type Agent, agent, live, ready, settleDown, successor } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { L, type World, world } from './support.js';
@@ -40,6 +41,22 @@ describe('after lost commits (P18)', () => {
     });
     a.end(a.only).talk();
     expect(w.task(taskId).state).toBe('success');
+    expect(w.events(taskId)).toEqual(['submitted', 'regained', 'success']);
+    checkWorld(w);
+  });
+
+  test('a run of a task that the store still holds back for its instant goes on as well', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = w.submit({ startAfter: later(w.wall, 1_000) });
+    const backup = w.backup();
+    live(w, 1_500, a);
+    expect(w.task(taskId).state).toBe('running');
+    w.restore(backup);
+    expect(w.task(taskId).state).toBe('scheduled');
+    a.connect().talk();
+    expect(a.verdicts).toMatchObject([{ kind: 'keep', token: 1n }]);
+    a.end(a.only).talk();
     expect(w.events(taskId)).toEqual(['submitted', 'regained', 'success']);
     checkWorld(w);
   });

@@ -47,7 +47,7 @@ describe('the edges', () => {
     holdLostTry: ['running'],
     releaseLostTry: ['running'],
     adoptRun: ['running', 'queued'],
-    regainRun: ['queued', 'running', 'up_for_retry'],
+    regainRun: ['scheduled', 'queued', 'running', 'up_for_retry'],
     succeedTask: ['running', 'queued'],
     failTask: ['scheduled', 'running', 'queued', 'up_for_retry'],
     retryTask: ['running', 'queued'],

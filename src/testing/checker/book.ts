@@ -21,6 +21,10 @@ export interface PermitEntry {
   readonly at: number;
   /** An operator had ruled on the task before. */
   readonly afterRuling: boolean;
+  /** Permitted in commits that were lost; its run may know another number of the try (P18). */
+  readonly isRegained: boolean;
+  /** Its agent was told that its report is recorded, in commits that were lost. */
+  isForgotten: boolean;
   starts: number;
   /** The first event after which nothing may start with the token (K4). */
   barred: Recorded | null;
@@ -72,7 +76,7 @@ const CLOSES: ReadonlySet<string> = new Set([...OUTCOMES, 'never_started', 'canc
 const BARS: ReadonlySet<string> = new Set([...CLOSES, 'lost']);
 /** What lets the next permit pass after a loss (P11). */
 const RELEASES: ReadonlySet<string> = new Set([
-  ...['requeued', 'retry_queued', 'adopted', 'never_started', 'lost_reported'],
+  ...['requeued', 'retry_queued', 'adopted', 'regained', 'never_started', 'lost_reported'],
   ...['success', 'failed', 'try_failed', 'cancelled', 'poison'],
   // An operator who has ruled on the try is its release; under single_run what still runs is seen from outside (I7).
   'retried',
@@ -156,6 +160,11 @@ export class Book {
         if (run !== undefined) run.slept = true;
         return [];
       }
+      case 'forgotten': {
+        const permit = this.permits.get(event.token);
+        if (permit !== undefined) permit.isForgotten = true;
+        return [];
+      }
       case 'granted':
         if (event.epoch > this.highestEpoch) this.highestEpoch = event.epoch;
         return [];
@@ -190,7 +199,7 @@ export class Book {
   #record(event: Recorded): void {
     const task = this.task(event.taskId);
     const { token, tryNumber } = event;
-    if (event.event === 'permitted') this.#permit(task, event);
+    if (event.event === 'permitted' || event.event === 'regained') this.#permit(task, event);
     const permit = this.permits.get(token);
     if (permit !== undefined && BARS.has(event.event)) permit.barred ??= event;
     if (permit !== undefined && CLOSES.has(event.event)) permit.closed ??= event;
@@ -218,7 +227,9 @@ export class Book {
   #permit(task: TaskEntry, event: Recorded): void {
     const { token, taskId, agentId, tryNumber, epoch, at } = event;
     const entry = { token, taskId, agentId, tryNumber, epoch, at, afterRuling: task.ruled };
-    const permit: PermitEntry = { ...entry, starts: 0, barred: null, closed: null };
+    const isRegained = event.event === 'regained';
+    const fresh = { isRegained, isForgotten: false, starts: 0, barred: null, closed: null };
+    const permit: PermitEntry = { ...entry, ...fresh };
     this.permits.set(token, permit);
     task.permits.push(permit);
     task.permittedSince = true;

@@ -20,6 +20,11 @@ export type HistoryEvent =
   | { readonly kind: 'ended'; readonly at: number; readonly token: bigint; readonly code: number | null }
   /** The machine of a run slept while it was alive: what is promised of overlaps does not cover that. */
   | { readonly kind: 'slept'; readonly at: number; readonly token: bigint }
+  /**
+   * The agent no longer knows of the run, because its report was acknowledged, and the store may have lost that (P18):
+   * its try may be told as never started.
+   */
+  | { readonly kind: 'forgotten'; readonly at: number; readonly token: bigint }
   | { readonly kind: 'granted'; readonly at: number; readonly agentId: string; readonly epoch: bigint }
   | Heard
   | Failed

@@ -67,11 +67,12 @@ function permittedOnce({ event, token, taskId, tryNumber, agentId }: Recorded, b
 }
 
 function permittedAlone({ event, token, taskId }: Recorded, book: Book): string | null {
-  if (event !== 'permitted') return null;
+  if (event !== 'permitted' && event !== 'regained') return null;
   const task = book.task(taskId);
   const open = task.permits.find((permit) => permit.closed === null && permit.token !== token);
   if (open !== undefined) return `token ${token} was permitted while token ${open.token} was open`;
-  if (task.held === null) return null;
+  // What is taken back was permitted before the store lost its word of it.
+  if (task.held === null || event === 'regained') return null;
   return `token ${token} was permitted while the lost token ${task.held} was not released`;
 }
 
@@ -79,6 +80,7 @@ function startedByPermit(event: Started, { permits, settings }: Book): string | 
   const { token, taskId, agentId, tryNumber, epoch, execAt } = event;
   const permit = permits.get(token);
   if (permit?.taskId !== taskId) return `token ${token} was started on ${agentId} without a permit`;
+  if (permit.isRegained && permit.agentId === agentId) return null;
   const given = `it was permitted to ${permit.agentId}, try ${permit.tryNumber}`;
   if (permit.agentId !== agentId || permit.tryNumber !== tryNumber) {
     return `token ${token} was started on ${agentId}, try ${tryNumber}; ${given}`;
@@ -99,8 +101,8 @@ function startedInTime({ token, execAt }: Started, { permits, settings }: Book):
 }
 
 function deniedWithReason({ event, token }: Recorded, { permits }: Book): string | null {
-  const starts = permits.get(token)?.starts ?? 0;
-  return event === 'never_started' && starts > 0
+  const { starts = 0, isForgotten = false } = permits.get(token) ?? {};
+  return event === 'never_started' && starts > 0 && !isForgotten
     ? `token ${token} was started and is recorded as never started`
     : null;
 }

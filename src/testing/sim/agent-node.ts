@@ -10,16 +10,7 @@ import { type Host, Process } from './host.js';
 import { freshJournal, type Journal } from './journal.js';
 import { Connection, type End, type Weather } from './network.js';
 import { Pulse } from './pulse.js';
-
-/** How a run behaves; drawn by the workload from the task's id. */
-export interface RunScript {
-  readonly durationMs: number;
-  readonly outcome: 'success' | 'failed';
-  /** Goes on after SIGTERM until SIGKILL. */
-  readonly stubborn: boolean;
-  /** Takes its whole agent down. */
-  readonly deadly: boolean;
-}
+import type { AgentSettings, RunScript } from './scripts.js';
 
 interface Run {
   readonly permit: Permit;
@@ -42,18 +33,12 @@ export interface AgentWorld {
   killed(node: AgentNode): void;
 }
 
-export interface AgentSettings {
-  readonly agentId: AgentId;
-  readonly queues: readonly string[];
-  readonly slots: number;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly handlers: readonly string[];
-}
-
 const EXEC_MS = 3;
 /** Before the last look on a machine that swaps, for one start in 16. */
 const SLOW_EXEC_MS = 30_000;
 const CONNECT_LIMIT_MS = 10_000;
+/** How long packets of an old stream may travel when the network is back. */
+const STRAGGLING_MS = 15_000;
 
 /** One agent: its machine, its process with the real agent core, its runner with the runs, its state directory. */
 export class AgentNode {
@@ -65,6 +50,8 @@ export class AgentNode {
   #process: Process | null = null;
   #session: AgentSession | null = null;
   #connection: { readonly streamNo: bigint; readonly wire: Connection } | null = null;
+  /** Streams that it has left with something of them still on its way. */
+  readonly #left: Connection[] = [];
   #dialing: Scheduled | null = null;
   #tick: Scheduled | null = null;
   #flushing = false;
@@ -174,6 +161,9 @@ export class AgentNode {
 
   weatherChanged(): void {
     this.#connection?.wire.weatherChanged();
+    // What was held back of streams that it has left may come after the Hello of the next one.
+    for (const wire of this.#left.splice(0))
+      this.host.events.after(this.#world.random() * STRAGGLING_MS, () => wire.weatherChanged());
   }
 
   /** The stream breaks under both ends: a proxy, a reset. */
@@ -232,9 +222,7 @@ export class AgentNode {
       case 'dial':
         return this.#dial(effect.streamNo, effect.afterMs);
       case 'hang_up':
-        this.#connection?.wire.leaveByAgent();
-        this.#connection = null;
-        return;
+        return this.#leave();
       case 'send':
         return this.#send(effect.streamNo, effect.message);
       case 'start':
@@ -243,6 +231,7 @@ export class AgentNode {
         return this.#stopRun(effect.token, effect.reason, effect.graceMs);
       case 'forget_report':
         this.#journal.ended.delete(effect.token);
+        this.#world.auditor.forgot(this.settings.agentId, effect.token);
         return;
       case 'remember':
         if (effect.highestToken > this.#journal.highestToken)
@@ -264,12 +253,19 @@ export class AgentNode {
   // — the link —
 
   #dial(streamNo: bigint, afterMs: number): void {
-    this.#connection?.wire.leaveByAgent();
-    this.#connection = null;
+    this.#leave();
     this.#dialing?.cancel();
     const process = this.#process;
     if (process === null) return;
     this.#dialing = process.timer(afterMs, () => this.#connect(streamNo, process));
+  }
+
+  #leave(): void {
+    const wire = this.#connection?.wire;
+    if (wire === undefined) return;
+    wire.leaveByAgent();
+    if (wire.isHeldBack) this.#left.push(wire);
+    this.#connection = null;
   }
 
   #connect(streamNo: bigint, process: Process): void {
@@ -285,8 +281,9 @@ export class AgentNode {
       this.#connection = { streamNo, wire };
       wire.attach(
         {
-          receive: (message) => this.#receive(streamNo, message),
-          closed: () => this.#lost(streamNo, 'closed'),
+          // Streams outlive the process that left them; its successor counts its own.
+          receive: (message) => this.#process === process && this.#receive(streamNo, message),
+          closed: () => this.#process === process && this.#lost(streamNo, 'closed'),
         },
         end,
       );

@@ -14,7 +14,7 @@ type Broken = (found: Omit<Violation, 'at'>) => void;
 export class Answers {
   readonly #rows: Rows;
   readonly #now: () => number;
-  readonly #broken: Broken;
+  broken: Broken;
   /** Tokens whose report was acknowledged as recorded. */
   readonly #settled = new Set<Token>();
   readonly #taskOf = new Map<Token, TaskId>();
@@ -27,7 +27,7 @@ export class Answers {
   constructor(rows: Rows, now: () => number, broken: Broken) {
     this.#rows = rows;
     this.#now = now;
-    this.#broken = broken;
+    this.broken = broken;
   }
 
   committed({ event, taskId, token }: HistoryRow): void {
@@ -39,7 +39,7 @@ export class Answers {
     // P15: a cancel that waits for the end of a run is final with it: no other try follows.
     if (event !== 'permitted' || !this.#cancelled.has(taskId)) return;
     const what = `${taskId} was cancelled, and is tried again with token ${token}`;
-    this.#broken({ rule: 'P15', taskId, what });
+    this.broken({ rule: 'P15', taskId, what });
   }
 
   /** P10: a returning agent that is told to keep a run has it in its new session. */
@@ -49,7 +49,7 @@ export class Answers {
       const open = verdict.kind === 'keep' ? this.#openOf(verdict.token) : undefined;
       if (open === undefined || (open.epoch === epoch && open.lost === null)) continue;
       const what = `session ${epoch} may keep token ${open.token}, which is not its own`;
-      this.#broken({ rule: 'P10', agentId: open.agentId, what });
+      this.broken({ rule: 'P10', agentId: open.agentId, what });
     }
   }
 
@@ -62,7 +62,7 @@ export class Answers {
       // The same report gets the same answer, however often it is repeated, as long as its task is kept.
       if (this.#rows.removals.removed.has(this.#taskOf.get(token) as TaskId)) continue;
       const what = `the report of token ${token} was recorded, and is stale when it is repeated`;
-      this.#broken({ rule: 'I2', what });
+      this.broken({ rule: 'I2', what });
     }
   }
 
@@ -75,7 +75,7 @@ export class Answers {
       else if (open.epoch === epoch && open.lost === null && this.#now() - at > withinMs) {
         if (this.#told.has(key(streamId, token))) continue;
         const what = `the end of token ${token} is wanted, and ${open.agentId} is not told`;
-        this.#broken({ rule: 'P15', taskId, agentId: open.agentId, what });
+        this.broken({ rule: 'P15', taskId, agentId: open.agentId, what });
       }
     }
   }

@@ -9,14 +9,15 @@ import type { AgentId, StreamId, TaskId, Token } from '../../kit/ids.js';
 import { InvariantError } from '../../kit/invariant.js';
 import type { MonoMs } from '../../kit/time.js';
 import { type Puts, StoreError } from '../../store/store.js';
-import { Checker, type HistoryEvent, type Started, type Violation } from '../checker/index.js';
+import type { HistoryEvent, Started, Violation } from '../checker/index.js';
 import type { AgentNode } from './agent-node.js';
-import { Answers } from './answers.js';
 import { Coverage } from './coverage.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import type { Idlers } from './idlers.js';
-import { RowsAuditor } from './rows-auditor.js';
+import { type Judged, Judges } from './judges.js';
+import { Past, type SeenRun } from './past.js';
+import { Rollbacks } from './rollbacks.js';
 import { lineOf, storyOf, type Told } from './story.js';
 
 /** What the auditor knows of the world that it watches. */
@@ -24,14 +25,10 @@ export interface Watched {
   readonly events: EventQueue;
   readonly slots: ReadonlyMap<AgentId, number>;
   readonly policy: Policy;
+  /** The store may lose commits: what is told is kept, to be judged anew. */
+  readonly losesCommits: boolean;
   /** Keep the story, not only its hash. */
   readonly trace: boolean;
-}
-
-/** A run as its machine sees it: between its start and its end a process of the task is alive. */
-interface LiveRun {
-  readonly host: Host;
-  readonly suspends: number;
 }
 
 /** Whom a line of the story concerns. */
@@ -51,10 +48,12 @@ export class Auditor {
   watcher: ((row: HistoryRow) => void) | null = null;
   #hash = 2_166_136_261;
   readonly #events: EventQueue;
-  readonly #rows: RowsAuditor;
-  readonly #answers: Answers;
-  readonly #checker: Checker;
-  readonly #live = new Map<Token, LiveRun>();
+  readonly #past: Past | null;
+  readonly #rollbacks: Rollbacks | null;
+  readonly #judged: Judged;
+  #judges: Judges;
+  /** Between its start and its end a process of the task is alive. */
+  readonly #live = new Map<Token, SeenRun>();
   #engine: Engine | null = null;
   #host: Host | null = null;
   #stallMs = 0;
@@ -64,25 +63,22 @@ export class Auditor {
   /** Heard since the batch under way was decided; null while none is. */
   #unknown: { readonly streamId: StreamId; readonly clockMs: number }[] | null = null;
 
-  constructor({ events, slots, policy, trace }: Watched) {
+  constructor(watched: Watched) {
+    const { events, slots, policy, trace, losesCommits } = watched;
     this.#events = events;
     this.told = trace ? [] : null;
-    const broken = (found: Omit<Violation, 'at'>) => this.#violated({ ...found, at: events.now });
-    this.#rows = new RowsAuditor(slots, policy.poisonLimit, broken);
-    this.#answers = new Answers(this.#rows, () => events.now, broken);
-    this.#checker = new Checker({
-      ...{ heartbeatMs: policy.heartbeatIntervalMs, leaseMs: 3 * policy.heartbeatIntervalMs },
-      ...{ slackMs: 0, clockStepMs: 0, endsAreSeen: true, faultsAreTold: false },
-      slotsOf: (agentId) => slots.get(agentId as AgentId) ?? 0,
-      queuedTimeoutMs: policy.queuedTimeoutMs,
-      queuedTimeoutWaits: policy.queuedTimeoutWaitsForAgent,
-      poisonLimit: policy.poisonLimit,
-    });
+    this.#past = losesCommits ? new Past() : null;
+    this.#rollbacks = this.#past && new Rollbacks(this.#past, 3 * policy.heartbeatIntervalMs, this.#broken);
+    this.#judged = { slots, policy, now: () => events.now, broken: this.#broken };
+    this.#judges = new Judges(this.#judged);
   }
+
+  readonly #broken = (found: Omit<Violation, 'at'>): void =>
+    this.#violated({ ...found, at: this.#events.now });
 
   /** Every task as the disk has it. */
   get tasks(): ReadonlyMap<TaskId, TaskRow> {
-    return this.#rows.tasks;
+    return this.#judges.rows.tasks;
   }
 
   /** Identifies the whole history: the same for the same seed. */
@@ -116,20 +112,59 @@ export class Auditor {
     this.violations.push(violation);
   }
 
-  #happened(event: HistoryEvent): void {
-    for (const violation of this.#checker.take(event)) this.#violated(violation);
+  #happened(event: HistoryEvent, run: SeenRun | null = null): void {
+    this.#past?.note(event, run);
+    for (const violation of this.#judges.checker.take(event)) this.#violated(violation);
   }
 
   // — the disk —
 
+  /** How many commits the history has, and how often it has lost some. */
+  get commits(): number {
+    return this.#past?.commits ?? 0;
+  }
+
+  rollbacks = 0;
+
+  /** All but the first `kept` commits are lost (P18): they never happened, whatever was told of them. */
+  rolledBack(kept: number, isRestore: boolean): void {
+    const past = this.#past;
+    if (past === null) throw new Error('a world that keeps no past cannot lose commits');
+    this.tell(`the store has lost its newest ${past.commits - kept} commits${isRestore ? ' (restore)' : ''}`);
+    this.count('lost.commits', past.commits - kept);
+    this.rollbacks++;
+    this.#rollbacks?.happened(isRestore);
+    this.#judges = Judges.after(past.rewind(kept), this.#judged);
+    this.coverage.rewound(this.#judges.rows.tasks);
+    for (const [token, run] of this.#live) if (run.isLost) this.#live.delete(token);
+  }
+
+  /** A run that began with a permit of lost commits is part of the history from here on, as its machine has seen it. */
+  #found(run: SeenRun, { tryNumber, epoch }: HistoryRow): void {
+    const { permit, agentId, code } = run;
+    const { token, taskId, partitionPolicy: policy } = permit;
+    const at = this.#events.now;
+    this.count('lost.regained');
+    // Whatever of its task is alive beside it was permitted by a store that did not know of it.
+    for (const [other, { permit }] of this.#live)
+      if (permit.taskId === taskId)
+        this.#happened({ kind: 'slept', at, token: other }, this.#live.get(other));
+    const started = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
+    this.#happened({ kind: 'started', ...started }, run);
+    if (code === undefined) this.#live.set(token, run);
+    else this.#happened({ kind: 'ended', at, token, code }, run);
+  }
+
   committed(puts: Puts): void {
     this.#noteStall();
+    this.#past?.begin(puts);
     this.count('removed', puts.removals.length);
     for (const { taskId } of puts.removals) this.tell(`${taskId} removed`, { taskId });
     for (const row of puts.history) this.#history(row);
     // What was heard and decided is told of sessions that the rows do not have yet.
     for (const row of puts.sessions) this.#session(row);
-    this.#rows.committed(puts);
+    this.#past?.end();
+    this.#judges.rows.committed(puts);
     for (const row of puts.history) this.watcher?.(row);
   }
 
@@ -171,12 +206,15 @@ export class Auditor {
     const at = this.#events.now;
     const told = { taskId, event, agentId, tryNumber, token, epoch, reason };
     this.#happened({ kind: 'recorded', at, decidedAt: this.#decidedAt, ...told });
-    this.#rows.history(row);
-    this.#answers.committed(row);
+    this.#judges.rows.history(row);
+    this.#judges.answers.committed(row);
+    if (event === 'permitted') this.#rollbacks?.permitted(row);
+    const found = event === 'regained' ? this.#past?.regained(row) : null;
+    if (found) this.#found(found, row);
   }
 
   #session({ agentId, epoch, state, endReason, leaseMs }: SessionRow): void {
-    const before = this.#rows.sessions.get(epoch)?.state;
+    const before = this.#judges.rows.sessions.get(epoch)?.state;
     const at = this.#events.now;
     const clockMs = this.#leaseClock();
     if (before === undefined) this.#happened({ kind: 'granted', at, agentId, epoch });
@@ -205,7 +243,7 @@ export class Auditor {
     this.#stallMs = 0;
     const at = this.#events.now;
     this.#happened({ kind: 'disturbed', at, until: at, by: 'outage' });
-    for (const { epoch, state } of this.#rows.sessions.values()) {
+    for (const { epoch, state } of this.#judges.rows.sessions.values()) {
       if (state !== 'live') continue;
       this.#happened({ kind: 'heard', at, epoch, by: 'restart', clockMs: startedAt as number });
     }
@@ -239,11 +277,11 @@ export class Auditor {
   }
 
   welcomed(streamId: StreamId, welcome: Welcome): void {
-    this.#answers.welcomed(streamId, welcome);
+    this.#judges.answers.welcomed(streamId, welcome);
   }
 
   acked(streamId: StreamId, ack: Ack): void {
-    this.#answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId));
+    this.#judges.answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId));
     const at = this.#events.now;
     for (const { token, disposition } of ack.acknowledgements) {
       if (disposition === 'recorded') this.#happened({ kind: 'acknowledged', at, token });
@@ -252,6 +290,7 @@ export class Auditor {
   }
 
   coordinatorNoted(note: Note): void {
+    if (note.kind === 'commits_lost') this.#rollbacks?.noticed();
     this.coverage.noted(note);
   }
 
@@ -272,12 +311,18 @@ export class Auditor {
     // I7 holds for machines that were not suspended meanwhile.
     for (const [other, run] of this.#live) {
       const slept = run.host.suspended || run.host.suspends !== run.suspends;
-      if (slept) this.#happened({ kind: 'slept', at, token: other });
+      if (slept) this.#happened({ kind: 'slept', at, token: other }, run);
     }
+    const begun = { agentId, permit, host, suspends: host.suspends, code: undefined, isLost: false };
+    const seen: SeenRun = this.#past?.started(begun) ?? begun;
+    // Of a permit that is in no history any more.
+    if (seen.isLost) return this.count('lost.starts');
+    this.#rollbacks?.started(seen);
     const run = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
     const { concurrencyKey: name = '', concurrencyLimit: limit = 1 } = this.tasks.get(taskId) ?? {};
-    this.#happened({ kind: 'started', ...run, gate, ...(name === '' ? {} : { key: { name, limit } }) });
-    this.#live.set(token, { host, suspends: host.suspends });
+    const key = name === '' ? {} : { key: { name, limit } };
+    this.#happened({ kind: 'started', ...run, gate, ...key }, seen);
+    this.#live.set(token, seen);
   }
 
   /** Its report is the run's own last word; null when it died with its agent. */
@@ -287,14 +332,24 @@ export class Auditor {
       taskId,
       agentId,
     });
+    const run = this.#past?.run(token, agentId) ?? null;
+    if (run !== null) run.code = code;
+    if (run?.isLost) return;
     this.#live.delete(token);
-    this.#happened({ kind: 'ended', at: this.#events.now, token, code });
+    this.#happened({ kind: 'ended', at: this.#events.now, token, code }, run);
+  }
+
+  /** An agent's report was acknowledged; whether the store still knows of it is another matter (P18). */
+  forgot(agentId: AgentId, token: Token): void {
+    const run = this.#past?.run(token, agentId) ?? null;
+    if (run === null || run.isLost) return;
+    this.#happened({ kind: 'forgotten', at: this.#events.now, token }, run);
   }
 
   /** K17, of each look at tasks and agents once the faults are over. */
   looked(idlers: Idlers, agents: readonly AgentNode[]): void {
     const seen = agents.map(({ settings: { agentId }, isWell, busy }) => {
-      return { agentId, isWell, busy, session: this.#rows.openSession(agentId) };
+      return { agentId, isWell, busy, session: this.#judges.rows.openSession(agentId) };
     });
     const found = idlers.look(this.#events.now, this.tasks.values(), seen);
     if (found !== null) this.#violated({ rule: 'K17', at: this.#events.now, ...found });
@@ -315,7 +370,7 @@ export class Auditor {
       this.#happened({ kind: 'listed', at, taskId, key: taskId, state, reason, settled });
     }
     this.#happened({ kind: 'over', at });
-    for (const [name, value] of this.#checker.figures.counts) {
+    for (const [name, value] of this.#judges.checker.figures.counts) {
       if (name.startsWith('overlaps')) this.count(name, value);
     }
   }

@@ -2,11 +2,12 @@ import type { Up } from '../../agent/core/messages.js';
 import type { Frame, Note } from '../../core/frames.js';
 import type { CallInput, Reply } from '../../core/inputs.js';
 import type { Policy } from '../../core/policy.js';
+import { RESTORED } from '../../core/recovery.js';
 import { Engine, type EngineListener, type Unanswered } from '../../engine/engine.js';
 import type { Timers } from '../../engine/timers.js';
 import type { StreamId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
-import type { MemoryStore } from '../../store/memory/store.js';
+import type { MemoryStore, Snapshot } from '../../store/memory/store.js';
 import { StoreError } from '../../store/store.js';
 import type { Auditor } from './auditor.js';
 import type { CommitStep, Disk } from './disk.js';
@@ -86,8 +87,20 @@ export class CoordinatorNode {
     this.#engine = null;
     for (const wire of this.#streams.values()) wire.closeByCoordinator();
     this.#streams.clear();
-    this.#store = this.#world.disk.open(this.#store, this.#pace);
+    this.#store = this.#world.disk.open(this.#store.snapshot(), this.#pace);
     this.#world.auditor.coordinatorDied();
+  }
+
+  /** What a copy of the disk would hold. */
+  copy(): Snapshot {
+    return this.#store.snapshot();
+  }
+
+  /** kill -9, and the disk is what it was at the copy. A restore says so in it; a disk that lied does not. */
+  rollBack(copy: Snapshot, isRestore: boolean): void {
+    this.kill();
+    const counters = isRestore ? { ...copy.counters, recovery: RESTORED } : copy.counters;
+    this.#store = this.#world.disk.open({ ...copy, counters }, this.#pace);
   }
 
   /** A commit waits for its disk; so does the whole process, where the disk is called from the loop. */

@@ -1,5 +1,5 @@
 import type { Random } from '../../kit/random.js';
-import { type CommitFault, MemoryStore } from '../../store/memory/store.js';
+import { type CommitFault, MemoryStore, type Snapshot } from '../../store/memory/store.js';
 import type { Puts } from '../../store/store.js';
 import type { EventQueue } from './events.js';
 import type { Process } from './host.js';
@@ -59,14 +59,14 @@ export class Disk {
   }
 
   /** A new disk, or what a restart finds on the old one. */
-  open(from: MemoryStore | null, pace: (step: CommitStep) => Promise<void>): MemoryStore {
+  open(from: Snapshot | null, pace: (step: CommitStep) => Promise<void>): MemoryStore {
     this.waited = false;
     const options = {
       pace,
       beforeCommit: () => this.#fault(),
       onCommit: (puts: Puts) => this.#watcher.committed(puts),
     };
-    return from?.fork(options) ?? new MemoryStore(options);
+    return new MemoryStore(options, from);
   }
 
   heal(): void {

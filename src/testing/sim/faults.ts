@@ -17,10 +17,12 @@ export interface FaultWorld {
   readonly auditor: Auditor;
   readonly agents: readonly AgentNode[];
   readonly coordinator: CoordinatorNode;
-  readonly accepted: ReadonlySet<TaskId>;
+  readonly accepted: Set<TaskId>;
   readonly faultsEnd: number;
   readonly policy: { readonly heartbeatIntervalMs: number };
   readonly disk: Disk;
+  /** Its store may lose commits that it has synced (P18). */
+  readonly losesCommits: boolean;
   newTask(): NewTask;
   chance(share: number): boolean;
   pick<T>(values: readonly T[]): T;
@@ -30,6 +32,8 @@ interface Fault {
   readonly name: string;
   /** How often, relative to the others. */
   readonly weight: number;
+  /** Only in such worlds; absent means in all. */
+  readonly where?: (world: FaultWorld) => boolean;
   readonly happen: (world: FaultWorld) => void;
 }
 
@@ -103,6 +107,28 @@ const FAULTS: readonly Fault[] = [
         step: world.pick(['write', 'return']),
         happen: () => killCoordinator(world),
       };
+    },
+  },
+  {
+    name: 'commits_lost',
+    weight: 4,
+    where: ({ losesCommits }) => losesCommits,
+    happen: (world) => {
+      const copy = world.coordinator.copy();
+      const { commits, rollbacks } = world.auditor;
+      const isRestore = world.chance(0.4);
+      later(world, world.random() * world.pick([50, 1_000, span(world), 120_000]), () => {
+        // A copy of a history that is lost itself is a copy of nothing.
+        if (world.events.now > world.faultsEnd || world.auditor.rollbacks !== rollbacks) return;
+        world.coordinator.rollBack(copy, isRestore);
+        world.auditor.rolledBack(commits, isRestore);
+        later(world, world.pick([10, 1_000, span(world)]), () => void world.coordinator.start());
+        for (const taskId of world.accepted) {
+          if (world.auditor.tasks.has(taskId)) continue;
+          world.accepted.delete(taskId);
+          world.auditor.count('lost.tasks');
+        }
+      });
     },
   },
   {
@@ -214,10 +240,11 @@ export function limitQueue(world: FaultWorld, most = world.pick([0, 1, 3])): voi
 
 /** Faults at random instants, one every few seconds on average, until their time is over. */
 export function scheduleFaults(world: FaultWorld): void {
+  const faults = FAULTS.filter(({ where }) => where?.(world) ?? true);
   const next = () => {
     world.events.after(-Math.log(1 - world.random()) * 6_000, () => {
       if (world.events.now > world.faultsEnd) return;
-      const fault = drawFault(world, FAULTS);
+      const fault = drawFault(world, faults);
       world.auditor.tell(`fault ${fault.name}`);
       world.auditor.count(`fault.${fault.name}`);
       fault.happen(world);

@@ -78,6 +78,10 @@ export class Connection {
     this.#down.end = null;
   }
 
+  get isHeldBack(): boolean {
+    return this.#up.held.length > 0;
+  }
+
   /** The weather has changed: what was held back goes on. */
   weatherChanged(): void {
     if (!this.#weather.cutUp) this.#release(this.#up);

@@ -18,31 +18,35 @@ type Broken = (found: Omit<Violation, 'at'>) => void;
  */
 export class RowsAuditor {
   readonly tasks = new Map<TaskId, TaskRow>();
+  /** Those with an open token: asked for with every permit, so nothing else is looked through. */
+  readonly #open = new Map<TaskId, TaskRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
   readonly #agents = new Map<AgentId, AgentRow>();
   readonly #closed = new Set<Token>();
+  readonly #regained = new Set<Token>();
   readonly removals = new RemovalAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
-  readonly #broken: Broken;
+  broken: Broken;
   #latestWall = Number.NEGATIVE_INFINITY;
   #steered: ReadonlySet<AgentId> = new Set();
 
   constructor(slots: ReadonlyMap<AgentId, number>, poisonLimit: number, broken: Broken) {
     this.#slots = slots;
     this.#poisonLimit = poisonLimit;
-    this.#broken = broken;
+    this.broken = broken;
   }
 
   /** Judges a commit, history first: rows are judged by what is told of them. */
   history(row: HistoryRow): void {
     this.#latestWall = Math.max(this.#latestWall, row.at);
     if (CLOSES.has(row.event)) this.#closed.add(row.token);
+    if (row.event === 'regained') this.#regained.add(row.token);
   }
 
   committed(puts: Puts): void {
     for (const { taskId, what } of this.removals.faultsOf(puts, this.tasks))
-      this.#broken({ rule: 'retention', what, taskId });
+      this.broken({ rule: 'retention', what, taskId });
     // A cordon that ends in this very commit may have ended before the permit was decided.
     this.#steered = new Set(puts.agents.map(({ agentId }) => agentId));
     // One commit may draw several tokens; its rows come in no order.
@@ -65,13 +69,15 @@ export class RowsAuditor {
   #check(holds: boolean, rule: string, about: TaskRow | SessionRow, what: () => string): void {
     if (holds) return;
     const isTask = 'taskId' in about;
-    this.#broken({ rule, what: what(), ...(isTask ? { taskId: about.taskId } : { agentId: about.agentId }) });
+    this.broken({ rule, what: what(), ...(isTask ? { taskId: about.taskId } : { agentId: about.agentId }) });
   }
 
   #task(row: TaskRow): void {
     const { taskId } = row;
     const before = this.tasks.get(taskId);
     this.tasks.set(taskId, row);
+    if (row.open === null) this.#open.delete(taskId);
+    else this.#open.set(taskId, row);
     if (before !== undefined && isFinal(before.state)) {
       const what = () => `${taskId} went from ${before.state} to ${row.state}`;
       this.#check(row.state === before.state || row.retried > before.retried, 'I10', row, what);
@@ -86,7 +92,8 @@ export class RowsAuditor {
     const old = before?.open?.token;
     const told = old === undefined || this.#closed.has(old);
     this.#check(told, 'I2', row, () => `token ${old} of ${taskId} was closed without an outcome`);
-    if (token !== undefined) this.#permitted(row);
+    // What is taken back was permitted in lost commits, and judged there (P18).
+    if (token !== undefined && !this.#regained.has(token)) this.#permitted(row);
   }
 
   /** Not queued before its instant, by the latest that the wall clock has ever shown; no first permit after its limit. */
@@ -95,7 +102,12 @@ export class RowsAuditor {
     const enters = row.state === 'queued' && (before === undefined || before.state === 'scheduled');
     const early = enters && startAfter !== null && this.#latestWall < startAfter;
     this.#check(!early, 'startAfter', row, () => `${taskId} was queued before its start_after`);
-    const isFirst = open !== null && open.tryNumber === 1 && open.token !== before?.open?.token;
+    // What is taken back was permitted before, in lost commits (P18).
+    const isFirst =
+      open !== null &&
+      !this.#regained.has(open.token) &&
+      open.tryNumber === 1 &&
+      open.token !== before?.open?.token;
     const late = isFirst && row.retried === 0 && startBefore !== null && open.permittedAt >= startBefore;
     this.#check(!late, 'startBefore', row, () => `${taskId} was first permitted after its start_before`);
   }
@@ -129,7 +141,7 @@ export class RowsAuditor {
     const epoch = row.open?.epoch;
     const slots = row.open === null ? 0 : (this.#slots.get(row.open.agentId) ?? 0);
     let held = 0;
-    for (const other of this.tasks.values())
+    for (const other of this.#open.values())
       if (other.open?.epoch === epoch && other.open?.lost === null) held++;
     const what = () => `${row.open?.agentId} holds ${held} permits with ${slots} slots`;
     this.#check(held <= slots, 'I4', row, what);

@@ -5,7 +5,7 @@ import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
 import { later } from '../../kit/time.js';
 import type { Violation } from '../checker/index.js';
-import { AgentNode, type AgentWorld, type RunScript } from './agent-node.js';
+import { AgentNode, type AgentWorld } from './agent-node.js';
 import { Auditor } from './auditor.js';
 import { CoordinatorNode } from './coordinator-node.js';
 import { Disk } from './disk.js';
@@ -15,6 +15,7 @@ import { Host } from './host.js';
 import { Idlers } from './idlers.js';
 import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
+import type { RunScript } from './scripts.js';
 import { STRAY_LIMITS } from './strays.js';
 
 export interface SimOptions {
@@ -73,6 +74,7 @@ class World implements AgentWorld, FaultWorld {
   readonly accepted = new Set<TaskId>();
   readonly faultsEnd: number;
   readonly disk: Disk;
+  readonly losesCommits: boolean;
   readonly #seed: number;
   readonly #countsSleep: boolean;
   readonly #mode: 'safety' | 'liveness';
@@ -109,7 +111,9 @@ class World implements AgentWorld, FaultWorld {
       const handlers = isOnly || i % 3 === 0 ? [HANDLER] : [];
       return { agentId, queues, labels, handlers, slots: slots.get(agentId) ?? 1 };
     });
-    this.auditor = new Auditor({ events: this.events, slots, policy: this.policy, trace });
+    this.losesCommits = this.chance(0.25);
+    const { events, policy, losesCommits } = this;
+    this.auditor = new Auditor({ events, slots, policy, trace, losesCommits });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
     this.coordinator = new CoordinatorNode(this.#host(), this);
     for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
