@@ -17,7 +17,7 @@ class Scene {
   }
 
   get words(): string[] {
-    return this.told.map(({ runId, stream, data }) => `${runId} ${stream} ${Buffer.from(data)}`);
+    return this.told.map(({ runId, stream, data }) => `${runId} ${stream} ${Buffer.from(data).toString()}`);
   }
 
   get bytes(): number {

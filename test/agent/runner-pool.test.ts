@@ -52,7 +52,7 @@ class Scene {
     };
     const ports = { clock: { setTimer }, send: () => {} } as unknown as RunPorts;
     const opening = {
-      ready: (names: readonly string[]) => void this.opened.push(`ready ${names}`),
+      ready: (names: readonly string[]) => void this.opened.push(`ready ${names.join()}`),
       failed: (text: string) => void this.opened.push(text),
     };
     this.pool = new HandlerPool(all, ports, opening, () => {

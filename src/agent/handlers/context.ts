@@ -31,8 +31,8 @@ export interface HandlerContext {
    * Shown by `task describe` and `task watch`: a fraction from 0 to 1, words, or both. At most one a second is sent; the
    * newest wins. Never stored, and never a reason to wait.
    */
-  progress(fraction: number, message?: string): void;
-  progress(message: string): void;
+  progress(this: void, fraction: number, message?: string): void;
+  progress(this: void, message: string): void;
 }
 
 /** One line of JSON in the task's output for each call: `at`, `level`, `message`, and the fields. */
