@@ -34,7 +34,7 @@ test('hold waits for the operator: each verdict is final at once, and only --rea
   expect(list.stdout.match(/running \(lost, held 23h/g)).toHaveLength(4);
   expect((await site.cli('task', 'describe', waits)).stdout).toMatch(/held for 23h/);
   const explained = (await site.cli('task', 'explain', waits)).stdout;
-  expect(explained).toMatch(/held by hold for 2[34]h/);
+  expect(explained).toMatch(/held by hold for (2[34]h|1d)/);
   expect(explained).toContain(`holdfast task resolve ${waits} --reassign|--fail|--succeed`);
 
   const verdicts = [

@@ -323,7 +323,7 @@ export class AgentNode {
         return;
       }
       const script = this.#world.script(taskId);
-      this.#journal.started.set(token, { taskId });
+      this.#journal.started.set(token, { taskId, atMs: this.host.wall() as number });
       if (token > this.#journal.highestToken) this.#journal.highestToken = token;
       const run: Run = { permit, script, ends: null, kill: null, killReason: null };
       this.#runs.set(token, run);
@@ -388,7 +388,7 @@ export class AgentNode {
     return {
       ...{ token, taskId, kind, reason, message: '', resultType: '', result: null, final: false },
       exitCode: kind === 'success' ? 0 : null,
-      startedAtMs: null,
+      startedAtMs: this.#journal.started.get(token)?.atMs ?? null,
       endedAtMs: this.host.wall() as number,
     };
   }

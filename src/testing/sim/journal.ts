@@ -4,7 +4,8 @@ import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
 
 /** What an agent's state directory remembers over the death of its process. */
 export interface Journal {
-  started: Map<Token, { readonly taskId: TaskId }>;
+  /** `atMs` is the start, by the machine's wall clock. */
+  started: Map<Token, { readonly taskId: TaskId; readonly atMs: number }>;
   ended: Map<Token, Report>;
   highestToken: Token;
   highestEpoch: Epoch;
