@@ -24,5 +24,6 @@ export default {
     ],
   },
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // More than cores: the tests with real processes mostly wait.
+  maxWorkers: 3,
 };
