@@ -14,6 +14,7 @@ type Broken = (found: Omit<Violation, 'at'>) => void;
 export class Answers {
   readonly #rows: Rows;
   readonly #now: () => number;
+  readonly #ending: ReadonlySet<Token>;
   broken: Broken;
   /** Tokens whose report was acknowledged as recorded. */
   readonly #settled = new Set<Token>();
@@ -24,9 +25,10 @@ export class Answers {
   /** Stream and token of each stop and cancellation that was told. */
   readonly #told = new Set<string>();
 
-  constructor(rows: Rows, now: () => number, broken: Broken) {
+  constructor(rows: Rows, now: () => number, ending: ReadonlySet<Token>, broken: Broken) {
     this.#rows = rows;
     this.#now = now;
+    this.#ending = ending;
     this.broken = broken;
   }
 
@@ -66,12 +68,15 @@ export class Answers {
     }
   }
 
-  /** P15: who holds a run is asked for its end on the stream that it has, or in the Welcome of its next one. */
+  /**
+   * P15: who holds a run is asked for its end on the stream that it has, or in the Welcome of its next one. One that is
+   * ending already, at its own gate say, needs no word: its inventory shows it, and it reports.
+   */
   #mustBeTold(streamId: StreamId, epoch: Epoch): void {
     const withinMs = TOLD_WITHIN_H * (this.#rows.sessions.get(epoch)?.heartbeatMs ?? 0);
     for (const [token, { taskId, at }] of this.#asked) {
       const open = this.#rows.tasks.get(taskId)?.open;
-      if (open?.token !== token) this.#asked.delete(token);
+      if (open?.token !== token || this.#ending.has(token)) this.#asked.delete(token);
       else if (open.epoch === epoch && open.lost === null && this.#now() - at > withinMs) {
         if (this.#told.has(key(streamId, token))) continue;
         const what = `the end of token ${token} is wanted, and ${open.agentId} is not told`;

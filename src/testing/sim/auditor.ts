@@ -54,6 +54,7 @@ export class Auditor {
   #judges: Judges;
   /** Between its start and its end a process of the task is alive. */
   readonly #live = new Map<Token, SeenRun>();
+  readonly #ending = new Set<Token>();
   #engine: Engine | null = null;
   #host: Host | null = null;
   #stallMs = 0;
@@ -69,7 +70,7 @@ export class Auditor {
     this.told = trace ? [] : null;
     this.#past = losesCommits ? new Past() : null;
     this.#rollbacks = this.#past && new Rollbacks(this.#past, 3 * policy.heartbeatIntervalMs, this.#broken);
-    this.#judged = { slots, policy, now: () => events.now, broken: this.#broken };
+    this.#judged = { slots, policy, now: () => events.now, ending: this.#ending, broken: this.#broken };
     this.#judges = new Judges(this.#judged);
   }
 
@@ -299,6 +300,7 @@ export class Auditor {
       agentId,
     });
     this.count(`agent.${note.kind}`);
+    if (note.kind === 'stop_told') this.#ending.add(note.token);
   }
 
   // — the machines —

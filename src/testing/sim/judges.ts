@@ -1,5 +1,5 @@
 import type { Policy } from '../../core/policy.js';
-import type { AgentId } from '../../kit/ids.js';
+import type { AgentId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
 import { Checker, type Violation } from '../checker/index.js';
 import { Answers } from './answers.js';
@@ -11,6 +11,8 @@ export interface Judged {
   readonly slots: ReadonlyMap<AgentId, number>;
   readonly policy: Policy;
   readonly now: () => number;
+  /** Tokens of runs that their agents have begun to end. */
+  readonly ending: ReadonlySet<Token>;
   readonly broken: (found: Omit<Violation, 'at'>) => void;
 }
 
@@ -20,9 +22,9 @@ export class Judges {
   readonly answers: Answers;
   readonly checker: Checker;
 
-  constructor({ slots, policy, now, broken }: Judged) {
+  constructor({ slots, policy, now, ending, broken }: Judged) {
     this.rows = new RowsAuditor(slots, policy.poisonLimit, broken);
-    this.answers = new Answers(this.rows, now, broken);
+    this.answers = new Answers(this.rows, now, ending, broken);
     this.checker = new Checker({
       ...{ heartbeatMs: policy.heartbeatIntervalMs, leaseMs: 3 * policy.heartbeatIntervalMs },
       ...{ slackMs: 0, clockStepMs: 0, endsAreSeen: true, faultsAreTold: false },
