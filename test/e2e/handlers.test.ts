@@ -153,7 +153,6 @@ describe('a handler', () => {
     ]);
     expect(await site.agentShown('w')).toMatchObject({
       sessionEpoch: '1',
-      streamNo: '1',
       state: 'AGENT_STATE_HEALTHY',
     });
   });

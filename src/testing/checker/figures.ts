@@ -69,6 +69,7 @@ export class Figures {
       case 'alive':
       case 'ended':
       case 'slept':
+      case 'forgotten':
       case 'heard':
       case 'disturbed':
       case 'fault':
