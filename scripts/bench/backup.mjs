@@ -11,6 +11,7 @@ import { fill } from './retention.mjs';
 /** The shortest that there is, so that a copy of seconds meets many. */
 const H_MS = 100;
 const AGENTS = 20;
+const LEAST_MS = 1_000;
 const probe = import.meta.resolve('./heartbeats.mjs');
 
 /** A database with `n` finished tasks is copied beside 200 lifecycles a second; before it, the same without a copy. */
@@ -29,19 +30,32 @@ export async function backupBesideWork(n) {
     await Promise.all([workers.connected, idle.connected]);
     const client = connect(coordinator.address);
     const quiet = await watched(coordinator, client, () => wait(5_000));
-    const copied = await watched(coordinator, client, () => client.backUp(join(folder, 'copy.db')));
+    const { times, ...copied } = await watched(coordinator, client, () => copies(client, folder));
     client.close();
     await Promise.all([workers.stop(), idle.stop()]);
     (await coordinator.stop()).remove();
     return {
-      databaseMiB: statSync(join(folder, 'copy.db')).size / 2 ** 20,
-      backupMs: copied.ms,
+      databaseMiB: statSync(join(folder, 'copy-1.db')).size / 2 ** 20,
+      backupMs: percentile(times, 0.5),
+      copies: times.length,
       ...{ lateP99Ms: copied.p99, latestMs: copied.latest, beats: copied.beats },
       ...{ lateP99QuietMs: quiet.p99, latestQuietMs: quiet.latest },
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Copies one after another for a second at least, so that heartbeats fall within them however small the database is. */
+async function copies(client, folder) {
+  const begin = performance.now();
+  const times = [];
+  while (times.length === 0 || performance.now() - begin < LEAST_MS) {
+    const start = performance.now();
+    await client.backUp(join(folder, `copy-${times.length + 1}.db`));
+    times.push(performance.now() - start);
+  }
+  return times;
 }
 
 /** How late heartbeats came while `act` went on beside the work. */
@@ -54,12 +68,10 @@ async function watched({ child }, client, act) {
     }
   })();
   await heartbeats(child);
-  const begin = performance.now();
-  await act();
-  const ms = performance.now() - begin;
+  const times = await act();
   const idle = (await heartbeats(child)).filter(([agentId]) => agentId.startsWith('idle'));
   const late = idle.flatMap(([, beats]) => lateBeats(beats, H_MS));
   over = true;
   await work;
-  return { ms, beats: late.length, p99: percentile(late, 0.99), latest: Math.max(...late) };
+  return { times, beats: late.length, p99: percentile(late, 0.99), latest: Math.max(...late) };
 }

@@ -71,7 +71,8 @@ async function measure(key, title, run) {
   console.log(`\n${title}`);
   figures[key] = await run();
   for (const [name, value] of Object.entries(figures[key])) {
-    console.log(`  ${name.padEnd(24)} ${value.toLocaleString('en-US', { maximumFractionDigits: 1 })}`);
+    const shown = value?.toLocaleString('en-US', { maximumFractionDigits: 1 }) ?? 'not seen';
+    console.log(`  ${name.padEnd(24)} ${shown}`);
   }
 }
 
