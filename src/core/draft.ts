@@ -2,7 +2,7 @@ import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import type { MonoMs } from '../kit/time.js';
-import type { Ack, Acknowledgement, CloseReason, Note, Refused, Verdict } from './frames.js';
+import type { Ack, Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
@@ -86,6 +86,8 @@ export class Draft {
   /** Workers failed by this draft, for the storm brake (P8). */
   readonly failures: WorkerFailure[] = [];
   readonly acks = new Map<StreamId, AckParts>();
+  /** Offers that were asked for and refused. */
+  readonly spent: { readonly epoch: Epoch; readonly taskId: TaskId; readonly reason: RefusalReason }[] = [];
   /** Tasks that retention removes, with the version that it decided on. */
   readonly removals = new Map<TaskId, number>();
   /** How far a step of retention has come; null when there is nothing more to remove. */

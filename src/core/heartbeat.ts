@@ -43,8 +43,11 @@ function answerStartRequests(draft: Draft, session: SessionRow, presence: Presen
     const task = draft.task(request.taskId);
     const c: StartCase = { draft, request, session, presence, agent, task, occupied: occupied() };
     const answer = decideStart(c);
-    if (typeof answer === 'string') ack.refusals.push({ nonce: request.nonce, reason: answer });
-    else ack.permits.push(answer);
+    if (typeof answer !== 'string') ack.permits.push(answer);
+    else {
+      ack.refusals.push({ nonce: request.nonce, reason: answer });
+      draft.spent.push({ epoch: session.epoch, taskId: request.taskId, reason: answer });
+    }
   }
 }
 

@@ -92,10 +92,12 @@ export class Placement {
     const room = presence === undefined ? Number.NEGATIVE_INFINITY : this.#room(presence);
     if (presence !== undefined && room === Number.NEGATIVE_INFINITY) this.#withdrawAll(presence);
     else if (presence !== undefined) this.#settleExtras(presence, room);
+    if (presence !== undefined && room > 0) presence.overasked = false;
+    const isHungry = room <= 0 && room > -this.#ctx.policy.prefetch && presence?.overasked === false;
     for (const queue of session.queues) {
       if (room > 0) add(this.#state.roomy, queue, epoch);
       else drop(this.#state.roomy, queue, epoch);
-      if (room <= 0 && room > -this.#ctx.policy.prefetch) add(this.#state.hungry, queue, epoch);
+      if (isHungry) add(this.#state.hungry, queue, epoch);
       else drop(this.#state.hungry, queue, epoch);
     }
   }

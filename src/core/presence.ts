@@ -39,6 +39,11 @@ export interface Presence {
   lapsed: TaskId[];
   /** How many runs it can hold now, by its own word: what it holds plus its free slots. */
   capacity: number;
+  /**
+   * It has asked with a slot that counts as taken, by a run whose end could not be recorded yet. Until a slot is free no
+   * offer goes beyond them: it would ask for that at once, and be refused, over and over.
+   */
+  overasked: boolean;
   /** P13: permits told and not yet seen as held. */
   readonly unshown: Map<Token, UnshownPermit>;
   /** Tokens that the agent has shown as running: losing them counts (P14), missing them later is a loss (P13). */
@@ -91,6 +96,7 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
     extras: 0,
     lapsed: [],
     capacity: 0,
+    overasked: false,
     unshown: new Map(),
     shown: new Set(),
     health: null,

@@ -41,6 +41,7 @@ export function settle(draft: Draft): Frame[] {
     frames.push({ kind: 'farewell', streamId });
   }
   settleRecovery(draft);
+  takeBackSpent(draft);
   draft.notes.push(...state.notes.splice(0));
   const placement = new Placement(state, draft.ctx, draft.acks);
   placement.lapseOffers();
@@ -74,6 +75,19 @@ function leaveLane(draft: Draft, task: TaskRow): void {
   if (holder === undefined || laneOf(offered.task) === laneOf(task)) return;
   state.dropOffer(holder, task.taskId);
   if (holder.streamId !== null) draft.say(holder.streamId).withdrawals.push(task.taskId);
+}
+
+/**
+ * Its agent asks no more for what it was refused. Kept open, an offer beyond the slots would wait for that for ever, and
+ * its task with it.
+ */
+function takeBackSpent({ state, spent }: Draft): void {
+  for (const { epoch, taskId, reason } of spent) {
+    const holder = state.presences.get(epoch);
+    if (holder === undefined) continue;
+    holder.overasked ||= reason === 'no_free_slot';
+    state.takeBackOffer(holder, taskId);
+  }
 }
 
 function settleFailures(draft: Draft): void {
@@ -124,7 +138,13 @@ function settleAttachment(draft: Draft, attachment: Attachment, frames: Frame[])
   if (!state.aliveSince.has(epoch)) state.aliveSince.set(epoch, ctx.now);
   if (presence.leaseEnds < leaseEnds) presence.leaseEnds = leaseEnds;
   Object.assign(presence, { lastBeat: at, lastHeard: at, streamId, received: 1, applied: 1, sent: 1 });
-  Object.assign(presence, { effects: [], unresolved: false, lapsed: [], capacity: session.slots });
+  Object.assign(presence, {
+    effects: [],
+    unresolved: false,
+    lapsed: [],
+    capacity: session.slots,
+    overasked: false,
+  });
   state.streams.set(streamId, epoch);
   takeInventory(presence, attachment);
   const { heartbeatMs, leaseMs, gateMs } = leaseTerms(session.heartbeatMs);

@@ -125,6 +125,18 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
     ],
   ],
   [
+    'a queued timeout that leaves out how long a returned agent had the task, which it never started',
+    [
+      recorded(0, 'submitted', 0n),
+      recorded(7_000, 'permitted', 1n),
+      recorded(11_000, 'lost', 1n),
+      recorded(11_000, 'requeued', 1n),
+      recorded(30_000, 'adopted', 1n),
+      recorded(34_000, 'never_started', 1n),
+      recorded(75_000, 'queued_timeout', 0n),
+    ],
+  ],
+  [
     'a run of lost commits that is taken back, whatever number its try has now',
     [
       recorded(0, 'permitted', 1n),
@@ -337,6 +349,26 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
     'K12',
     'failed from the queue after 70000 ms',
     [recorded(0, 'submitted', 0n), recorded(70_000, 'queued_timeout', 0n)],
+  ],
+  [
+    'K12',
+    'failed from the queue after 55000 ms',
+    [
+      recorded(0, 'submitted', 0n),
+      recorded(5_000, 'permitted', 1n),
+      recorded(15_000, 'never_started', 1n),
+      recorded(65_000, 'queued_timeout', 0n),
+    ],
+  ],
+  [
+    'K12',
+    'failed from the queue after 70000 ms',
+    [
+      recorded(0, 'submitted', 0n),
+      recorded(5_000, 'permitted', 1n),
+      recorded(15_000, 'never_started', 1n),
+      recorded(80_000, 'queued_timeout', 0n),
+    ],
   ],
   ['K17', 'it is still running', [listed('t', 'running')]],
 ];

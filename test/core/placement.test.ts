@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { observe } from '../../src/core/decide.js';
 import { canServe } from '../../src/core/placement.js';
 import { live, ready, settleDown } from './agent-model.js';
 import { checkWorld } from './invariants.js';
@@ -116,6 +117,42 @@ describe('offers', () => {
     a.asking = false;
     for (let n = 0; n < 4; n++) w.submit();
     expect(a.offers.size).toBe(1);
+  });
+});
+
+describe('a refused start request', () => {
+  test('ends its offer: the task is offered anew when there is room, to whoever has it', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 2 });
+    a.asking = false;
+    const taskId = w.submit();
+    expect(a.offers.has(taskId)).toBe(true);
+    w.limitQueue('default', 0);
+    a.asking = true;
+    a.talk();
+    expect(a.refusals.map(({ reason }) => reason)).toEqual(['concurrency_limit']);
+    expect(w.state.offered.has(taskId)).toBe(false);
+    w.limitQueue('default', null);
+    a.talk();
+    expect(w.task(taskId).state).toBe('running');
+    checkWorld(w);
+  });
+
+  test('for a slot whose run has an unrecorded end is not made again and again', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.submit();
+    a.talk();
+    const second = w.submit();
+    expect(a.offers.has(second)).toBe(true);
+    // The store is full: what the agent says is heard, and nothing of it recorded.
+    observe(w.state, a.end(a.only).beatInput());
+    a.talk();
+    expect(a.refusals.map(({ reason }) => reason)).toEqual(['no_free_slot']);
+    expect([w.state.offered.has(second), a.offers.has(second)]).toEqual([false, false]);
+    a.beat({}, true).talk();
+    expect(w.task(second).state).toBe('running');
+    checkWorld(w);
   });
 });
 

@@ -10,6 +10,7 @@ import type {
   Settings,
   Started,
 } from './events.js';
+import { QueuedTime } from './queued-time.js';
 
 /** A permit and what became of its token. */
 export interface PermitEntry {
@@ -48,9 +49,7 @@ export interface TaskEntry {
   held: bigint | null;
   /** An operator has ruled on a lost try. */
   ruled: boolean;
-  /** When its queued time last began to count from zero (P12), and whether it was permitted since. */
-  queuedAt: number;
-  permittedSince: boolean;
+  readonly queued: QueuedTime;
   /** The final state that a client was shown. */
   shown: string | null;
 }
@@ -92,8 +91,6 @@ const ENDS: ReadonlySet<string> = new Set([
 /** A try is lost with its agent, or its agent is back without it; the last one may be told as poison only. */
 const LOSES: ReadonlySet<string> = new Set(['lost', 'lost_reported', 'poison']);
 const SPARES: ReadonlySet<string> = new Set(['adopted', 'never_started']);
-/** From here the queued time of a task counts anew (P12). */
-const QUEUES: ReadonlySet<string> = new Set(['submitted', 'queued', 'requeued', 'retry_queued', 'retried']);
 
 /** The upper bound of P1 and I5 beyond the lease, in milliseconds. */
 export const FAILED_WITHIN_MS = 1_000;
@@ -130,7 +127,7 @@ export class Book {
     if (known !== undefined) return known;
     const task: TaskEntry = {
       ...{ taskId, newest: 0n, permits: [], outcomes: new Map(), losses: new Set(), ends: [] },
-      ...{ held: null, ruled: false, queuedAt: 0, permittedSince: false, shown: null },
+      ...{ held: null, ruled: false, queued: new QueuedTime(), shown: null },
     };
     this.tasks.set(taskId, task);
     return task;
@@ -211,9 +208,7 @@ export class Book {
     if (event.event === 'resolved') task.ruled = true;
     if (isEnd(event)) task.ends.push(event);
     if (event.event === 'retried') this.#begin(task, event);
-    if (QUEUES.has(event.event)) {
-      Object.assign(task, { queuedAt: event.decidedAt ?? event.at, permittedSince: false });
-    }
+    task.queued.note(event);
   }
 
   /** An operator had it tried again: what it ended with counts no more, and its last try is over without another outcome. */
@@ -232,7 +227,6 @@ export class Book {
     const permit: PermitEntry = { ...entry, ...fresh };
     this.permits.set(token, permit);
     task.permits.push(permit);
-    task.permittedSince = true;
     if (token > task.newest) task.newest = token;
     if (token <= this.highestToken) return;
     this.highestToken = token;

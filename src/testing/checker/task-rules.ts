@@ -99,12 +99,12 @@ function listedAsEnded({ taskId, state }: Listed, book: Book): string | null {
 
 function queuedLongEnough({ event, taskId, at, decidedAt = at }: Recorded, book: Book): string | null {
   if (event !== 'queued_timeout') return null;
-  const { queuedAt, permittedSince } = book.task(taskId);
+  const { queued } = book.task(taskId);
   const { queuedTimeoutMs, queuedTimeoutWaits, slackMs } = book.settings;
-  const waited = decidedAt - queuedAt;
+  const waited = queued.at(decidedAt);
   const told = `it failed from the queue after ${Math.round(waited)} ms; the limit is ${queuedTimeoutMs} ms`;
   if (waited < queuedTimeoutMs * QUEUE_EARLY) return told;
-  // While permitted, during an outage of ours, or with nobody to run it, its time may stand still.
-  if (permittedSince || queuedTimeoutWaits || queuedAt <= book.steadySince) return null;
+  // During an outage of ours, or with nobody to run it, its time may stand still.
+  if (queuedTimeoutWaits || queued.restartedAt <= book.steadySince) return null;
   return waited > queuedTimeoutMs * (2 - QUEUE_EARLY) + QUEUE_LATE_MS + slackMs ? told : null;
 }
