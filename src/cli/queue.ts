@@ -36,11 +36,11 @@ function queueListView(queues: readonly Queue[], { colours, terminal }: Session)
     table: () =>
       renderTable(
         ['QUEUE', 'RUNNING', 'LIMIT', 'WAITING', 'AGENTS'],
-        queues.map(({ name, running, runLimit, waiting, waitsMore, agents }) => [
+        queues.map(({ name, running, runLimit, waiting, agents }) => [
           name,
           String(running),
           runLimit === undefined ? '-' : String(runLimit),
-          `${waiting}${waitsMore ? '+' : ''}`,
+          String(waiting),
           String(agents),
         ]),
         colours,

@@ -33,6 +33,6 @@ export class Queues {
   }
 }
 
-const queueFromWire = ({ name, runLimit, running, waiting, waitsMore, agents }: WireQueue): Queue => ({
-  ...{ name, runLimit, running, waiting, waitsMore, agents },
+const queueFromWire = ({ name, runLimit, running, waiting, agents }: WireQueue): Queue => ({
+  ...{ name, runLimit, running, waiting, agents },
 });

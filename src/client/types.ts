@@ -337,10 +337,8 @@ export interface Queue {
   readonly runLimit: number | undefined;
   /** Tasks with a permit, those of lost agents included until they are released. */
   readonly running: number;
-  /** Tasks that are ready for an agent, as many as the coordinator has in memory. */
+  /** Tasks that are ready for an agent; scheduled ones, and those in a back-off, are not. */
   readonly waiting: number;
-  /** Whether further tasks wait in the store. */
-  readonly waitsMore: boolean;
   /** Live workers that serve it. */
   readonly agents: number;
 }

@@ -1,13 +1,14 @@
 import type { AgentId } from '../kit/ids.js';
 import { NO_TOKEN } from '../kit/ids.js';
 import { between, later } from '../kit/time.js';
+import type { Crowding } from './admission.js';
 import type { Draft } from './draft.js';
 import { about, lostOutcome, releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
 import type { CallFault, CallInput, NewTask } from './inputs.js';
 import { limitQueue } from './queues.js';
 import { rankOf } from './rank.js';
-import { type AgentRow, groupOf, isFinal, type TaskRow } from './rows.js';
+import { type AgentRow, isFinal, type TaskRow } from './rows.js';
 import { cancelTask, releaseOf, steer, steerMany } from './steer.js';
 import { move } from './task.js';
 
@@ -49,8 +50,7 @@ function refuse(draft: Draft, callId: number, fault: CallFault): void {
 
 /** All tasks of the batch, or none: a key that is known with other content, or too many lanes, refuses all of it. */
 function submit(draft: Draft, call: Call<'submit'>): void {
-  const groups = new Set<string>();
-  const keys = new Set<string>();
+  const fresh: NewTask[] = [];
   for (const task of call.tasks) {
     const known = task.idempotencyKey === '' ? undefined : knownByKey(draft, call, task);
     if (known !== undefined && known !== task.contentHash) {
@@ -61,9 +61,11 @@ function submit(draft: Draft, call: Call<'submit'>): void {
         try: 'use a new key for a new task',
       });
     }
+    if (known !== undefined) continue;
+    fresh.push(task);
     const { startBefore } = task;
     // Only here, and not for a known key: a submission that is repeated because its answer was lost is never too late.
-    if (known === undefined && startBefore !== null && startBefore <= draft.ctx.wall) {
+    if (startBefore !== null && startBefore <= draft.ctx.wall) {
       return refuse(draft, call.callId, {
         code: 'START_BEFORE_PASSED',
         what: `start_before is ${new Date(startBefore).toISOString()}`,
@@ -71,30 +73,31 @@ function submit(draft: Draft, call: Call<'submit'>): void {
         try: 'name a later instant, or leave it out',
       });
     }
-    const group = groupOf(task);
-    if (!draft.state.lanes.hasGroup(group)) groups.add(group);
-    const { concurrencyKey: key } = task;
-    if (key !== '' && !draft.state.lanes.hasKey(key)) keys.add(key);
   }
-  const { limits } = draft.ctx.policy;
-  if (draft.state.lanes.size + groups.size > limits.lanes) {
-    return refuse(draft, call.callId, {
-      code: 'TOO_MANY_LANES',
-      what: `tasks wait in ${draft.state.lanes.size} combinations of queue, required labels and handler`,
-      because: `the limit is ${limits.lanes}`,
-      try: 'use fewer queues, labels or handlers, or wait for tasks to end',
-    });
-  }
-  if (keys.size > 0 && draft.state.lanes.keys + keys.size > limits.keys) {
-    return refuse(draft, call.callId, {
-      code: 'TOO_MANY_KEYS',
-      what: `tasks of ${draft.state.lanes.keys} concurrency keys wait`,
-      because: `the limit is ${limits.keys}`,
-      try: 'use fewer keys, or wait for tasks to end',
-    });
-  }
+  const crowding = draft.admission.admit(fresh);
+  if (crowding !== null) return refuse(draft, call.callId, crowdingFault(draft, crowding));
   const tasks = call.tasks.map((task) => accept(draft, task));
   draft.reply(call.callId, { kind: 'submitted', tasks });
+}
+
+function crowdingFault({ admission, ctx }: Draft, crowding: Crowding): CallFault {
+  const { limits } = ctx.policy;
+  switch (crowding) {
+    case 'too_many_lanes':
+      return {
+        code: 'TOO_MANY_LANES',
+        what: `tasks wait in ${admission.lanes} combinations of queue, required labels and handler`,
+        because: `the limit is ${limits.lanes}`,
+        try: 'use fewer queues, labels or handlers, or wait for tasks to end',
+      };
+    case 'too_many_keys':
+      return {
+        code: 'TOO_MANY_KEYS',
+        what: `tasks of ${admission.keys} concurrency keys wait`,
+        because: `the limit is ${limits.keys}`,
+        try: 'use fewer keys, or wait for tasks to end',
+      };
+  }
 }
 
 /** Content hash behind an idempotency key, in the store, in this draft, or earlier in the same call. */
@@ -162,6 +165,8 @@ function retry(draft: Draft, call: Call<'retry'>): void {
       try: 'cancel it first, or wait for its end',
     });
   }
+  const crowding = draft.admission.admit([task]);
+  if (crowding !== null) return refuse(draft, call.callId, crowdingFault(draft, crowding));
   steer(draft, task, { action: 'retry' }, call.reason);
   draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });
 }

@@ -2,6 +2,7 @@ import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import type { MonoMs } from '../kit/time.js';
+import { Admission } from './admission.js';
 import type { Ack, Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
@@ -75,6 +76,8 @@ export class Draft {
   readonly queues = new Map<string, QueueRow>();
   /** Places that running tasks hold, this draft's changes included. */
   readonly held: Places;
+  /** Lanes and keys that this draft makes tasks wait in. */
+  readonly admission: Admission;
   readonly attachments: Attachment[] = [];
   readonly refusals: { readonly streamId: StreamId; readonly refused: Refused }[] = [];
   readonly farewells: StreamId[] = [];
@@ -105,6 +108,7 @@ export class Draft {
     this.loaded = loaded;
     this.counters = state.counters;
     this.held = new Places(state.held);
+    this.admission = new Admission(state.lanes, ctx.policy.limits);
   }
 
   /** L of sessions granted now, in milliseconds. */

@@ -82,9 +82,9 @@ export interface CoreLimits {
   readonly slots: number;
   /** Inventory entries of one agent; more are refused at Hello, later ones close the stream. */
   readonly inventory: number;
-  /** Distinct combinations of queue, required labels and handler with waiting tasks; a submission beyond is refused. */
+  /** Distinct combinations of queue, required labels and handler with waiting tasks; submissions, retries and moves beyond are refused. */
   readonly lanes: number;
-  /** Distinct concurrency keys with waiting tasks; a submission beyond is refused. */
+  /** Distinct concurrency keys with waiting tasks; submissions, retries and moves beyond are refused. */
   readonly keys: number;
   /** Queues that an operator has ever limited; a further one is refused. */
   readonly queues: number;

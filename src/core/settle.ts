@@ -55,7 +55,7 @@ function settleTask(draft: Draft, taskId: Parameters<Draft['task']>[0]): void {
   const task = draft.tasks.get(taskId);
   invariant(task !== undefined, 'a draft settles its own tasks');
   leaveLane(draft, task);
-  state.putTask(draft.base(taskId), task);
+  state.settleTask(draft.base(taskId), task);
   const offered = state.offered.get(taskId);
   if (offered === undefined || (task.state === 'queued' && task.notBefore === null)) return;
   const holder = state.presences.get(offered.epoch);

@@ -22,7 +22,7 @@ export interface Start {
   readonly agents: readonly AgentRow[];
   readonly sessions: readonly SessionRow[];
   readonly openTasks: readonly TaskRow[];
-  readonly lanes: readonly ({ readonly key: string } & LaneParts)[];
+  readonly lanes: readonly ({ readonly key: string; readonly waiting: number } & LaneParts)[];
   readonly queues: readonly QueueRow[];
 }
 
@@ -66,6 +66,8 @@ export class State {
   /** Offered tasks beyond their agent's free slots, by queue: the first to go to another agent (prefetch). */
   readonly extras = new Map<string, Set<TaskId>>();
   readonly lanes: Lanes;
+  /** Ready tasks by queue, those that are offered and those that only the store has included. */
+  readonly waiting = new Map<string, number>();
   /** Queues that an operator has spoken of. */
   readonly queues = new Map<string, QueueRow>();
   /** The places that running tasks hold, and those that running and offered ones do. */
@@ -105,8 +107,11 @@ export class State {
       this.presences.set(session.epoch, newPresence(session.epoch, session.agentId, later(now, term), now));
       this.aliveSince.set(session.epoch, now);
     }
-    for (const task of start.openTasks) this.putTask(undefined, task);
-    for (const lane of start.lanes) this.lanes.known(lane.key, lane, false);
+    for (const task of start.openTasks) this.#putTask(undefined, task);
+    for (const lane of start.lanes) {
+      this.lanes.known(lane.key, lane, false);
+      this.#countWaiting(lane.queue, lane.waiting);
+    }
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {
@@ -154,8 +159,21 @@ export class State {
     }
   }
 
+  /** A task was committed: everything that is kept of its old row is of its new one now. */
+  settleTask(old: TaskRow | undefined, task: TaskRow): void {
+    if (old !== undefined && readyLane(old) !== null) this.#countWaiting(old.queue, -1);
+    if (readyLane(task) !== null) this.#countWaiting(task.queue, 1);
+    this.#putTask(old, task);
+  }
+
+  #countWaiting(queue: string, by: number): void {
+    const count = (this.waiting.get(queue) ?? 0) + by;
+    if (count === 0) this.waiting.delete(queue);
+    else this.waiting.set(queue, count);
+  }
+
   /** Moves a task from its old row to its new one in every index. */
-  putTask(old: TaskRow | undefined, task: TaskRow): void {
+  #putTask(old: TaskRow | undefined, task: TaskRow): void {
     this.#unindexOpen(old);
     this.#indexOpen(task);
     this.#countPlaces(old, task);

@@ -1,4 +1,5 @@
 import type { ServiceMs, WallMs } from '../kit/time.js';
+import type { Admission, Crowding } from './admission.js';
 import type { Draft } from './draft.js';
 import { cancelNow } from './failure.js';
 import { requestStop } from './heartbeat.js';
@@ -36,9 +37,9 @@ export function isSelected(task: TaskRow, chosen: Selection): boolean {
   return Object.entries(labels).every(([name, value]) => task.requiredLabels[name] === value);
 }
 
-export type SteerSkip = 'ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already';
+export type SteerSkip = 'ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already' | Crowding;
 
-/** Why a task is left as it is. The first row that matches: doing it again changes nothing. */
+/** Why a task is left as it is, whatever else waits. The first row that matches: doing it again changes nothing. */
 const STEER_SKIPS: readonly {
   readonly name: SteerSkip;
   readonly when: (task: TaskRow, steering: Steering) => boolean;
@@ -58,14 +59,28 @@ export function steerSkip(task: TaskRow, steering: Steering): SteerSkip | null {
   return STEER_SKIPS.find(({ when }) => when(task, steering))?.name ?? null;
 }
 
+/** What waits again, or elsewhere, keeps to the limits of a submission; it may be asked for again when fewer wait. */
+function crowds(admission: Admission, task: TaskRow, steering: Steering): Crowding | null {
+  switch (steering.action) {
+    case 'cancel':
+      return null;
+    case 'retry':
+      return admission.admit([task]);
+    case 'move':
+      return admission.admit([{ ...task, queue: steering.queue }]);
+  }
+}
+
 /** One bounded step of what is done to many tasks: those of its list that are still meant, each by the rules of one. */
 export function steerMany(draft: Draft, call: Extract<CallInput, { kind: 'steer' }>): void {
   const done: TaskRow['taskId'][] = [];
   const skipped = new Map<SteerSkip, number>();
+  // A dry run takes no place from what is decided with it.
+  const admission = call.dryRun ? draft.admission.copy() : draft.admission;
   for (const taskId of call.taskIds) {
     const task = draft.task(taskId);
     if (task === undefined || !isSelected(task, call.chosen)) continue;
-    const skip = steerSkip(task, call.steering);
+    const skip = steerSkip(task, call.steering) ?? crowds(admission, task, call.steering);
     if (skip !== null) skipped.set(skip, (skipped.get(skip) ?? 0) + 1);
     else done.push(taskId);
     if (skip === null && !call.dryRun) steer(draft, task, call.steering, call.reason);

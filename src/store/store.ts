@@ -27,8 +27,8 @@ export interface Store {
   readByIdempotencyKey(keys: readonly string[]): Promise<TaskRow[]>;
   /** History of one task, oldest first. */
   readHistory(taskId: TaskId): Promise<HistoryRow[]>;
-  /** Lanes that have at least one ready task. */
-  readLanes(): Promise<string[]>;
+  /** Lanes that have at least one ready task, with how many. Looks at every ready task: once at a start. */
+  readLanes(): Promise<LaneCount[]>;
   /** Ready tasks of a lane in the order they are offered: rank, then task id. `after` is exclusive. */
   readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]>;
   /** Tasks whose deadline is at or before `now`, earliest first. */
@@ -105,6 +105,12 @@ export interface Loaded {
   /** Every task with an open token, whatever its state. */
   readonly openTasks: readonly TaskRow[];
   readonly queues: readonly QueueRow[];
+}
+
+export interface LaneCount {
+  readonly lane: string;
+  /** Its ready tasks. */
+  readonly waiting: number;
 }
 
 /** A place in a lane: the order is rank, then task id, both ascending. */

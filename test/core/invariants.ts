@@ -193,11 +193,15 @@ function offerFaults({ state, tasks }: World): string[] {
 function laneFaults(world: World): string[] {
   const { state, tasks } = world;
   const faults: string[] = [];
+  const counted = new Map<string, number>();
   for (const row of tasks.values()) {
     const key = readyLane(row);
+    if (key !== null) counted.set(row.queue, (counted.get(row.queue) ?? 0) + 1);
     if (key === null || state.offered.has(row.taskId)) continue;
     if (state.lanes.get(key) === undefined) faults.push(`lanes: ${row.taskId} waits in a lane nobody knows`);
   }
+  for (const queue of new Set([...counted.keys(), ...state.waiting.keys()]))
+    if (counted.get(queue) !== state.waiting.get(queue)) faults.push(`waiting: not as many as in ${queue}`);
   for (const lane of state.lanes.all()) {
     const waiting = world.ready(lane.key).filter((row) => !state.offered.has(row.taskId));
     const same = lane.tasks.every((row, i) => row === waiting[i]);

@@ -1,7 +1,28 @@
 import { describe, expect, test } from '@jest/globals';
+import { later } from '../../src/kit/time.js';
 import { live, ready } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { world } from './support.js';
+
+describe('what waits in a queue', () => {
+  test('is counted exactly, however little of it is kept in memory, over a restart, too', () => {
+    const w = world({ prefetch: 0, limits: { laneWindow: 3 } });
+    w.limitQueue('default', 2);
+    for (let n = 0; n < 20; n++) w.submit(n % 4 === 0 ? { concurrencyKey: `k${n}` } : {});
+    w.submit({ queue: 'other', requiredLabels: { zone: 'a' } });
+    w.submit({ startAfter: later(w.wall, 60_000) });
+    expect([...w.state.waiting]).toEqual([
+      ['default', 20],
+      ['other', 1],
+    ]);
+    w.restart();
+    const a = ready(w, 'a', { slots: 9 });
+    a.talk();
+    expect(a.runs.size).toBe(2);
+    expect(w.state.waiting.get('default')).toBe(18);
+    checkWorld(w);
+  });
+});
 
 describe('the limit of a queue', () => {
   test('bounds what runs of it, over all agents, and holds up no other queue', () => {

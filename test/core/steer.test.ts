@@ -174,6 +174,89 @@ describe('a move to another queue', () => {
   });
 });
 
+describe('what waits again, or elsewhere', () => {
+  const move = (queue: string): Steering => ({ action: 'move', queue });
+  const failing = (limits: object, ...changes: object[]) => {
+    const w = world({ prefetch: 0, limits });
+    const a = ready(w, 'a', { slots: 9 });
+    const taskIds = changes.map((change) => {
+      const taskId = w.submit(change);
+      a.talk().end(a.only, 'failed').talk();
+      return taskId;
+    });
+    a.asking = false;
+    return { w, a, taskIds };
+  };
+
+  test('under a concurrency key again waits for its place, as the task of its key that runs has it', () => {
+    const { w, a, taskIds } = failing({}, { concurrencyKey: 'k' });
+    a.asking = true;
+    const running = w.submit({ concurrencyKey: 'k' });
+    a.talk();
+    expect(w.task(running).state).toBe('running');
+    retry(w, taskIds[0] as TaskId);
+    a.talk();
+    expect(w.task(taskIds[0] as TaskId)).toMatchObject({ state: 'queued', tryNumber: 1 });
+    a.end(a.only).talk();
+    live(w, 5_000, a);
+    expect(w.task(taskIds[0] as TaskId)).toMatchObject({ state: 'running', tryNumber: 2 });
+    checkWorld(w);
+  });
+
+  test('in another queue waits for the limit of that one, and takes no place of the one it has left', () => {
+    const w = world({ prefetch: 0 });
+    w.limitQueue('slow', 1);
+    w.limitQueue('other', 0);
+    const a = ready(w, 'a', { slots: 9, queues: ['slow', 'other'] });
+    const [first, second, moved] = [
+      w.submit({ queue: 'slow' }),
+      w.submit({ queue: 'slow' }),
+      w.submit({ queue: 'slow' }),
+    ];
+    a.talk();
+    expect(w.task(first).state).toBe('running');
+    steer(w, move('other'), [moved]);
+    a.end(a.only).talk();
+    expect(w.task(second).state).toBe('running');
+    expect(w.task(moved)).toMatchObject({ state: 'queued', queue: 'other' });
+    w.limitQueue('other', 1);
+    a.talk();
+    expect(w.task(moved).state).toBe('running');
+    checkWorld(w);
+  });
+
+  test('takes an offer with it: the place that the offer had in its old queue is free at once', () => {
+    const w = world({ prefetch: 0 });
+    w.limitQueue('default', 1);
+    const a = ready(w, 'a', { slots: 9 });
+    a.asking = false;
+    const [offered, next] = [w.submit(), w.submit()];
+    expect(a.offers.has(offered)).toBe(true);
+    steer(w, move('other'), [offered]);
+    a.talk();
+    expect([a.offers.has(offered), a.offers.has(next)]).toEqual([false, true]);
+    checkWorld(w);
+  });
+
+  test('beyond the lanes or keys that may wait is left as it is, and counted; one alone is refused', () => {
+    const keyed = ['x', 'y', 'z'].map((concurrencyKey) => ({ concurrencyKey }));
+    const { w, taskIds } = failing({ keys: 2, lanes: 2 }, ...keyed);
+    // What is offered no longer waits.
+    w.limitQueue('default', 0);
+    const all = { kind: 'steered', done: taskIds.slice(0, 2), skipped: new Map([['too_many_keys', 1]]) };
+    expect(steer(w, { action: 'retry' }, taskIds, true)).toEqual(all);
+    expect(steer(w, { action: 'retry' }, taskIds)).toEqual(all);
+    const last = taskIds[2] as TaskId;
+    expect(retry(w, last)).toMatchObject({ kind: 'refused', fault: { code: 'TOO_MANY_KEYS' } });
+    expect(w.task(last).state).toBe('failed');
+    w.submit({ queue: 'other' });
+    const third = steer(w, move('third'), taskIds.slice(0, 2));
+    expect(third).toMatchObject({ done: [], skipped: new Map([['too_many_lanes', 2]]) });
+    expect(steer(w, move('other'), taskIds.slice(0, 2))).toMatchObject({ done: taskIds.slice(0, 2) });
+    checkWorld(w);
+  });
+});
+
 describe('a step over many tasks', () => {
   test('cancels each by the rules of one: at once, or as a request', () => {
     const w = world({ prefetch: 0 });

@@ -10,7 +10,7 @@ import {
   type Counters,
   type HistoryRow,
   isFinal,
-  laneOf,
+  laneKeyParts,
   type NotificationRow,
   type QueueRow,
   readyLane,
@@ -358,9 +358,10 @@ export class World {
   }
 
   #load(): State {
-    const lanes = new Map<string, TaskRow>();
+    const lanes = new Map<string, TaskRow[]>();
     for (const row of this.tasks.values()) {
-      if (readyLane(row) !== null) lanes.set(laneOf(row), row);
+      const lane = readyLane(row);
+      if (lane !== null) lanes.set(lane, [...(lanes.get(lane) ?? []), row]);
     }
     const newest = [...this.agents.values()].map((agent) => agent.epoch);
     return new State(
@@ -370,7 +371,7 @@ export class World {
         agents: [...this.agents.values()],
         sessions: [...this.sessions.values()].filter((s) => s.state === 'live' || newest.includes(s.epoch)),
         openTasks: [...this.tasks.values()].filter((row) => row.open !== null),
-        lanes: [...lanes].map(([key, row]) => ({ ...row, key })),
+        lanes: [...lanes].map(([key, rows]) => ({ ...laneKeyParts(key), key, waiting: rows.length })),
         queues: [...this.queues.values()],
       },
       this.now,

@@ -264,13 +264,15 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.readReady('nowhere', null, 9)).toEqual([]);
     });
 
-    test('knows the lanes that have ready tasks', async () => {
+    test('knows the lanes that have ready tasks, and how many', async () => {
       const many = Array.from({ length: 300 }, (_, i) => put(task(i), `lane-${i % 3}`));
       const only0 = task(900);
       await commit({ tasks: [...many, put(only0, 'gpu?zone=ü'), put(task(901))] });
-      expect((await store.readLanes()).sort()).toEqual(['gpu?zone=ü', 'lane-0', 'lane-1', 'lane-2']);
+      const lanes = async () =>
+        (await store.readLanes()).map(({ lane, waiting }) => `${lane} ${waiting}`).sort();
+      expect(await lanes()).toEqual(['gpu?zone=ü 1', 'lane-0 100', 'lane-1 100', 'lane-2 100']);
       await commit({ tasks: [put(next(only0, {}), 'lane-1')] });
-      expect((await store.readLanes()).sort()).toEqual(['lane-0', 'lane-1', 'lane-2']);
+      expect(await lanes()).toEqual(['lane-0 100', 'lane-1 101', 'lane-2 100']);
     });
 
     test('keeps what was said of a queue', async () => {

@@ -118,7 +118,7 @@ async function everything(store: Store): Promise<unknown> {
     specs: (await store.readSpecs(all)).length,
     keyed: byId(await store.readByIdempotencyKey(['key 0', 'key 4', 'key 8', 'none'])),
     history: await Promise.all(all.map((id) => store.readHistory(id))),
-    lanes: (await store.readLanes()).sort(),
+    lanes: (await store.readLanes()).map(({ lane, waiting }) => `${lane} ${waiting}`).sort(),
     ready: await store.readReady('a', null, 99),
     readyNext: await store.readReady('b', { rank: -1, taskId: taskId(5) }, 3),
     due: await store.readDue(25 as ServiceMs, 4),

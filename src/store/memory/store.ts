@@ -14,6 +14,7 @@ import type { ServiceMs, WallMs } from '../../kit/time.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
+  type LaneCount,
   type Loaded,
   type Puts,
   type ReadyPosition,
@@ -116,8 +117,10 @@ export class MemoryStore implements Store {
     return [...(this.#usable().history.get(taskId) ?? [])];
   }
 
-  async readLanes(): Promise<string[]> {
-    return [...this.#usable().ready.keys()].sort(byText);
+  async readLanes(): Promise<LaneCount[]> {
+    const { ready } = this.#usable();
+    const lanes = [...ready].map(([lane, { size }]) => ({ lane, waiting: size }));
+    return lanes.sort((a, b) => byText(a.lane, b.lane));
   }
 
   async readReady(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]> {

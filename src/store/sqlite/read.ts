@@ -16,6 +16,7 @@ import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
+  type LaneCount,
   type Loaded,
   type ReadyPosition,
   type StoredNotification,
@@ -26,14 +27,6 @@ import type { Columns, Driver, Statement } from './driver.js';
 
 const TASK = 'task_id, version, state, queue, priority, rank, idempotency_key, submitted, progress, result';
 const TASK_WITHOUT_RESULT = TASK.replace('result', 'NULL AS result');
-
-/** Finds the next lane from the last one: as many steps down the index as there are lanes, however many tasks. */
-const LANES = `WITH RECURSIVE found (lane) AS (
-    SELECT * FROM (SELECT lane FROM tasks WHERE lane IS NOT NULL ORDER BY lane LIMIT 1)
-    UNION ALL
-    SELECT (SELECT lane FROM tasks WHERE lane > found.lane ORDER BY lane LIMIT 1)
-    FROM found WHERE found.lane IS NOT NULL
-  ) SELECT lane FROM found WHERE lane IS NOT NULL`;
 
 /** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
 export class Reader {
@@ -158,11 +151,11 @@ export class Reader {
       .map((c) => decodeDelivery(c.endpoint as string, c.data as string));
   }
 
-  lanes(): string[] {
+  lanes(): LaneCount[] {
     return this.#driver
-      .statement(LANES)
+      .statement('SELECT lane, count(*) AS n FROM tasks WHERE lane IS NOT NULL GROUP BY lane')
       .all()
-      .map((c) => c.lane as string);
+      .map((c) => ({ lane: c.lane as string, waiting: c.n as number }));
   }
 
   ready(lane: string, after: ReadyPosition | null, limit: number): TaskRow[] {

@@ -5,6 +5,7 @@ import type { ServiceMs, WallMs } from '../../kit/time.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
+  type LaneCount,
   type Loaded,
   type Puts,
   type ReadyPosition,
@@ -78,7 +79,7 @@ export class SqliteStore implements Store {
     return this.#reader.history(taskId);
   }
 
-  async readLanes(): Promise<string[]> {
+  async readLanes(): Promise<LaneCount[]> {
     return this.#reader.lanes();
   }
 
