@@ -106,6 +106,7 @@ export async function fill(file, n) {
         EVENTS.map((event, number) => ({ taskId, n: number, event, ...HAPPENED })),
       ),
       agents: [],
+      agentRemovals: [],
       sessions: [],
       queues: [],
       notifications: [],

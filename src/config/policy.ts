@@ -15,6 +15,7 @@ const POLICY_KEYS: Readonly<Record<string, SettingKey>> = {
   recoveryPerSecond: 'server.recoveryPerSecond',
   'retention.ageMs': 'server.retentionAge',
   'retention.count': 'server.retentionCount',
+  'retention.agentAgeMs': 'server.agentRetentionAge',
   'logs.perTryBytes': 'server.logLimitPerTry',
   'logs.totalBytes': 'server.logLimitTotal',
   'logs.ageMs': 'server.logRetentionAge',
@@ -37,6 +38,7 @@ export function policyOf(config: Config): Policy {
     retention: {
       ageMs: config.get('server.retentionAge'),
       count: config.get('server.retentionCount'),
+      agentAgeMs: config.get('server.agentRetentionAge'),
     },
     logs: {
       perTryBytes: config.get('server.logLimitPerTry') * MIB,

@@ -182,6 +182,12 @@ export const SETTINGS = {
     fallback: DEFAULT_POLICY.retention.count,
     doc: 'finished tasks kept at most; those that ended first are removed',
   }),
+  'server.agentRetentionAge': setting({
+    flag: 'agent-retention-age',
+    kind: duration,
+    fallback: DEFAULT_POLICY.retention.agentAgeMs,
+    doc: 'an agent that has been away so long is forgotten, unless it is cordoned or a lost try waits for it',
+  }),
   'server.logLimitPerTry': setting({
     flag: 'log-limit-per-try',
     kind: integer('MIB', 1, 1_048_576),

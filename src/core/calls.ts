@@ -220,7 +220,7 @@ function steerAgent(draft: Draft, callId: number, agentId: AgentId, change: Part
     return refuse(draft, callId, {
       code: 'AGENT_NOT_FOUND',
       what: `no agent ${agentId} is known`,
-      because: 'it has never connected to this coordinator',
+      because: 'it has never connected to this coordinator, or has been away so long that it was forgotten',
       try: 'use `agent list` to see the agents',
     });
   }

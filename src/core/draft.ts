@@ -93,6 +93,10 @@ export class Draft {
   readonly spent: { readonly epoch: Epoch; readonly taskId: TaskId; readonly reason: RefusalReason }[] = [];
   /** Tasks that retention removes, with the version that it decided on. */
   readonly removals = new Map<TaskId, number>();
+  /** Agents that are forgotten, with the version that it was decided on. */
+  readonly agentRemovals = new Map<AgentId, number>();
+  /** Whether all agents were looked at for that. */
+  agentsSeen = false;
   /** How far a step of retention has come; null when there is nothing more to remove. */
   prunedTo: FinishedTask | null = null;
   counters: Counters;
@@ -311,6 +315,7 @@ export class Draft {
     return (
       this.tasks.size > 0 ||
       this.removals.size > 0 ||
+      this.agentRemovals.size > 0 ||
       this.sessions.size > 0 ||
       this.agents.size > 0 ||
       this.queues.size > 0 ||

@@ -144,6 +144,7 @@ export type Note =
       readonly epoch: Epoch;
       readonly reason: string;
     }
+  | { readonly kind: 'agent_forgotten'; readonly agentId: AgentId }
   | { readonly kind: 'storm_brake'; readonly failed: number; readonly alive: number }
   | {
       readonly kind: 'late_report';

@@ -51,6 +51,11 @@ export interface Retention {
   readonly ageMs: number;
   /** Finished tasks kept; beyond, those that ended first are removed. Default 1,000,000. */
   readonly count: number;
+  /**
+   * An agent without a live session is forgotten, with its last session, so long after that ended, by the wall clock; not
+   * one that is cordoned, or that a token is open for. Default 7 days; 1 min to 10 years.
+   */
+  readonly agentAgeMs: number;
 }
 
 /** How much task output is kept. With its task it goes in any case. */
@@ -94,7 +99,7 @@ export interface CoreLimits {
   readonly laneWindow: number;
   /** Late reports noted in one task's history; further ones are refused without a note. */
   readonly lateReportNotes: number;
-  /** Finished tasks looked at, and at most removed, by one commit; more follow in the next. */
+  /** Finished tasks looked at, and at most removed, by one commit, and agents forgotten; more follow in the next. */
   readonly pruneStep: number;
 }
 
@@ -108,7 +113,7 @@ export const DEFAULT_POLICY: Policy = {
   poisonLimit: 3,
   recoveryPerSecond: 100,
   neverStartedBackoff: { initialMs: SECOND, maxMs: MINUTE },
-  retention: { ageMs: 7 * DAY, count: 1_000_000 },
+  retention: { ageMs: 7 * DAY, count: 1_000_000, agentAgeMs: 7 * DAY },
   logs: { perTryBytes: 64 * MIB, totalBytes: 16 * 1024 * MIB, ageMs: 7 * DAY },
   notify: [],
   task: {
@@ -146,6 +151,7 @@ export function checkPolicy(policy: Policy): string[] {
   range('recoveryPerSecond', policy.recoveryPerSecond, 1, 100_000);
   range('retention.ageMs', policy.retention.ageMs, MINUTE, 3_650 * DAY);
   range('retention.count', policy.retention.count, 0, 1_000_000_000);
+  range('retention.agentAgeMs', policy.retention.agentAgeMs, MINUTE, 3_650 * DAY);
   range('logs.perTryBytes', policy.logs.perTryBytes, MIB, 1024 ** 2 * MIB);
   range('logs.totalBytes', policy.logs.totalBytes, FULL_TRIES_AT_LEAST * MIB, 1024 ** 3 * MIB);
   range('logs.ageMs', policy.logs.ageMs, MINUTE, 3_650 * DAY);

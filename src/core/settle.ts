@@ -1,6 +1,6 @@
 import type { Epoch, StreamId, Token } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
-import { later } from '../kit/time.js';
+import { later, MINUTE } from '../kit/time.js';
 import { directiveOf } from './calls.js';
 import type { AckParts, Attachment, Draft } from './draft.js';
 import type { Frame, Permit } from './frames.js';
@@ -22,6 +22,8 @@ export function settle(draft: Draft): Frame[] {
     state.agents.set(agent.agentId, agent);
     state.dirty.add(agent.epoch);
   }
+  for (const agentId of draft.agentRemovals.keys()) state.forgetAgent(agentId);
+  if (draft.agentsSeen) state.lookAtAgents = later(draft.ctx.now, MINUTE);
   for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
   for (const task of draft.tasks.values()) settleTask(draft, task.taskId);

@@ -84,6 +84,8 @@ export class State {
   /** Failures of workers within the last L, for the storm brake (P8). */
   recentFailures: WorkerFailure[] = [];
   recovery: Recovery | null = null;
+  /** When all agents are looked at again, for those that have been away for long. */
+  lookAtAgents: MonoMs;
   /** Facts that people should hear of; they leave with the next batch. */
   readonly notes: Note[] = [];
   /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
@@ -91,6 +93,7 @@ export class State {
 
   constructor(policy: Policy, start: Start, now: MonoMs) {
     this.counters = start.counters;
+    this.lookAtAgents = now;
     this.lanes = new Lanes(policy.limits.laneWindow, this.claimed.keys);
     for (const queue of start.queues) this.queues.set(queue.queue, queue);
     for (const agent of start.agents) this.agents.set(agent.agentId, agent);
@@ -149,6 +152,17 @@ export class State {
     }
     this.newest.set(session.agentId, session.epoch);
     this.sessions.set(session.epoch, session);
+  }
+
+  /** An agent was removed from the store, with its sessions; none of them is live. */
+  forgetAgent(agentId: AgentId): void {
+    const newest = this.newest.get(agentId);
+    if (newest !== undefined) {
+      this.#leaveQueues(newest);
+      this.sessions.delete(newest);
+    }
+    this.newest.delete(agentId);
+    this.agents.delete(agentId);
   }
 
   /** Whoever measures its room next lists it again, under the queues that it serves then. */

@@ -1,6 +1,7 @@
 import { later } from '../kit/time.js';
 import type { Draft } from './draft.js';
 import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
+import { forgetAgents } from './forget.js';
 import { pressAgents, requestStop } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
@@ -12,6 +13,7 @@ import { executionDeadline, hasExpired, leaveQueue, move, queuedDeadline } from 
 
 /** What time alone brings about: leases that end, streams that fall silent, deadlines of tasks. */
 export function decideTick(draft: Draft): void {
+  forgetAgents(draft);
   failExpired(draft);
   closeSilent(draft);
   pressAgents(draft);

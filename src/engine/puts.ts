@@ -21,6 +21,7 @@ export function putsOf(draft: Draft): Puts {
     specs: draft.specs,
     history: draft.history,
     agents: [...draft.agents.values()],
+    agentRemovals: [...draft.agentRemovals].map(([agentId, version]) => ({ agentId, version })),
     sessions: [...draft.sessions.values()],
     queues: [...draft.queues.values()],
     notifications: notificationsOf(draft),

@@ -51,6 +51,11 @@ export interface CoordinatorOptions {
   readonly retentionAgeMs?: number | undefined;
   /** Finished tasks kept at most; those that ended first are removed. 0 to 1,000,000,000, default 1,000,000. */
   readonly retentionCount?: number | undefined;
+  /**
+   * An agent that has been away for so many milliseconds is forgotten, unless it is cordoned or a lost try waits for it; a
+   * minute to ten years, default 604,800,000 (a week).
+   */
+  readonly agentRetentionAgeMs?: number | undefined;
   /** Task output kept of one try, in bytes: its beginning and its newest; 1 MiB to 1 TiB, default 64 MiB. */
   readonly logLimitPerTryBytes?: number | undefined;
   /**
@@ -97,6 +102,7 @@ const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> =
   holdTimeoutMs: 'number',
   retentionAgeMs: 'number',
   retentionCount: 'number',
+  agentRetentionAgeMs: 'number',
   logLimitPerTryBytes: 'number',
   logLimitTotalBytes: 'number',
   logRetentionAgeMs: 'number',
@@ -143,6 +149,7 @@ export const mayReach = (url: URL, allowPlaintext: boolean): boolean =>
 const inOptions = (fault: string): string =>
   fault
     .replace(/^task\./, '')
+    .replace(/^retention\.agentAgeMs/, 'agentRetentionAgeMs')
     .replace(/^retention\.(.)/, (_all, first: string) => `retention${first.toUpperCase()}`)
     .replaceAll(
       /\blogs\.(perTryBytes|totalBytes|ageMs)/g,
@@ -203,6 +210,7 @@ function policyOf(options: CoordinatorOptions): Policy {
     retention: {
       ageMs: options.retentionAgeMs ?? or.retention.ageMs,
       count: options.retentionCount ?? or.retention.count,
+      agentAgeMs: options.agentRetentionAgeMs ?? or.retention.agentAgeMs,
     },
     logs: {
       perTryBytes: options.logLimitPerTryBytes ?? or.logs.perTryBytes,

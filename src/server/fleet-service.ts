@@ -107,7 +107,7 @@ function find({ engine }: FleetServiceHost, agentId: string): Agent {
   throw new Fault(
     'AGENT_NOT_FOUND',
     what,
-    'it has never connected here',
+    'it has never connected here, or has been away so long that it was forgotten',
     'use `agent list` to see the agents',
   );
 }

@@ -18,6 +18,7 @@ const WORDS: Readonly<Record<Note['kind'], { level: 'info' | 'warn' | 'error'; t
   },
   agent_failed: { level: 'warn', text: 'an agent has missed three heartbeat intervals: failed' },
   session_ended: { level: 'info', text: 'an agent has said goodbye' },
+  agent_forgotten: { level: 'info', text: 'an agent that has been away for long is no longer listed' },
   storm_brake: {
     level: 'error',
     text: 'most workers failed at once: reassignment is held back for one lease',

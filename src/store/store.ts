@@ -152,6 +152,12 @@ export interface Removal {
   readonly version: number;
 }
 
+export interface AgentRemoval {
+  readonly agentId: AgentId;
+  /** The stored version; with another one it is a conflict. */
+  readonly version: number;
+}
+
 export interface Puts {
   /** Made before the puts, so that an idempotency key that becomes free may be used again at once. */
   readonly removals: readonly Removal[];
@@ -165,6 +171,8 @@ export interface Puts {
   /** Insert only. */
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
+  /** With all of their sessions; none of them is also put. */
+  readonly agentRemovals: readonly AgentRemoval[];
   /** With a new one, those of its agent before it that are not live are forgotten: nobody reads them again. */
   readonly sessions: readonly SessionRow[];
   readonly queues: readonly QueueRow[];

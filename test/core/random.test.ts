@@ -66,7 +66,7 @@ class Story {
 
   constructor(seed: number) {
     const limits = { laneWindow: 1 + (seed % 3) };
-    const retention = { ageMs: 60_000, count: seed % 6 };
+    const retention = { ageMs: 60_000, count: seed % 6, agentAgeMs: seed % 2 === 0 ? 1_000 : 60_000 };
     this.world = new World({ limits, retention, prefetch: seed % 4, stormBrake: seed % 5 > 0 }, seed);
     const w = this.world;
     this.agents = [

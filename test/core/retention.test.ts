@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { DEFAULT_POLICY } from '../../src/core/policy.js';
 import { MINUTE } from '../../src/kit/time.js';
 import { ready, report, settleDown } from './agent-model.js';
 import { checkWorld } from './invariants.js';
@@ -6,7 +7,7 @@ import { world } from './support.js';
 
 const AGE = 10 * MINUTE;
 const keeping = (count: number, pruneStep = 100) =>
-  world({ retention: { ageMs: AGE, count }, limits: { pruneStep } });
+  world({ retention: { ...DEFAULT_POLICY.retention, ageMs: AGE, count }, limits: { pruneStep } });
 
 /** A world in which so many tasks have ended, a second after one another. */
 function ended(n: number, count = 1_000, pruneStep = 100) {

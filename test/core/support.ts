@@ -341,6 +341,10 @@ export class World {
       rows.push(row);
       this.histories.set(row.taskId, rows);
     }
+    for (const agentId of draft.agentRemovals.keys()) {
+      this.agents.delete(agentId);
+      for (const row of this.sessions.values()) if (row.agentId === agentId) this.sessions.delete(row.epoch);
+    }
     for (const row of draft.queues.values()) this.queues.set(row.queue, row);
     for (const row of draft.agents.values()) this.agents.set(row.agentId, row);
     for (const row of draft.sessions.values()) this.sessions.set(row.epoch, row);

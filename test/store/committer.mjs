@@ -38,6 +38,7 @@ for (let n = Number(first); ; n++) {
     specs: [],
     history: [history(n, 0), ...(isFirst ? [] : [history(n - 1, 1)])],
     agents: [],
+    agentRemovals: [],
     sessions: [],
     queues: [],
     notifications: [],

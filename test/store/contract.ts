@@ -445,6 +445,25 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.countTasks()).toEqual({ queued: 2 });
     });
 
+    test('forgets an agent with all of its sessions, and may meet it again as a new one', async () => {
+      const [gone, stays] = [agent('a', { epoch: 3n as Epoch }), agent('b', { epoch: 2n as Epoch })];
+      const ended = session(3n, { agentId: gone.agentId, state: 'failed' });
+      await commit({
+        agents: [gone, stays],
+        sessions: [session(2n, { agentId: stays.agentId }), ended],
+      });
+      const removal = { agentId: gone.agentId, version: 1 };
+      expect(await faultOf(commit({ agentRemovals: [{ ...removal, version: 2 }] }))).toBe('conflict');
+      await commit({ agentRemovals: [removal] });
+      expect(await faultOf(commit({ agentRemovals: [removal] }))).toBe('conflict');
+      store = await bench.reopen();
+      const { agents, sessions } = await store.load();
+      expect(agents).toEqual([stays]);
+      expect(sessions.map(({ epoch }) => epoch)).toEqual([2n]);
+      await commit({ agents: [gone], sessions: [session(4n, { agentId: gone.agentId })] });
+      expect((await store.load()).agents).toEqual([gone, stays]);
+    });
+
     test('counts rightly after tasks were removed', async () => {
       const rows = Array.from({ length: 6 }, (_, i) => put(task(i, { state: i < 4 ? 'success' : 'failed' })));
       await commit({ tasks: rows });

@@ -181,6 +181,7 @@ export const puts = (changes: Partial<Puts>): Puts => ({
   specs: [],
   history: [],
   agents: [],
+  agentRemovals: [],
   sessions: [],
   queues: [],
   notifications: [],

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DEFAULT_POLICY } from '../../src/core/policy.js';
 import { refusalOf } from './support/proto.js';
 import type { RawAgent } from './support/raw-agent.js';
 import { Stage } from './support/stage.js';
@@ -8,7 +9,7 @@ import { eventually } from './support/wait.js';
 let stage: Stage;
 let agent: RawAgent;
 beforeAll(async () => {
-  stage = await Stage.start({ retention: { ageMs: 60_000, count: 0 } });
+  stage = await Stage.start({ retention: { ...DEFAULT_POLICY.retention, ageMs: 60_000, count: 0 } });
   agent = await stage.greeted({ agentId: 'worker', queue: 'q' });
 });
 afterAll(() => stage.close());

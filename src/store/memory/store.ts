@@ -278,7 +278,7 @@ export class MemoryStore implements Store {
 function restore(start: Snapshot | null): Tables {
   const tables = new Tables();
   if (start === null) return tables;
-  tables.apply({ ...start, notifications: [], removals: [] });
+  tables.apply({ ...start, notifications: [], removals: [], agentRemovals: [] });
   tables.notifications = [...start.notifications];
   tables.newestNotification = start.newestNotification;
   tables.deliveries = start.deliveries;

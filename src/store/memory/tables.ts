@@ -90,6 +90,11 @@ export class Tables {
     for (const row of puts.agents) {
       checkVersion(`agent ${row.agentId}`, row.version, this.agents.get(row.agentId)?.version);
     }
+    unique('the removal of agent', puts.agentRemovals, ({ agentId }) => agentId);
+    for (const { agentId, version } of puts.agentRemovals) {
+      if (this.agents.get(agentId)?.version !== version)
+        throw conflict(`the removal of agent ${agentId}`, `it is not stored with version ${version}`);
+    }
     unique('session', puts.sessions, (row) => row.epoch);
     for (const row of puts.sessions) {
       checkVersion(`session ${row.epoch}`, row.version, this.sessions.get(row.epoch)?.version);
@@ -115,6 +120,7 @@ export class Tables {
       else rows.splice(0, rows.length, ...[...rows, row].sort((a, b) => a.n - b.n));
     }
     for (const row of puts.agents) this.agents.set(row.agentId, row);
+    for (const { agentId } of puts.agentRemovals) this.#removeAgent(agentId);
     for (const row of puts.sessions) this.sessions.set(row.epoch, row);
     for (const row of puts.sessions) if (row.version === 1) this.#forgetBefore(row);
     for (const row of puts.queues) this.queues.set(row.queue, row);
@@ -133,6 +139,11 @@ export class Tables {
       if (row.agentId === agentId && row.epoch < epoch && row.state !== 'live')
         this.sessions.delete(row.epoch);
     }
+  }
+
+  #removeAgent(agentId: AgentId): void {
+    this.agents.delete(agentId);
+    for (const row of this.sessions.values()) if (row.agentId === agentId) this.sessions.delete(row.epoch);
   }
 
   #removeTask(taskId: TaskId): void {

@@ -17,7 +17,14 @@ import {
   encodeSubmitted,
 } from '../codec.js';
 import { encodeDelivery, encodeNotification } from '../notification-codec.js';
-import { type DeliveryRow, type Puts, type Removal, StoreError, type TaskPut } from '../store.js';
+import {
+  type AgentRemoval,
+  type DeliveryRow,
+  type Puts,
+  type Removal,
+  StoreError,
+  type TaskPut,
+} from '../store.js';
 import type { Driver, Statement } from './driver.js';
 
 /** Writes puts; the caller holds the transaction. Throws StoreError, `conflict` for a row of another version. */
@@ -35,6 +42,8 @@ export class Writer {
   readonly #insertQueue: Statement;
   readonly #updateQueue: Statement;
   readonly #forgetSessions: Statement;
+  readonly #deleteAgent: Statement;
+  readonly #deleteSessions: Statement;
   readonly #insertNotification: Statement;
   readonly #updateCounters: Statement;
   readonly #deleteSteps: Statement;
@@ -82,6 +91,8 @@ export class Writer {
     this.#forgetSessions = driver.statement(
       'DELETE FROM sessions WHERE agent_id = ? AND epoch < ? AND is_live IS NULL',
     );
+    this.#deleteAgent = driver.statement('DELETE FROM agents WHERE agent_id = ? AND version = ?');
+    this.#deleteSessions = driver.statement('DELETE FROM sessions WHERE agent_id = ?');
     this.#insertNotification = driver.statement('INSERT INTO notifications (data) VALUES (?)');
     this.#updateCounters = driver.statement(
       'UPDATE counters SET token = ?, epoch = ?, service_ms = ? WHERE token <= ? AND epoch <= ?',
@@ -99,6 +110,7 @@ export class Writer {
     for (const spec of puts.specs) this.#spec(spec);
     for (const row of puts.history) this.#history(row);
     for (const row of puts.agents) this.#agent(row);
+    for (const removal of puts.agentRemovals) this.#removeAgent(removal);
     for (const row of puts.sessions) this.#session(row);
     for (const row of puts.sessions) if (row.version === 1) this.#forgetSessions.run(row.agentId, row.epoch);
     for (const row of puts.queues) this.#queue(row);
@@ -171,6 +183,12 @@ export class Writer {
     } else if (this.#updateAgent.run(version, encodeAgent(row), agentId, version - 1) !== 1) {
       throw conflict(`agent ${agentId}`, version - 1);
     }
+  }
+
+  #removeAgent({ agentId, version }: AgentRemoval): void {
+    if (this.#deleteAgent.run(agentId, version) !== 1)
+      throw conflict(`the removal of agent ${agentId}`, version);
+    this.#deleteSessions.run(agentId);
   }
 
   #session(row: SessionRow): void {

@@ -94,6 +94,7 @@ const ANSWERS = {
   note: keys<Note['kind']>({
     ...{ session_granted: 0, stream_attached: 0, agent_suspect: 0, agent_failed: 0, session_ended: 0 },
     ...{
+      agent_forgotten: 0,
       storm_brake: 0,
       late_report: 0,
       overlap: 0,

@@ -90,7 +90,7 @@ class World implements AgentWorld, FaultWorld {
     const heartbeatIntervalMs = this.pick([1_000, 5_000]);
     const queuedTimeoutMs = this.pick([60_000, 600_000]);
     // Short enough that tasks are removed while their runs still report, drawn from the seed itself.
-    const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200 };
+    const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200, agentAgeMs: 60_000 };
     const chosen = { heartbeatIntervalMs, queuedTimeoutMs, retention };
     const count = 5 + Math.floor(this.random() ** 2 * 45);
     // In some worlds tasks wait for an agent as long as it takes: there one serves everything, and alone has the label.
