@@ -219,7 +219,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     );
     this.#server.forceShutdown();
     const ends = [this.#outlet, this.#upkeep].map(async (part) => part?.stop());
-    const closed = Promise.allSettled(ends).then(() => this.#options.store.close());
+    const closed = Promise.allSettled([...ends, this.#removing])
+      .then(() => this.#logs?.close())
+      .catch(() => {})
+      .then(() => this.#options.store.close());
     // Whoever starts another on the same database has to find it closed.
     void closed.catch(() => {}).then(() => this.#end(error));
   }

@@ -1,6 +1,8 @@
+import { SECOND } from '../kit/time.js';
 import type { StoredNotification } from '../store/store.js';
 import type { Endpoint } from './endpoint.js';
 import type { Outcome, Sending } from './queue.js';
+import { retryAfterMs } from './retry-after.js';
 import { signatureOf } from './sign.js';
 
 /** Milliseconds for one sending, from the connection to the answer's status. */
@@ -27,6 +29,8 @@ function messageOf(sending: Sending): { readonly id: string; readonly body: stri
 export interface Answer {
   readonly outcome: Outcome;
   readonly detail: string;
+  /** How long the receiver asks to be left alone, in milliseconds; 0 when it does not say. */
+  readonly retryAfterMs: number;
 }
 
 /**
@@ -57,13 +61,14 @@ export async function post(
     // The status is all that counts: a body without end must not hold the connection.
     await response.body?.cancel().catch(() => {});
     const { status } = response;
-    if (response.ok) return { outcome: 'accepted', detail: `status ${status}` };
-    if (REFUSALS.has(status)) return { outcome: 'refused', detail: `status ${status}` };
+    const wait = retryAfterMs(response.headers, timestamp * SECOND);
+    if (response.ok) return { outcome: 'accepted', detail: `status ${status}`, retryAfterMs: 0 };
+    if (REFUSALS.has(status)) return { outcome: 'refused', detail: `status ${status}`, retryAfterMs: wait };
     const redirect = status >= 300 && status < 400 ? ', a redirect, which is not followed' : '';
-    return { outcome: 'failed', detail: `status ${status}${redirect}` };
+    return { outcome: 'failed', detail: `status ${status}${redirect}`, retryAfterMs: wait };
   } catch (error) {
-    if (signal.aborted) return { outcome: 'failed', detail: `no answer within ${ANSWER_MS} ms` };
-    return { outcome: 'failed', detail: reasonOf(error) };
+    const detail = signal.aborted ? `no answer within ${ANSWER_MS} ms` : reasonOf(error);
+    return { outcome: 'failed', detail, retryAfterMs: 0 };
   }
 }
 

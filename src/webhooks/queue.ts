@@ -16,6 +16,8 @@ export const BOUNDS = {
   ageMs: 24 * HOUR,
   /** Wait before the next attempt: doubled from one second to five minutes, half of it jitter. */
   backoff: { initialMs: SECOND, maxMs: 5 * MINUTE } satisfies Backoff,
+  /** Milliseconds that an endpoint may ask to be left alone for, by `Retry-After`; more counts as this. */
+  retryAfterMs: HOUR,
 } as const;
 
 export type Bounds = {
@@ -30,6 +32,12 @@ export type Outcome =
   | 'refused'
   /** The receiver takes nothing just now: any other answer, none in time, or no connection. */
   | 'failed';
+
+/** What an answer leads to: how the sending ended, and how long the receiver asks to be left alone, in milliseconds. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly retryAfterMs: number;
+}
 
 /** What is to be sent now: a notification, or that some were missed. */
 export type Sending =
@@ -144,7 +152,8 @@ export class DeliveryQueue {
   }
 
   /** What becomes of a sending. */
-  answered(sending: Sending, outcome: Outcome, now: MonoMs, random: Random): void {
+  answered(sending: Sending, { outcome, retryAfterMs }: Ending, now: MonoMs, random: Random): void {
+    const asked = later(now, Math.min(retryAfterMs, this.#bounds.retryAfterMs));
     if (sending.kind === 'missed') this.#missedInFlight = false;
     const waiting = sending.kind === 'missed' ? undefined : this.#waiting.get(sending.row.n);
     if (waiting !== undefined) waiting.inFlight = false;
@@ -159,13 +168,22 @@ export class DeliveryQueue {
         // A receiver that does not take the count would get it for ever: the log has it.
         if (sending.kind === 'missed') this.#told(sending.missed);
         if (waiting === undefined) return;
-        waiting.notBefore = later(now, equalJitter(this.#bounds.backoff, waiting.attempts, random));
+        waiting.notBefore = latest(
+          asked,
+          later(now, equalJitter(this.#bounds.backoff, waiting.attempts, random)),
+        );
         waiting.attempts += 1;
         return;
       case 'failed':
-        // Those that were under way together fail together: one wait for all of them.
-        if (this.#pausedUntil !== null && now < this.#pausedUntil) return;
-        this.#pausedUntil = later(now, equalJitter(this.#bounds.backoff, this.#attempts, random));
+        // Those that were under way together fail together: one wait for all of them, the longest that was asked for.
+        if (this.#pausedUntil !== null && now < this.#pausedUntil) {
+          this.#pausedUntil = latest(this.#pausedUntil, asked);
+          return;
+        }
+        this.#pausedUntil = latest(
+          asked,
+          later(now, equalJitter(this.#bounds.backoff, this.#attempts, random)),
+        );
         this.#attempts += 1;
         return;
     }
@@ -195,3 +213,5 @@ export class DeliveryQueue {
     return waits.length === 0 ? null : (Math.min(...waits) as MonoMs);
   }
 }
+
+const latest = (a: MonoMs, b: MonoMs): MonoMs => (a > b ? a : b);

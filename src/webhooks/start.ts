@@ -139,7 +139,7 @@ class Deliveries implements Webhooks {
       // Our own end says nothing about the endpoint: it is sent again by the next run.
       if (this.#stopped) return;
       const before = line.queue.failures;
-      line.queue.answered(sending, answer.outcome, clock.mono(), random);
+      line.queue.answered(sending, answer, clock.mono(), random);
       say(log, line, sending, answer, before);
       this.#turn(line);
     });

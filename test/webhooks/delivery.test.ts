@@ -105,6 +105,17 @@ describe('a webhook', () => {
     expect(ids(receiver.accepted)).toEqual(['a1']);
   });
 
+  test('comes no sooner than a receiver that is overloaded has asked for', async () => {
+    receiver.retryAfter = '60';
+    receiver.answer = (_message, count) => (count === 1 ? 429 : 200);
+    const webhooks = await start();
+    await write('a1');
+    const before = clock.mono();
+    webhooks.notified();
+    await receiver.has(1);
+    expect(clock.mono() - before).toBeGreaterThanOrEqual(60_000);
+  });
+
   test('never follows a redirect', async () => {
     const other = await new Receiver().start();
     receiver.location = other.url;

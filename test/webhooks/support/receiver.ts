@@ -20,6 +20,8 @@ export class Receiver {
   /** The status to answer with; `hang` never answers, `die` ends the connection. */
   answer: (message: Received, count: number) => number | 'hang' | 'die' = () => 204;
   location = '';
+  /** Sent as `Retry-After` with what is not accepted. */
+  retryAfter = '';
   port = 0;
   #server: Server | null = null;
 
@@ -47,7 +49,10 @@ export class Receiver {
     if (answer === 'hang') return;
     if (answer === 'die') return void response.destroy();
     if (answer >= 200 && answer < 300) this.accepted.push(message);
-    response.writeHead(answer, this.location === '' ? {} : { location: this.location });
+    response.writeHead(answer, {
+      ...(this.location === '' ? {} : { location: this.location }),
+      ...(this.retryAfter === '' || answer < 300 ? {} : { 'retry-after': this.retryAfter }),
+    });
     response.end('thank you');
   }
 

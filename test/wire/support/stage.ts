@@ -27,12 +27,12 @@ export class Stage {
     this.api = new Api(coordinator.address);
   }
 
-  static async start(change: Partial<Policy> = {}): Promise<Stage> {
+  static async start(change: Partial<Policy> = {}, store = new MemoryStore()): Promise<Stage> {
     const logs = mkdtempSync(join(tmpdir(), 'holdfast-wire-'));
     const coordinator = await startCoordinator({
       host: '127.0.0.1',
       port: 0,
-      store: new MemoryStore(),
+      store,
       policy: { ...DEFAULT_POLICY, ...change },
       logDirectory: logs,
       log: SILENT,
