@@ -107,10 +107,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     pure: 'sync',
   },
   dag: {
-    job: 'DAG files: schema, YAML and modules to snapshots',
-    mayImport: ['kit'],
+    job: 'DAG files: schema, YAML and modules to snapshots; the timetable',
+    mayImport: ['core/dag', 'kit'],
     mayNameTypesOf: ['core'],
-    builtins: [...files, 'node:crypto'],
+    builtins: [...files, 'node:child_process', 'node:crypto'],
     packages: ['chokidar', 'croner', 'yaml', 'zod'],
   },
   client: {

@@ -140,3 +140,13 @@ export interface TriggerTemplate {
 
 /** The pool of tasks that name none. */
 export const DEFAULT_POOL = 'default_pool';
+
+/** What a DAG may have at most. A file beyond it is refused as a whole; a list beyond it fails its task. */
+export const DAG_LIMITS = {
+  /** Tasks of one DAG. */
+  tasks: 10_000,
+  /** Instances of one mapped task. */
+  instances: 10_000,
+  /** Bytes of a definition as JSON. */
+  definitionBytes: 4 * 1024 * 1024,
+} as const;
