@@ -111,6 +111,7 @@ export async function fill(file, n) {
       queues: [],
       notifications: [],
       counters: null,
+      dags: null,
     });
   }
   await store.close();
@@ -145,5 +146,5 @@ const finished = (n) => ({
     losses: [],
   },
   ...{ stopRequest: null, lastToken: 1n, lastAgentId: 'bench', exitCode: 0, result: null, resultType: '' },
-  ...{ endedAt: 1_700_000_000_000, historyCount: 3 },
+  ...{ endedAt: 1_700_000_000_000, historyCount: 3, instance: null, resume: null },
 });

@@ -141,6 +141,8 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
       resultType: '',
       endedAt: null,
       historyCount: 0,
+      instance: null,
+      resume: null,
     },
     { event: 'submitted', reason: waits ? 'scheduled' : '' },
   );

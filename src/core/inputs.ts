@@ -35,6 +35,10 @@ export interface Hello {
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly handlers: readonly string[];
+  /** Bundles that a DAG processor reads. */
+  readonly bundles: readonly string[];
+  /** Kinds of triggers that a triggerer can wait for. */
+  readonly triggerKinds: readonly string[];
   readonly software: string;
   readonly hostname: string;
   readonly highestToken: Token;

@@ -1,6 +1,7 @@
 import type { Backoff } from '../kit/backoff.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import type { ServiceMs, WallMs } from '../kit/time.js';
+import type { Instance, Resumption } from './dag/rows.js';
 
 /**
  * The durable rows. They are immutable values: a change is a new row with `version` one higher, and the store refuses
@@ -123,6 +124,10 @@ export interface TaskRow {
   readonly endedAt: WallMs | null;
   /** How many history rows the task has: the next one's number. */
   readonly historyCount: number;
+  /** What makes it an instance of a DAG run; null for a submitted task. All but `ready` is fixed. */
+  readonly instance: Instance | null;
+  /** The event that its next segment starts with; null for none. */
+  readonly resume: Resumption | null;
 }
 
 /** A permit whose token is open. */
@@ -200,6 +205,10 @@ export interface SessionRow {
   readonly labels: Readonly<Record<string, string>>;
   /** Names of the functions that it can call. */
   readonly handlers: readonly string[];
+  /** Bundles that a DAG processor reads; empty for the other kinds. */
+  readonly bundles: readonly string[];
+  /** Kinds of triggers that a triggerer can wait for; empty for the other kinds. */
+  readonly triggerKinds: readonly string[];
   readonly process: ProcessIdentity;
   readonly hostname: string;
   readonly software: string;

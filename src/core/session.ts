@@ -225,8 +225,9 @@ function grant(draft: Draft, hello: Hello): SessionRow {
 }
 
 function described(hello: Hello) {
-  const { kind, queues, slots, labels, handlers, hostname, software } = hello;
-  return { kind, queues, slots, labels, handlers, process: hello.process, hostname, software };
+  const { kind, queues, slots, labels, handlers, bundles, triggerKinds, hostname, software } = hello;
+  const serves = { queues, slots, labels, handlers, bundles, triggerKinds };
+  return { kind, ...serves, process: hello.process, hostname, software };
 }
 
 /** Ends a session. What it held is dealt with by the caller. */

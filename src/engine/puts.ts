@@ -26,5 +26,6 @@ export function putsOf(draft: Draft): Puts {
     queues: [...draft.queues.values()],
     notifications: notificationsOf(draft),
     counters: draft.counters,
+    dags: null,
   };
 }

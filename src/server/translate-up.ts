@@ -54,6 +54,8 @@ export function helloOf(
     slots: hello.slots,
     labels: labelsOf(hello.labels),
     handlers: handlersOf(hello.handlers),
+    bundles: [],
+    triggerKinds: [],
     software: textOf(hello.software, LIMITS.nameLength),
     hostname: textOf(hello.hostname, LIMITS.nameLength),
     highestToken: counterOf('highest_token', hello.highestToken) as Token,

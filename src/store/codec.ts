@@ -15,6 +15,13 @@ import type {
 } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import type { ServiceMs, WallMs } from '../kit/time.js';
+import {
+  type FixedInstance,
+  instanceTuple,
+  readFixedInstance,
+  readReady,
+  readResumption,
+} from './instance-codec.js';
 import { StoreError } from './store.js';
 import { TupleReader } from './tuple.js';
 
@@ -59,6 +66,7 @@ export function encodeSubmitted(row: TaskRow): string {
     row.startBefore,
     row.concurrencyKey,
     row.concurrencyLimit,
+    instanceTuple(row.instance),
   ]);
 }
 
@@ -78,6 +86,7 @@ const decodeSubmitted = (r: TupleReader) => ({
   startBefore: r.numberOrNone() as WallMs | null,
   concurrencyKey: r.textOr(''),
   concurrencyLimit: r.numberOrNone() ?? 1,
+  instance: r.tupleOrNone(readFixedInstance),
 });
 
 /** What changes while a task lives, apart from what has a column of its own. */
@@ -102,10 +111,12 @@ export function encodeProgress(row: TaskRow): string {
     row.historyCount,
     row.retried,
     row.releaseAt,
+    row.instance === null ? null : row.instance.ready,
+    row.resume === null ? null : [row.resume.state, row.resume.event],
   ]);
 }
 
-const decodeProgress = (r: TupleReader) => ({
+const decodeProgress = (r: TupleReader, fixed: FixedInstance | null) => ({
   reason: r.text(),
   message: r.text(),
   tryNumber: r.number(),
@@ -125,6 +136,8 @@ const decodeProgress = (r: TupleReader) => ({
   historyCount: r.number(),
   retried: r.numberOrNone() ?? 0,
   releaseAt: r.numberOrNone() as ServiceMs | null,
+  instance: readReady(r, fixed),
+  resume: r.tupleOrNone(readResumption),
 });
 
 function permitTuple(open: OpenPermit): readonly unknown[] {
@@ -196,6 +209,7 @@ export function decodeTask(stored: StoredTask): TaskRow {
       `${what} has the unknown state ${stored.state}, so the row cannot be trusted`,
     );
   }
+  const submitted = decodeSubmitted(new TupleReader(stored.submitted, what));
   return {
     taskId: stored.taskId as TaskId,
     version: stored.version,
@@ -203,9 +217,9 @@ export function decodeTask(stored: StoredTask): TaskRow {
     priority: stored.priority,
     rank: stored.rank,
     idempotencyKey: stored.idempotencyKey,
-    ...decodeSubmitted(new TupleReader(stored.submitted, what)),
+    ...submitted,
     state: stored.state as TaskState,
-    ...decodeProgress(new TupleReader(stored.progress, what)),
+    ...decodeProgress(new TupleReader(stored.progress, what), submitted.instance),
     result: stored.result,
   };
 }
@@ -322,6 +336,8 @@ export function encodeSession(row: SessionRow): string {
     row.endedAt,
     row.endReason,
     row.handlers,
+    row.bundles,
+    row.triggerKinds,
   ]);
 }
 
@@ -353,5 +369,7 @@ export function decodeSession(version: number, stored: string): SessionRow {
     endedAt: r.numberOrNull() as WallMs | null,
     endReason: r.text(),
     handlers: r.textsOr([]),
+    bundles: r.textsOr([]),
+    triggerKinds: r.textsOr([]),
   };
 }

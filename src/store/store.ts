@@ -1,3 +1,4 @@
+import type { RunKey } from '../core/dag/rows.js';
 import type { FinishedTask } from '../core/retention.js';
 import type {
   AgentRow,
@@ -12,12 +13,13 @@ import type {
 } from '../core/rows.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
 import type { ServiceMs, WallMs } from '../kit/time.js';
+import type { DagPuts, DagStore, LoadedDags } from './dags.js';
 
 /**
  * Rows in, rows out. One coordinator decides everything; the store makes it durable and finds it again. Reads see what
  * was committed. Every store keeps the same contract, tested by test/store for all of them.
  */
-export interface Store {
+export interface Store extends DagStore {
   /** Everything a starting coordinator keeps in memory. */
   load(): Promise<Loaded>;
   /** The tasks of these ids that exist, in no order. */
@@ -41,8 +43,16 @@ export interface Store {
   nextWallDue(): Promise<WallMs | null>;
   /** Tasks newest first (task ids grow with time), without results. */
   listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]>;
-  /** Tasks that have ended and have no open token, without results, in the order in which they ended. `after` is exclusive. */
-  readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]>;
+  /**
+   * Tasks that have ended and have no open token, without results, in the order in which they ended. `after` is
+   * exclusive. `ended` (default) leaves out the instances of runs that are queued or running, which retention must not
+   * take from them; `any` leaves out none.
+   */
+  readFinished(
+    after: FinishedPosition | null,
+    limit: number,
+    runs?: 'ended' | 'any',
+  ): Promise<FinishedTask[]>;
   /** How many tasks there are of each state. Looks at every task: for people, and once at a start. */
   countTasks(): Promise<Partial<Record<TaskState, number>>>;
   /**
@@ -105,6 +115,7 @@ export interface Loaded {
   /** Every task with an open token, whatever its state. */
   readonly openTasks: readonly TaskRow[];
   readonly queues: readonly QueueRow[];
+  readonly dags: LoadedDags;
 }
 
 export interface LaneCount {
@@ -130,6 +141,10 @@ export interface TaskFilter {
   readonly queue?: string;
   /** The agent of the newest token (`lastAgentId`). */
   readonly agentId?: AgentId;
+  /** Instances of this run. */
+  readonly run?: RunKey;
+  /** Instances of this DAG's runs. */
+  readonly dagId?: string;
 }
 
 /** A task row with what is derived from it for finding it again. */
@@ -163,7 +178,7 @@ export interface Puts {
   readonly removals: readonly Removal[];
   /**
    * version 1 inserts, a higher one replaces. At most one put of a task. What was submitted (the fields of TaskRow from
-   * `priority` to `submittedAt`) is kept from version 1; the queue may change.
+   * `priority` to `submittedAt`, and its instance but for `ready`) is kept from version 1; the queue may change.
    */
   readonly tasks: readonly TaskPut[];
   /** Insert only. */
@@ -180,6 +195,8 @@ export interface Puts {
   readonly notifications: readonly NotificationRow[];
   /** Null when no counter changed. Token and epoch never go back: that is a conflict. */
   readonly counters: Counters | null;
+  /** Null when there is nothing of DAGs to put. */
+  readonly dags: DagPuts | null;
 }
 
 /**

@@ -43,6 +43,25 @@ export class TupleReader {
     return this.#isOver() ? null : this.numberOrNull();
   }
 
+  /** For a map of numbers, such as of counts. */
+  numberMap(): Record<string, number> {
+    const value = this.#take();
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw this.#spoiled('should be a map of numbers');
+    }
+    for (const each of Object.values(value)) {
+      if (typeof each !== 'number') throw this.#spoiled('should be a map of numbers');
+    }
+    return value as Record<string, number>;
+  }
+
+  /** For a value that this row does not have: null, or missing in older rows. */
+  none(): null {
+    if (this.#isOver() || this.#isNull()) return null;
+    this.#take();
+    throw this.#spoiled('should be null');
+  }
+
   flag(): boolean {
     const value = this.#take();
     if (typeof value !== 'boolean') throw this.#spoiled('should be true or false');
@@ -93,6 +112,11 @@ export class TupleReader {
 
   tupleOrNull<T>(decode: (reader: TupleReader) => T): T | null {
     return this.#isNull() ? null : this.tuple(decode);
+  }
+
+  /** For a field that older rows do not have: those end before it. */
+  tupleOrNone<T>(decode: (reader: TupleReader) => T): T | null {
+    return this.#isOver() ? null : this.tupleOrNull(decode);
   }
 
   tuples<T>(decode: (reader: TupleReader) => T): T[] {

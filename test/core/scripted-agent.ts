@@ -88,6 +88,8 @@ export class Agent {
       slots,
       labels,
       handlers,
+      bundles: [],
+      triggerKinds: [],
       software: 'model/1',
       hostname: 'host',
       highestToken: this.highestToken,

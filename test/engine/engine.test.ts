@@ -73,6 +73,8 @@ function hello(name: string): Hello {
     slots: 1,
     labels: {},
     handlers: [],
+    bundles: [],
+    triggerKinds: [],
     software: '',
     hostname: '',
     highestToken: 0n as Token,

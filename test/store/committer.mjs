@@ -43,6 +43,7 @@ for (let n = Number(first); ; n++) {
     queues: [],
     notifications: [],
     counters: { token: BigInt(n), epoch: 1n, serviceMs: n },
+    dags: null,
   });
   say(n);
 }

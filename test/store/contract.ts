@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { TaskRow } from '../../src/core/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
-import { type Puts, type Store, StoreError, type StoreFault } from '../../src/store/store.js';
+import type { Puts, Store } from '../../src/store/store.js';
+import { type Bench, faultOf } from './bench.js';
+import { describeDags } from './dag-contract.js';
+import { NO_DAGS } from './dag-rows.js';
 import {
   agent,
   HUGE,
@@ -18,30 +21,12 @@ import {
   taskId,
 } from './rows.js';
 
-/** A store of one kind, as a test gets it. */
-export interface Bench {
-  readonly store: Store;
-  /** Closes the store and opens what it left. */
-  reopen(): Promise<Store>;
-  /** Closes and removes everything. */
-  end(): Promise<void>;
-}
-
 const ids = (rows: readonly { readonly taskId: TaskId }[]): string[] => rows.map((row) => row.taskId);
 const names = (...numbers: number[]): string[] => numbers.map(taskId);
 
-/** The fault of a promise that must fail. */
-export async function faultOf(failing: Promise<unknown>): Promise<StoreFault> {
-  const error = await failing.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return (error as StoreError).fault;
-}
-
 /** What every store promises. */
 export function describeStore(kind: string, open: () => Promise<Bench>): void {
+  describeDags(kind, open);
   describe(`a ${kind} store`, () => {
     let bench: Bench;
     let store: Store;
@@ -61,6 +46,7 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
         sessions: [],
         queues: [],
         openTasks: [],
+        dags: NO_DAGS,
       });
       expect(await store.readTasks([taskId(1)])).toEqual([]);
       expect(await store.readLanes()).toEqual([]);
@@ -137,7 +123,7 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.readSpecs([taskId(1), taskId(2)])).toEqual([spec(1), called]);
       expect(await store.readHistory(taskId(1))).toEqual([full]);
       expect(await store.load()).toEqual({
-        ...{ counters, agents: [worker], sessions: [live], openTasks: [row], queues: [] },
+        ...{ counters, agents: [worker], sessions: [live], openTasks: [row], queues: [], dags: NO_DAGS },
       });
     });
 

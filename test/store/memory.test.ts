@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { MemoryStore } from '../../src/store/memory/store.js';
 import type { Puts } from '../../src/store/store.js';
-import { describeStore, faultOf } from './contract.js';
+import { faultOf } from './bench.js';
+import { describeStore } from './contract.js';
 import { next, put, puts, task, taskId } from './rows.js';
 
 describeStore('memory', async () => {

@@ -64,6 +64,8 @@ export function task(n: number, changes: Partial<TaskRow> = {}): TaskRow {
     resultType: '',
     endedAt: null,
     historyCount: 0,
+    instance: null,
+    resume: null,
     ...changes,
   };
 }
@@ -156,6 +158,8 @@ export const session = (epoch: bigint, changes: Partial<SessionRow> = {}): Sessi
   slots: 4,
   labels: { zone: 'a' },
   handlers: ['resize'],
+  bundles: [],
+  triggerKinds: [],
   process: { bootId: 'b00t', lockDevice: 2_049n, lockInode: 18_446_744_073_709_551_615n, pid: 4_711 },
   hostname: 'host',
   software: 'holdfast 0.1.0',
@@ -186,5 +190,6 @@ export const puts = (changes: Partial<Puts>): Puts => ({
   queues: [],
   notifications: [],
   counters: null,
+  dags: null,
   ...changes,
 });

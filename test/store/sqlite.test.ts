@@ -10,7 +10,8 @@ import { markRestored } from '../../src/store/sqlite/restored.js';
 import { MIGRATIONS } from '../../src/store/sqlite/schema.js';
 import { SqliteStore } from '../../src/store/sqlite/store.js';
 import { StoreError } from '../../src/store/store.js';
-import { describeStore, faultOf } from './contract.js';
+import { faultOf } from './bench.js';
+import { describeStore } from './contract.js';
 import { folder } from './files.js';
 import { next, put, puts, task, taskId } from './rows.js';
 

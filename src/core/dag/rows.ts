@@ -12,6 +12,11 @@ export function runKeyOf(dagId: string, runId: string): RunKey {
   return `${dagId}/${runId}` as RunKey;
 }
 
+/** The part before the first slash, which no DAG's name contains. */
+export function dagIdOf(run: RunKey): string {
+  return run.slice(0, run.indexOf('/'));
+}
+
 /** A DAG that some complete snapshot had. Its definition is a DagVersionRow, read when a run needs it. */
 export interface DagRow {
   readonly dagId: string;

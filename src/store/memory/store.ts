@@ -1,3 +1,5 @@
+import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
+import { dagIdOf } from '../../core/dag/rows.js';
 import type { FinishedTask } from '../../core/retention.js';
 import type {
   AgentRow,
@@ -11,6 +13,14 @@ import type {
 } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
+import type {
+  BackfillPosition,
+  DagPuts,
+  EndedPosition,
+  RunFilter,
+  RunPosition,
+  VersionKey,
+} from '../dags.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
@@ -25,6 +35,7 @@ import {
   type TaskFilter,
   type TaskPut,
 } from '../store.js';
+import { DagQueries } from './dag-queries.js';
 import { byText } from './sorted.js';
 import { Tables } from './tables.js';
 
@@ -58,6 +69,8 @@ export interface Snapshot {
   readonly newestNotification: number;
   readonly deliveries: readonly DeliveryRow[];
   readonly counters: Counters;
+  /** Puts that make the rows of DAGs; never null, so that what is equal looks it. */
+  readonly dags: DagPuts;
 }
 
 /**
@@ -80,7 +93,8 @@ export class MemoryStore implements Store {
   }
 
   async load(): Promise<Loaded> {
-    const { agents, counters, open, queues, sessions, tasks } = this.#usable();
+    const tables = this.#usable();
+    const { agents, counters, open, queues, sessions, tasks } = tables;
     const newest = new Map<AgentId, Epoch>();
     for (const { agentId, epoch } of sessions.values()) {
       if (epoch > (newest.get(agentId) ?? -1n)) newest.set(agentId, epoch);
@@ -93,6 +107,7 @@ export class MemoryStore implements Store {
         .sort(byEpoch),
       openTasks: rowsOf([...open].sort(byText), tasks),
       queues: [...queues.values()].sort((a, b) => byText(a.queue, b.queue)),
+      dags: new DagQueries(tables).load(),
     };
   }
 
@@ -170,8 +185,14 @@ export class MemoryStore implements Store {
     return found;
   }
 
-  async readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]> {
-    const { finished, tasks } = this.#usable();
+  async readFinished(
+    after: FinishedPosition | null,
+    limit: number,
+    runs: 'ended' | 'any' = 'ended',
+  ): Promise<FinishedTask[]> {
+    const { dags, finished, tasks } = this.#usable();
+    const isKept = ({ open, instance }: TaskRow): boolean =>
+      open !== null || (runs === 'ended' && instance !== null && dags.isActive(instance.run));
     const found: FinishedTask[] = [];
     let at = after === null ? 0 : finished.placeAfter(after);
     for (
@@ -180,7 +201,7 @@ export class MemoryStore implements Store {
       place = finished.at(++at)
     ) {
       const row = tasks.get(place.taskId)?.row;
-      if (row !== undefined && row.open === null)
+      if (row !== undefined && !isKept(row))
         found.push({ row: { ...row, result: null }, finishedAt: place.finishedAt });
     }
     return found;
@@ -231,6 +252,54 @@ export class MemoryStore implements Store {
     this.#durable?.putDeliveries(rows, done);
   }
 
+  async readDagVersions(keys: readonly VersionKey[]): Promise<DagVersionRow[]> {
+    return this.#dags().versions(keys);
+  }
+
+  async readRuns(runs: readonly RunKey[]): Promise<RunRow[]> {
+    return this.#dags().runs(runs);
+  }
+
+  async listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]> {
+    return this.#dags().listRuns(filter, before, limit);
+  }
+
+  async readInstances(run: RunKey): Promise<TaskRow[]> {
+    return this.#dags().instances(run);
+  }
+
+  async listAssetEvents(
+    asset: string | null,
+    before: number | null,
+    limit: number,
+  ): Promise<AssetEventRow[]> {
+    return this.#dags().listEvents(asset, before, limit);
+  }
+
+  async readAssetEvents(asset: string, first: number, last: number, limit: number): Promise<AssetEventRow[]> {
+    return this.#dags().events(asset, first, last, limit);
+  }
+
+  async newestAssetEvent(): Promise<number> {
+    return this.#dags().newestEvent();
+  }
+
+  async readEndedRuns(after: EndedPosition | null, limit: number): Promise<RunRow[]> {
+    return this.#dags().ended(after, limit);
+  }
+
+  async readBackfills(backfills: readonly string[]): Promise<BackfillRow[]> {
+    return this.#dags().backfills(backfills);
+  }
+
+  async listBackfills(
+    dagId: string | null,
+    before: BackfillPosition | null,
+    limit: number,
+  ): Promise<BackfillRow[]> {
+    return this.#dags().listBackfills(dagId, before, limit);
+  }
+
   async backup(file: string): Promise<void> {
     this.#usable();
     throw new StoreError('other', `${file} is not written, because this store is in memory only; use a file`);
@@ -269,6 +338,10 @@ export class MemoryStore implements Store {
     return toSnapshot(this.#tables);
   }
 
+  #dags(): DagQueries {
+    return new DagQueries(this.#usable());
+  }
+
   #usable(): Tables {
     if (this.#gone === null) return this.#tables;
     throw new StoreError(this.#gone.fault, this.#gone.message, { cause: this.#gone });
@@ -296,6 +369,7 @@ const toSnapshot = (tables: Tables): Snapshot => ({
   newestNotification: tables.newestNotification,
   deliveries: tables.deliveries,
   counters: tables.counters,
+  dags: tables.dags.snapshot(),
 });
 
 function rowsOf(taskIds: Iterable<TaskId>, tasks: ReadonlyMap<TaskId, TaskPut>): TaskRow[] {
@@ -310,7 +384,9 @@ function rowsOf(taskIds: Iterable<TaskId>, tasks: ReadonlyMap<TaskId, TaskPut>):
 const byEpoch = (a: SessionRow, b: SessionRow): number =>
   a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0;
 
-const fits = (row: TaskRow, { states, queue, agentId }: TaskFilter): boolean =>
+const fits = (row: TaskRow, { states, queue, agentId, run, dagId }: TaskFilter): boolean =>
   (states === undefined || states.includes(row.state)) &&
   (queue === undefined || row.queue === queue) &&
-  (agentId === undefined || row.lastAgentId === agentId);
+  (agentId === undefined || row.lastAgentId === agentId) &&
+  (run === undefined || row.instance?.run === run) &&
+  (dagId === undefined || (row.instance !== null && dagIdOf(row.instance.run) === dagId));

@@ -1,3 +1,4 @@
+import type { RunKey } from '../../core/dag/rows.js';
 import type {
   AgentRow,
   Counters,
@@ -20,6 +21,8 @@ import {
   StoreError,
   type TaskPut,
 } from '../store.js';
+import { checkVersion, conflict, unique } from './checks.js';
+import { DagTables } from './dag-tables.js';
 import { byText, Sorted } from './sorted.js';
 
 /** A place in the order of deadlines of one clock. */
@@ -49,6 +52,8 @@ export class Tables {
   deliveries: readonly DeliveryRow[] = [];
   counters: Counters = { token: NO_TOKEN, epoch: NO_EPOCH, serviceMs: 0 as ServiceMs };
 
+  readonly dags = new DagTables();
+
   readonly ids = new Sorted<TaskId>(byText);
   readonly byKey = new Map<string, TaskId>();
   readonly ready = new Map<string, Sorted<ReadyPosition>>();
@@ -56,6 +61,7 @@ export class Tables {
   readonly wallDue = new Sorted<DuePosition<WallMs>>(byDue);
   readonly finished = new Sorted<FinishedPosition>(byEnd);
   readonly open = new Set<TaskId>();
+  readonly instances = new Map<RunKey, Set<TaskId>>();
 
   /** Throws StoreError `conflict` if any of the puts may not be written. */
   check(puts: Puts): void {
@@ -106,6 +112,7 @@ export class Tables {
     if (counters !== null && (counters.token < this.counters.token || counters.epoch < this.counters.epoch)) {
       throw conflict('counters', 'they would go back');
     }
+    if (puts.dags !== null) this.dags.check(puts.dags);
   }
 
   /** Makes checked puts. */
@@ -126,6 +133,7 @@ export class Tables {
     for (const row of puts.queues) this.queues.set(row.queue, row);
     for (const row of puts.notifications) this.notifications.push({ ...row, n: ++this.newestNotification });
     if (puts.counters !== null) this.counters = puts.counters;
+    if (puts.dags !== null) this.dags.apply(puts.dags);
   }
 
   /** Replaces the list of endpoints, and drops the notifications up to the number `done`. */
@@ -156,6 +164,11 @@ export class Tables {
     this.byKey.delete(put.row.idempotencyKey);
     this.open.delete(taskId);
     this.ids.remove(taskId);
+    if (put.row.instance === null) return;
+    const { run } = put.row.instance;
+    const instances = this.instances.get(run);
+    instances?.delete(taskId);
+    if (instances?.size === 0) this.instances.delete(run);
   }
 
   #replaceTask(fresh: TaskPut): void {
@@ -166,6 +179,7 @@ export class Tables {
     if (before === undefined) {
       this.ids.add(taskId);
       if (put.row.idempotencyKey !== '') this.byKey.set(put.row.idempotencyKey, taskId);
+      if (put.row.instance !== null) this.#instancesOf(put.row.instance.run).add(taskId);
     } else {
       this.#unlist(before);
     }
@@ -189,6 +203,14 @@ export class Tables {
     if (lane.size === 0) this.ready.delete(put.lane);
   }
 
+  #instancesOf(run: RunKey): Set<TaskId> {
+    const known = this.instances.get(run);
+    if (known !== undefined) return known;
+    const fresh = new Set<TaskId>();
+    this.instances.set(run, fresh);
+    return fresh;
+  }
+
   #laneOf(lane: string): Sorted<ReadyPosition> {
     const known = this.ready.get(lane);
     if (known !== undefined) return known;
@@ -198,18 +220,12 @@ export class Tables {
   }
 }
 
-function checkVersion(what: string, version: number, stored: number | undefined): void {
-  if ((stored ?? 0) !== version - 1) {
-    throw conflict(what, `it is not stored with version ${version - 1}`);
-  }
-}
-
 /** The other stores keep what was submitted from version 1 on; a change of it would silently be lost there. */
 function checkSubmission(stored: TaskRow, row: TaskRow): void {
   const same =
     stored.priority === row.priority &&
     stored.idempotencyKey === row.idempotencyKey &&
-    (stored.requiredLabels === row.requiredLabels || encodeSubmitted(stored) === encodeSubmitted(row));
+    (isSame(stored, row) || encodeSubmitted(stored) === encodeSubmitted(row));
   if (same) return;
   throw new StoreError(
     'other',
@@ -217,21 +233,8 @@ function checkSubmission(stored: TaskRow, row: TaskRow): void {
   );
 }
 
+/** Rows that were made of one another share what never changes. */
+const isSame = (stored: TaskRow, row: TaskRow): boolean =>
+  stored.requiredLabels === row.requiredLabels && stored.instance === row.instance;
+
 const positionOf = ({ rank, taskId }: TaskRow): ReadyPosition => ({ rank, taskId });
-
-function unique<Row, Key>(
-  what: string,
-  rows: readonly Row[],
-  keyOf: (row: Row) => Key,
-  stored: ReadonlyMap<Key, unknown> = new Map(),
-): void {
-  const seen = new Set<Key>();
-  for (const row of rows) {
-    const key = keyOf(row);
-    if (seen.has(key) || stored.has(key)) throw conflict(`${what} ${String(key)}`, 'it is there already');
-    seen.add(key);
-  }
-}
-
-const conflict = (what: string, because: string): StoreError =>
-  new StoreError('conflict', `${what} is not written, because ${because}; read again and decide again`);

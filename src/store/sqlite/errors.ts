@@ -60,3 +60,11 @@ export function storeError(what: string, error: unknown): StoreError {
     cause: error,
   });
 }
+
+/** The row is not stored with the version that the write was decided on. */
+export function conflict(what: string, version: number): StoreError {
+  return new StoreError(
+    'conflict',
+    `${what} is not written, because it is not stored with version ${version}; read it again and decide again`,
+  );
+}

@@ -11,7 +11,7 @@ import type {
 } from '../../core/rows.js';
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
-import { decodeAgent, decodeHistory, decodeSession, decodeSpec, decodeTask } from '../codec.js';
+import { decodeAgent, decodeHistory, decodeSession, decodeSpec } from '../codec.js';
 import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
   type DeliveryRow,
@@ -23,10 +23,13 @@ import {
   StoreError,
   type TaskFilter,
 } from '../store.js';
+import { TASK, TASK_WITHOUT_RESULT, toTask } from './columns.js';
+import { DagReader } from './dag-read.js';
 import type { Columns, Driver, Statement } from './driver.js';
 
-const TASK = 'task_id, version, state, queue, priority, rank, idempotency_key, submitted, progress, result';
-const TASK_WITHOUT_RESULT = TASK.replace('result', 'NULL AS result');
+/** By its key: at once for a task without a run. */
+const ACTIVE_RUN_OF_TASK =
+  "SELECT 1 FROM runs r WHERE r.run = tasks.run AND r.state IN ('queued', 'running')";
 
 /** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
 export class Reader {
@@ -40,9 +43,11 @@ export class Reader {
   readonly #nextDue: Statement;
   readonly #wallDue: Statement;
   readonly #nextWallDue: Statement;
+  readonly dags: DagReader;
 
   constructor(driver: Driver) {
     this.#driver = driver;
+    this.dags = new DagReader(driver);
     this.#task = driver.statement(`SELECT ${TASK} FROM tasks WHERE task_id = ?`);
     this.#taskByKey = driver.statement(
       `SELECT ${TASK} FROM tasks WHERE idempotency_key = ? AND idempotency_key <> ''`,
@@ -99,6 +104,7 @@ export class Reader {
       sessions: sessions.map(toSession),
       openTasks: openTasks.map(toTask),
       queues: this.#queues(),
+      dags: this.dags.load(),
     };
   }
 
@@ -183,13 +189,14 @@ export class Reader {
   }
 
   /**
-   * A state other than success, a queue and an agent have an index each, tried in this order: what did not succeed is
-   * little. Only a filter by success alone, or by queue and agent where one is common and the other rare, walks from
-   * the newest task down until `limit` rows are found.
+   * A run, a state other than success, a DAG, a queue and an agent have an index each, tried in this order: a run has few
+   * tasks, and what did not succeed is little. Only a filter by success alone, or by several where one is common and
+   * another rare, walks from the newest task down until `limit` rows are found.
    */
   list(filter: TaskFilter, before: TaskId | null, limit: number): TaskRow[] {
     const states = filter.states === undefined ? null : [...new Set(filter.states)];
-    if (states === null || states.includes('success')) return this.#listOf(filter, states, before, limit);
+    if (states === null || states.includes('success') || filter.run !== undefined)
+      return this.#listOf(filter, states, before, limit);
     return states
       .flatMap((state) => this.#listOf(filter, [state], before, limit))
       .sort((a, b) => (a.taskId < b.taskId ? 1 : -1))
@@ -210,15 +217,20 @@ export class Reader {
     };
     // A plus sign keeps SQLite from using that term's index. Terms that compare with a constant only tell it that a
     // partial index holds every row asked for.
-    const byState = states?.length === 1 && states[0] !== 'success';
+    const byRun = filter.run !== undefined;
+    const byState = !byRun && states?.length === 1 && states[0] !== 'success';
+    const byDag = !byRun && !byState && filter.dagId !== undefined;
+    const plus = byRun || byState || byDag ? '+' : '';
+    if (filter.run !== undefined) where('run = ?', filter.run);
     if (byState) where("state <> 'success'");
     if (states !== null) {
       where(`${byState ? '' : '+'}state IN (${states.map(() => '?').join(', ')})`, ...states);
     }
+    if (filter.dagId !== undefined) where(`${byDag ? '' : '+'}dag_id = ?`, filter.dagId);
     if (filter.agentId !== undefined) {
-      where(`${byState ? '+' : ''}agent_id = ? AND agent_id <> ''`, filter.agentId);
+      where(`${plus}agent_id = ? AND agent_id <> ''`, filter.agentId);
     }
-    if (filter.queue !== undefined) where(`${byState ? '+' : ''}queue = ?`, filter.queue);
+    if (filter.queue !== undefined) where(`${plus}queue = ?`, filter.queue);
     if (before !== null) where('task_id < ?', before);
     const filtered = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;
     const sql = `SELECT ${TASK_WITHOUT_RESULT} FROM tasks ${filtered} ORDER BY task_id DESC LIMIT ?`;
@@ -228,12 +240,17 @@ export class Reader {
       .map(toTask);
   }
 
-  finished(after: FinishedPosition | null, limit: number): FinishedTask[] {
+  /**
+   * What keeps a task from being taken is looked up for each: the instances of what runs now are few beside all that has
+   * ended, and a mark in their index would have to be written again for all of them when their run ends.
+   */
+  finished(after: FinishedPosition | null, limit: number, runs: 'ended' | 'any'): FinishedTask[] {
+    const kept = runs === 'any' ? '' : `AND NOT EXISTS (${ACTIVE_RUN_OF_TASK})`;
     const from = after === null ? '' : 'AND (finished_at, task_id) > (?, ?)';
     const rows = this.#driver
       .statement(
         `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM tasks INDEXED BY tasks_finished
-          WHERE finished_at IS NOT NULL AND is_open IS NULL ${from} ORDER BY finished_at, task_id LIMIT ?`,
+          WHERE finished_at IS NOT NULL AND is_open IS NULL ${kept} ${from} ORDER BY finished_at, task_id LIMIT ?`,
       )
       .all(...(after === null ? [] : [after.finishedAt, after.taskId]), limit);
     return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
@@ -265,20 +282,6 @@ export class Reader {
     return found;
   }
 }
-
-const toTask = (c: Columns): TaskRow =>
-  decodeTask({
-    taskId: c.task_id as string,
-    version: c.version as number,
-    state: c.state as string,
-    queue: c.queue as string,
-    priority: c.priority as number,
-    rank: c.rank as number,
-    idempotencyKey: c.idempotency_key as string,
-    submitted: c.submitted as string,
-    progress: c.progress as string,
-    result: c.result as Uint8Array | null,
-  });
 
 const toAgent = (c: Columns): AgentRow =>
   decodeAgent(c.agent_id as string, c.version as number, c.data as string);

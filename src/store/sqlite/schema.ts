@@ -1,4 +1,5 @@
 import { StoreError } from '../store.js';
+import { DAGS } from './dag-schema.js';
 import type { Driver } from './driver.js';
 
 /** "HFst": tells our files from other SQLite files. */
@@ -131,6 +132,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 8, name: 'limits', up: '' },
   // Operators have tasks tried again and move them: counted, and changed, where older programs would not look.
   { version: 9, name: 'operators', up: '' },
+  // Tasks may be instances of DAG runs, which older programs would take for submitted ones.
+  { version: 10, name: 'dags', up: DAGS },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

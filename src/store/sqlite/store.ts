@@ -1,7 +1,9 @@
+import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
 import type { FinishedTask } from '../../core/retention.js';
 import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
+import type { BackfillPosition, EndedPosition, RunFilter, RunPosition, VersionKey } from '../dags.js';
 import {
   type DeliveryRow,
   type FinishedPosition,
@@ -107,8 +109,12 @@ export class SqliteStore implements Store {
     return this.#reader.list(filter, before, limit);
   }
 
-  async readFinished(after: FinishedPosition | null, limit: number): Promise<FinishedTask[]> {
-    return this.#reader.finished(after, limit);
+  async readFinished(
+    after: FinishedPosition | null,
+    limit: number,
+    runs: 'ended' | 'any' = 'ended',
+  ): Promise<FinishedTask[]> {
+    return this.#reader.finished(after, limit, runs);
   }
 
   async countTasks(): Promise<Partial<Record<TaskState, number>>> {
@@ -133,6 +139,54 @@ export class SqliteStore implements Store {
 
   async putDeliveries(rows: readonly DeliveryRow[], done: number): Promise<void> {
     this.#driver.transaction(() => this.#writer.writeDeliveries(this.#driver, rows, done));
+  }
+
+  async readDagVersions(keys: readonly VersionKey[]): Promise<DagVersionRow[]> {
+    return this.#reader.dags.versions(keys);
+  }
+
+  async readRuns(runs: readonly RunKey[]): Promise<RunRow[]> {
+    return this.#reader.dags.runs(runs);
+  }
+
+  async listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]> {
+    return this.#reader.dags.listRuns(filter, before, limit);
+  }
+
+  async readInstances(run: RunKey): Promise<TaskRow[]> {
+    return this.#reader.dags.instances(run);
+  }
+
+  async listAssetEvents(
+    asset: string | null,
+    before: number | null,
+    limit: number,
+  ): Promise<AssetEventRow[]> {
+    return this.#reader.dags.listEvents(asset, before, limit);
+  }
+
+  async readAssetEvents(asset: string, first: number, last: number, limit: number): Promise<AssetEventRow[]> {
+    return this.#reader.dags.events(asset, first, last, limit);
+  }
+
+  async newestAssetEvent(): Promise<number> {
+    return this.#reader.dags.newestEvent();
+  }
+
+  async readEndedRuns(after: EndedPosition | null, limit: number): Promise<RunRow[]> {
+    return this.#reader.dags.ended(after, limit);
+  }
+
+  async readBackfills(backfills: readonly string[]): Promise<BackfillRow[]> {
+    return this.#reader.dags.backfills(backfills);
+  }
+
+  async listBackfills(
+    dagId: string | null,
+    before: BackfillPosition | null,
+    limit: number,
+  ): Promise<BackfillRow[]> {
+    return this.#reader.dags.listBackfills(dagId, before, limit);
   }
 
   /** It is the only safe way to copy a store in use: whoever else opens and closes the file in this process drops its lock. */

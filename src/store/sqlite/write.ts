@@ -1,3 +1,4 @@
+import { dagIdOf } from '../../core/dag/rows.js';
 import type {
   AgentRow,
   Counters,
@@ -25,7 +26,9 @@ import {
   StoreError,
   type TaskPut,
 } from '../store.js';
+import { DagWriter } from './dag-write.js';
 import type { Driver, Statement } from './driver.js';
+import { conflict } from './errors.js';
 
 /** Writes puts; the caller holds the transaction. Throws StoreError, `conflict` for a row of another version. */
 export class Writer {
@@ -53,12 +56,13 @@ export class Writer {
   readonly #deleteTask: Statement;
   readonly #deleteSpec: Statement;
   readonly #deleteHistory: Statement;
+  readonly #dags: DagWriter;
 
   constructor(driver: Driver) {
     this.#insertTask =
       driver.statement(`INSERT INTO tasks (version, state, lane, due_at, is_open, progress, result,
-      rank, wall_due_at, agent_id, finished_at, task_id, queue, priority, idempotency_key, submitted)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      rank, wall_due_at, agent_id, finished_at, task_id, queue, priority, idempotency_key, submitted, run, dag_id)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     // A task that goes on from one final state to another has ended when it did first.
     const set = `version = ?, state = ?, lane = ?, due_at = ?, is_open = ?, progress = ?, result = ?,
       rank = ?, wall_due_at = ?,
@@ -102,6 +106,7 @@ export class Writer {
     this.#deleteTask = driver.statement('DELETE FROM tasks WHERE task_id = ? AND version = ?');
     this.#deleteSpec = driver.statement('DELETE FROM task_specs WHERE task_id = ?');
     this.#deleteHistory = driver.statement('DELETE FROM history WHERE task_id = ?');
+    this.#dags = new DagWriter(driver);
   }
 
   write(puts: Puts): void {
@@ -116,6 +121,7 @@ export class Writer {
     for (const row of puts.queues) this.#queue(row);
     for (const row of puts.notifications) this.#notification(row);
     if (puts.counters !== null) this.#counters(puts.counters);
+    if (puts.dags !== null) this.#dags.write(puts.dags);
   }
 
   /** The whole list of endpoints, and the end of what they are done with. */
@@ -141,6 +147,7 @@ export class Writer {
     const isOpen = row.open === null ? null : 1;
     const progress = encodeProgress(row);
     if (version === 1) {
+      const run = row.instance?.run ?? null;
       this.#insertTask.run(
         ...[version, row.state, lane, dueAt, isOpen, progress, row.result, row.rank, wallDueAt],
         ...[
@@ -151,6 +158,8 @@ export class Writer {
           row.priority,
           row.idempotencyKey,
           encodeSubmitted(row),
+          run,
+          run === null ? null : dagIdOf(run),
         ],
       );
       return;
@@ -226,11 +235,4 @@ export class Writer {
     for (const step of steps) this.#insertStep.run(step);
     this.#wroteNoSteps = steps.length === 0;
   }
-}
-
-function conflict(what: string, version: number): StoreError {
-  return new StoreError(
-    'conflict',
-    `${what} is not written, because it is not stored with version ${version}; read it again and decide again`,
-  );
 }

@@ -20,6 +20,8 @@ export function helloFromAgent({
 }: AgentHello): Hello {
   return {
     ...identity,
+    bundles: [],
+    triggerKinds: [],
     streamNo,
     highestToken,
     highestEpoch,
