@@ -16,6 +16,7 @@ import {
   startCoordinator,
   until,
 } from './processes.mjs';
+import { reportsOf } from './work.mjs';
 
 const H_MS = 500;
 const probe = import.meta.resolve('./heartbeats.mjs');
@@ -97,11 +98,11 @@ async function stretch(site, withFlood) {
   const work = loadUntil(client, site.perSecond, over);
   await wait(RUN_UP_MS);
   await heartbeats(coordinator.child);
-  const before = await endedSoFar(client);
+  const before = await reportsOf(client);
   const cpuBefore = cpuSeconds(coordinator.pid);
   const begin = performance.now();
   await wait(over - performance.now());
-  const after = await endedSoFar(client);
+  const after = await reportsOf(client);
   const cpu = cpuSeconds(coordinator.pid) - cpuBefore;
   const measured = (performance.now() - begin) / 1_000;
   const beats = new Map(await heartbeats(coordinator.child)).get('chatty') ?? [];
@@ -125,9 +126,6 @@ async function submitFlood({ client, lines, seconds }, told) {
   const [{ taskId }] = await client.tasks.submit([{ queue: 'chatty', command }]);
   return taskId;
 }
-
-/** Reports that arrived: the lifecycles that have ended. */
-const endedSoFar = async (client) => Number((await client.coordinator()).counters.reports);
 
 /** When heartbeats arrived since this was asked last, agent by agent. */
 export function heartbeats(child) {
@@ -159,10 +157,10 @@ async function keepPaceUntil(client, perSecond, over) {
 
 /** As many as go, with never more than a few hundred waiting. */
 async function keepBusyUntil(client, over) {
-  const before = await endedSoFar(client);
+  const before = await reportsOf(client);
   let submitted = 0;
   while (performance.now() < over) {
-    const waiting = submitted - ((await endedSoFar(client)) - before);
+    const waiting = submitted - ((await reportsOf(client)) - before);
     if (waiting > 500) {
       await wait(10);
       continue;

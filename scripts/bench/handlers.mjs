@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../../dist/client/index.js';
 import { bin, cpuSeconds, exited, follow, startCoordinator, until } from './processes.mjs';
+import { workThrough } from './work.mjs';
 
 const module = new URL('./bench-handlers.mjs', import.meta.url).pathname;
-const BATCH = 250;
-const SUBMITS_AT_ONCE = 8;
 /** Calls of each child before the clock runs: a fresh process has yet to compile what it does. */
-const WARM_UP = 500;
+const WARM_UP = 2_000;
+const call = (n) => ({ queue: 'bench', handler: 'echo', input: { n } });
 
 /** One round: `n` calls of a handler that answers at once, through one worker with `children` warm children. */
 export async function handlerRound(n, children, slots = children) {
@@ -20,22 +20,19 @@ export async function handlerRound(n, children, slots = children) {
   const client = connect(coordinator.address);
   try {
     await until(() => worker.ready(), 30_000, 'the worker did not come up');
-    await callAll(client, WARM_UP * children);
-    await until(() => allEnded(client), 30_000, 'the first calls did not end');
+    await workThrough(client, WARM_UP * children, call);
     const cpuBefore = costs(coordinator.pid, worker.pid);
-    const begin = performance.now();
-    await callAll(client, n);
-    await until(() => allEnded(client), 120_000, 'tasks did not end');
-    const seconds = (performance.now() - begin) / 1000;
-    const cpu = costs(coordinator.pid, worker.pid).map((of, i) => (of - cpuBefore[i]) / n);
+    const { lifecyclesPerS } = await workThrough(client, n, call);
+    const cpu = costs(coordinator.pid, worker.pid).map((of, i) => (1e6 * (of - cpuBefore[i])) / n);
     for await (const task of client.tasks.list({ states: ['failed', 'cancelled'] }, { limit: 1 }))
       throw new Error(`${task.taskId} ended as ${task.state}: ${task.reason} ${task.message}`);
     return {
-      lifecyclesPerS: n / seconds,
-      coordinatorMicrosPerTask: cpu[0] * 1e6,
-      agentMicrosPerTask: cpu[1] * 1e6,
-      runnerMicrosPerTask: cpu[2] * 1e6,
-      childrenMicrosPerTask: cpu[3] * 1e6,
+      lifecyclesPerS,
+      coordinatorMicrosPerTask: cpu[0],
+      agentMicrosPerTask: cpu[1],
+      runnerMicrosPerTask: cpu[2],
+      childrenMicrosPerTask: cpu[3],
+      benchMicrosPerTask: cpu[4],
     };
   } finally {
     client.close();
@@ -45,7 +42,7 @@ export async function handlerRound(n, children, slots = children) {
   }
 }
 
-/** CPU seconds of the coordinator, the agent, its runner, and everything under that. */
+/** CPU seconds of the coordinator, the agent, its runner, everything under that, and of this process. */
 function costs(coordinator, agent) {
   const parents = readdirSync('/proc').flatMap((name) => {
     try {
@@ -61,7 +58,8 @@ function costs(coordinator, agent) {
   const below = (pid) => childrenOf(pid).flatMap((child) => [child, ...below(child)]);
   const sum = (pids) => pids.reduce((total, pid) => total + cpuSeconds(pid), 0);
   const runners = childrenOf(agent);
-  return [cpuSeconds(coordinator), cpuSeconds(agent), sum(runners), sum(runners.flatMap(below))];
+  const work = [sum(runners), sum(runners.flatMap(below))];
+  return [cpuSeconds(coordinator), cpuSeconds(agent), ...work, cpuSeconds(process.pid)];
 }
 
 function startWorker(address, folder, children, slots) {
@@ -85,25 +83,4 @@ function startWorker(address, folder, children, slots) {
     await exited(child);
   };
   return { pid: child.pid, ready: () => log.includes('connected: a new session'), stop };
-}
-
-async function callAll(client, n) {
-  const underWay = new Set();
-  for (let i = 0; i < n; i += BATCH) {
-    const batch = Array.from({ length: Math.min(BATCH, n - i) }, (_, j) => ({
-      queue: 'bench',
-      handler: 'echo',
-      input: { n: i + j },
-    }));
-    const call = client.tasks.submit(batch).then(() => underWay.delete(call));
-    underWay.add(call);
-    if (underWay.size >= SUBMITS_AT_ONCE) await Promise.race(underWay);
-  }
-  await Promise.all(underWay);
-}
-
-async function allEnded(client) {
-  for await (const _ of client.tasks.list({ states: ['queued', 'running', 'up_for_retry'] }, { limit: 1 }))
-    return false;
-  return true;
 }
