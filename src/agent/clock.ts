@@ -61,17 +61,45 @@ function openUptime(): number | null {
   }
 }
 
-function bootMs(): BootMs {
+function readUptime(): BootMs | null {
   const { file, text } = uptime;
   const read = file === null ? 0 : readSync(file, text, 0, text.length, 0);
   const seconds = Number.parseFloat(text.toString('latin1', 0, read));
-  return (Number.isNaN(seconds) ? (monoMs() as number) : seconds * 1_000) as BootMs;
+  return Number.isNaN(seconds) ? null : ((seconds * 1_000) as BootMs);
+}
+
+/** What was read stands for so long, in milliseconds: a tenth of its own steps. */
+const BOOT_FRESH_MS = 1;
+
+/**
+ * `read` answers for all questions of a millisecond: a turn with many runs asks for each of them. The monotonic clock
+ * alone could not tell that a machine has slept within it; the wall clock does.
+ */
+export function bootClock(
+  clock: Pick<AgentClock, 'monoMs' | 'wallMs'>,
+  read: () => BootMs | null,
+): () => BootMs {
+  let [atMono, atWall] = [Number.NEGATIVE_INFINITY, 0];
+  let known = 0 as BootMs;
+  return () => {
+    const [mono, wall] = [clock.monoMs() as number, clock.wallMs() as number];
+    if (mono - atMono < BOOT_FRESH_MS && Math.abs(wall - atWall) <= BOOT_FRESH_MS) return known;
+    [atMono, atWall] = [mono, wall];
+    known = read() ?? (mono as BootMs);
+    return known;
+  };
 }
 
 const soon = (fn: () => void): void => void setImmediate(fn);
 
 /** The host's clocks. */
-export const realClock: AgentClock = { monoMs, wallMs, bootMs, setTimer, soon };
+export const realClock: AgentClock = {
+  monoMs,
+  wallMs,
+  bootMs: bootClock({ monoMs, wallMs }, readUptime),
+  setTimer,
+  soon,
+};
 
 /** Settles `ms` milliseconds from now. */
 export function pause(clock: AgentClock, ms: number): Promise<void> {
