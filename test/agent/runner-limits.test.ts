@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -50,11 +58,12 @@ test('a limit that cannot be enforced starts nothing', async () => {
 
 describe('a delegated cgroup', () => {
   /** The files of a cgroup tree; the kernel's part is written by the test. */
-  function tree(own: string) {
+  function tree(own: string, given = 'cpuset cpu io memory pids\n') {
     const root = mkdtempSync(join(tmpdir(), 'holdfast-cgroup-'));
     folders.push(root);
     mkdirSync(join(root, 'holdfast.slice', 'holdfast'), { recursive: true });
     writeFileSync(join(root, 'cgroup.controllers'), 'cpu memory\n');
+    writeFileSync(join(root, 'holdfast.slice', 'cgroup.controllers'), given);
     writeFileSync(join(root, 'self'), `1:name=systemd:/\n0::${own}\n`);
     return { root, cgroups: findCgroups(root, join(root, 'self')) };
   }
@@ -62,7 +71,9 @@ describe('a delegated cgroup', () => {
 
   test('is used when the operator says so by its name: each run gets one of its own, with its limits', () => {
     const { root, cgroups } = tree('/holdfast.slice/holdfast');
-    expect(cgroups).toEqual({ parent: join(root, 'holdfast.slice'), reason: '' });
+    expect(cgroups).toEqual({ parent: join(root, 'holdfast.slice'), cpu: true, reason: '' });
+    const control = join(root, 'holdfast.slice', 'cgroup.subtree_control');
+    expect(readFileSync(control, 'utf8')).toBe('+memory +cpu');
     const limits = new Limits(realClock, 'i', cgroups);
     expect(limits.inForce).toMatchObject({ memory: 'cgroup', cpu: 'cgroup' });
     const limit = limits.prepare(spec({ memoryLimitBytes: 64 * MIB, cpuLimitMillis: 500 }));
@@ -86,6 +97,54 @@ describe('a delegated cgroup', () => {
       'max 9\noom 0\noom_kill 0\n',
     );
     expect(limit?.end()).toBeNull();
+  });
+
+  test('without the cpu controller limits memory alone: a task with a CPU limit starts nothing there', () => {
+    const { root, cgroups } = tree('/holdfast.slice/holdfast', 'memory pids\n');
+    const control = join(root, 'holdfast.slice', 'cgroup.subtree_control');
+    expect(readFileSync(control, 'utf8')).toBe('+memory');
+    const limits = new Limits(realClock, 'i', cgroups);
+    expect(limits.inForce).toMatchObject({ memory: 'cgroup', cpu: 'none' });
+    expect(limits.inForce.text).toContain('CPU limits not at all (the cpu controller is not delegated');
+    expect(() => limits.prepare(spec({ memoryLimitBytes: 64 * MIB, cpuLimitMillis: 500 }))).toThrow(
+      'cannot enforce',
+    );
+    limits.prepare(spec({ memoryLimitBytes: 64 * MIB }));
+    const folder = join(root, 'holdfast.slice', 'holdfast-i-7');
+    expect(readFileSync(join(folder, 'memory.max'), 'utf8')).toBe(String(64 * MIB));
+    expect(existsSync(join(folder, 'cpu.max'))).toBe(false);
+  });
+
+  test.each([
+    ['the memory controller is not given', 'cpu pids\n', () => {}, 'the memory controller is not delegated'],
+    [
+      'its parent takes no controllers',
+      'cpu memory\n',
+      (parent: string) => mkdirSync(join(parent, 'cgroup.subtree_control')),
+      'the cgroup cannot be used: EISDIR',
+    ],
+  ])(
+    'that is found and not delegated, because %s, leaves memory to the watch and CPU to nobody',
+    (_, given, spoil, words) => {
+      const { root } = tree('/elsewhere', given);
+      spoil(join(root, 'holdfast.slice'));
+      writeFileSync(join(root, 'self'), '0::/holdfast.slice/holdfast\n');
+      const cgroups = findCgroups(root, join(root, 'self'));
+      expect(cgroups).toMatchObject({ parent: null, cpu: false, reason: expect.stringContaining(words) });
+      const { inForce } = new Limits(realClock, 'i', cgroups);
+      expect(inForce).toMatchObject({ memory: 'watch', cpu: 'none' });
+      expect(inForce.text).toContain(words);
+      expect(
+        readdirSync(join(root, 'holdfast.slice')).filter((name) => name.startsWith('holdfast-')),
+      ).toEqual([]);
+    },
+  );
+
+  test('whose limits cannot be written starts nothing, and nothing is left of it', () => {
+    const { root, cgroups } = tree('/holdfast.slice/holdfast');
+    rmSync(join(root, 'holdfast.slice'), { recursive: true });
+    const limits = new Limits(realClock, 'i', cgroups);
+    expect(() => limits.prepare(spec({ memoryLimitBytes: 64 * MIB }))).toThrow('ENOENT');
   });
 
   test('is left alone when nobody has said that it is ours', () => {

@@ -33,17 +33,14 @@ export class Limits {
     this.instanceId = instanceId;
     this.cgroup = cgroups.parent;
     const memory = cgroups.parent !== null ? 'cgroup' : hasProcfs() ? 'watch' : 'none';
-    this.inForce = {
-      memory,
-      cpu: cgroups.parent === null ? 'none' : 'cgroup',
-      text: describe(memory, cgroups.reason),
-    };
+    const cpu = cgroups.cpu ? 'cgroup' : 'none';
+    this.inForce = { memory, cpu, text: describe(memory, cpu, cgroups.reason) };
   }
 
   /** Null for a run without limits. Throws what the system says when they cannot be set up. */
   prepare({ runId, memoryLimitBytes, cpuLimitMillis }: RunSpec): RunLimit | null {
     if (memoryLimitBytes === null && cpuLimitMillis === null) return null;
-    if (this.cgroup !== null) {
+    if (this.cgroup !== null && (cpuLimitMillis === null || this.inForce.cpu === 'cgroup')) {
       const folder = join(this.cgroup, `holdfast-${this.instanceId}-${runId}`);
       return cgroupLimit(folder, memoryLimitBytes, cpuLimitMillis);
     }
@@ -103,9 +100,12 @@ function family(all: Listed, pgid: number): ReadonlySet<number> {
   return found;
 }
 
-/** Where cgroups for runs can be made; null, and why not. */
+/** Where cgroups for runs can be made; null when they cannot. */
 export interface Cgroups {
   readonly parent: string | null;
+  /** Whether they limit CPU as well as memory. */
+  readonly cpu: boolean;
+  /** Why not; empty when they limit both. */
   readonly reason: string;
 }
 
@@ -115,7 +115,7 @@ export interface Cgroups {
  * into any cgroup, and would disturb its owner.
  */
 export function findCgroups(root = '/sys/fs/cgroup', self = '/proc/self/cgroup'): Cgroups {
-  const none = (reason: string): Cgroups => ({ parent: null, reason });
+  const none = (reason: string): Cgroups => ({ parent: null, cpu: false, reason });
   try {
     readFileSync(join(root, 'cgroup.controllers'));
   } catch {
@@ -126,8 +126,12 @@ export function findCgroups(root = '/sys/fs/cgroup', self = '/proc/self/cgroup')
     if (basename(own) !== OWN_CGROUP)
       return none(`the agent is not in a delegated cgroup named ${OWN_CGROUP}`);
     const parent = join(root, dirname(own));
-    writeFileSync(join(parent, 'cgroup.subtree_control'), '+memory +cpu');
-    return { parent, reason: '' };
+    // A user's session of systemd has memory alone by default; asked for what is not there, the kernel gives nothing.
+    const given = readFileSync(join(parent, 'cgroup.controllers'), 'utf8').trim().split(' ');
+    if (!given.includes('memory')) return none(`the memory controller is not delegated to ${parent}`);
+    const cpu = given.includes('cpu');
+    writeFileSync(join(parent, 'cgroup.subtree_control'), cpu ? '+memory +cpu' : '+memory');
+    return { parent, cpu, reason: cpu ? '' : `the cpu controller is not delegated to ${parent}` };
   } catch (error) {
     return none(`the cgroup cannot be used: ${(error as Error).message}`);
   }
@@ -184,10 +188,12 @@ function remove(folder: string): void {
   }
 }
 
-function describe(memory: LimitsInForce['memory'], reason: string): string {
+function describe(memory: LimitsInForce['memory'], cpu: LimitsInForce['cpu'], reason: string): string {
   switch (memory) {
     case 'cgroup':
-      return 'memory and CPU limits of tasks are enforced by cgroups';
+      return cpu === 'cgroup'
+        ? 'memory and CPU limits of tasks are enforced by cgroups'
+        : `memory limits of tasks are enforced by cgroups, CPU limits not at all (${reason})`;
     case 'watch':
       return `memory limits of tasks are enforced by looking every ${WATCH_MS} ms, CPU limits not at all (${reason})`;
     case 'none':
