@@ -22,6 +22,7 @@ const checks = [
       'src',
       'test',
       'scripts',
+      'examples',
     ],
   ],
   ['knip', ['--config', 'scripts/config/knip.json', '--no-progress']],

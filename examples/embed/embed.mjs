@@ -36,7 +36,7 @@ try {
   }
   for (const { taskId } of batch) {
     for await (const { data } of client.tasks.logs(taskId))
-      process.stdout.write(`output: ${Buffer.from(data)}`);
+      process.stdout.write(`output: ${Buffer.from(data).toString()}`);
   }
 
   // The coordinator goes and comes back while a task runs: the task does not notice, and its end is not missed.

@@ -16,7 +16,7 @@ export async function startStore(file, port = 0) {
     ON CONFLICT (path) DO UPDATE SET value = excluded.value, fence = excluded.fence
     WHERE store.fence <= excluded.fence`);
 
-  const server = createServer(async (request, response) => {
+  const serve = async (request, response) => {
     const answer = (status, headers = {}, body = '') => response.writeHead(status, headers).end(body);
     if (request.method === 'GET') {
       const row = read.get(request.url);
@@ -35,7 +35,11 @@ export async function startStore(file, port = 0) {
     // Comparing and writing are one statement: nothing comes in between.
     if (write.run(request.url, value, token).changes === 1) return answer(204);
     return answer(409, { 'fencing-token': read.get(request.url).fence }, 'a newer token was seen');
-  });
+  };
+  // A client that goes away amid its request must not end the server.
+  const server = createServer(
+    (request, response) => void serve(request, response).catch(() => response.destroy()),
+  );
   await new Promise((listening) => server.listen(port, '127.0.0.1', listening));
   const close = async () => {
     server.closeAllConnections();

@@ -13,7 +13,11 @@ const WAYS = {
     const { upsert } = await import('./postgres.mjs');
     const client = new pg.Client(target);
     await client.connect();
-    await upsert(client, token, name, value).finally(() => client.end());
+    try {
+      await upsert(client, token, name, value);
+    } finally {
+      await client.end();
+    }
   },
 };
 

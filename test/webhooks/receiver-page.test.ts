@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -65,6 +66,15 @@ describe('the receiver of the how-to', () => {
     expect(
       await send('two', '{}', { signature: signatureOf([other, ...keys], 'two', timestamp, '{}') }),
     ).toBe(204);
+  });
+
+  test('goes on when a sender goes away amid its message', async () => {
+    const { hostname, port } = new URL(url);
+    const half = connect(Number(port), hostname);
+    half.end('POST / HTTP/1.1\r\nHost: receiver\r\nContent-Length: 100\r\n\r\nhalf');
+    await new Promise((resolve) => half.on('close', resolve).resume());
+    expect(await send('three', '{}')).toBe(204);
+    expect(receiver.exitCode).toBeNull();
   });
 
   test('refuses a forged, a changed and an old message', async () => {
