@@ -24,6 +24,8 @@ interface Running {
   reason: StopReason | null;
   timedOut: boolean;
   limit: Timer | null;
+  /** Until the log says that it does not hear its signal. */
+  grace: Timer | null;
 }
 
 /**
@@ -75,8 +77,7 @@ export class InProcessHandlers {
     run.reason = reason;
     run.stop.now(new HandlerStopped(reason));
     const { clock, log } = this.#ports;
-    clock.setTimer(graceMs, () => {
-      if (this.#runs.get(runId) !== run) return;
+    run.grace = clock.setTimer(graceMs, () => {
       const { handler, taskId } = run.call;
       log.warn(
         { taskId },
@@ -93,7 +94,7 @@ export class InProcessHandlers {
         'a task that must not run twice needs a handler that can be killed: run the worker with --isolation process';
       return listener.startFailed({ runId, code: 'EINVAL', text });
     }
-    const run: Running = { call, stop: new Stop(), reason: null, timedOut: false, limit: null };
+    const run: Running = { call, stop: new Stop(), reason: null, timedOut: false, limit: null, grace: null };
     if (!listener.started([{ runId, pid: process.pid, pgid }]).includes(runId)) {
       return this.#end(run, false, null);
     }
@@ -118,7 +119,9 @@ export class InProcessHandlers {
     });
     const outcome = await callHandler(this.#handlers, run.call, context);
     end();
+    // A timer that is left keeps the process of the agent alive for as long.
     run.limit?.cancel();
+    run.grace?.cancel();
     run.stop.now(ENDED);
     this.#runs.delete(runId);
     this.#end(run, true, outcome);

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { realClock } from '../../../src/agent/clock.js';
+import { realClock, type Timer } from '../../../src/agent/clock.js';
 import { InProcessHandlers } from '../../../src/agent/handlers/in-process.js';
 import type { HandlerCall, RunEnd, StartFailure } from '../../../src/agent/runner/protocol.js';
 import { SILENT } from '../../../src/kit/log.js';
@@ -27,6 +27,8 @@ export default defineHandlers({
 }
 
 class Heard {
+  /** Timers that still keep the process alive. */
+  readonly timers = new Set<Timer>();
   readonly starts: string[] = [];
   readonly failures: StartFailure[] = [];
   readonly ends: RunEnd[] = [];
@@ -36,7 +38,7 @@ class Heard {
 
   async open(nodeEnvironment?: string): Promise<InProcessHandlers> {
     return InProcessHandlers.open(moduleFile(), nodeEnvironment, {
-      clock: realClock,
+      clock: { ...realClock, setTimer: (ms, task) => this.#timer(ms, task) },
       log: { ...SILENT, warn: (_: unknown, text?: string) => void this.warnings.push(String(text)) },
       pgid: 4711,
       listener: {
@@ -52,6 +54,21 @@ class Heard {
         progress: () => {},
       },
     });
+  }
+
+  #timer(ms: number, task: () => void): Timer {
+    const timer = realClock.setTimer(ms, () => {
+      this.timers.delete(counted);
+      task();
+    });
+    const counted = {
+      cancel: () => {
+        this.timers.delete(counted);
+        timer.cancel();
+      },
+    };
+    this.timers.add(counted);
+    return counted;
   }
 
   end = (): Promise<RunEnd> => until('the end of a run', () => this.ends[0]);
@@ -105,10 +122,12 @@ describe('without isolation', () => {
     await until('its start', () => cancelled.starts[0]);
     handlers.stop('7', 'cancelled', 10_000);
     expect(await cancelled.end()).toMatchObject({ stopReason: 'cancelled', timedOut: false });
+    expect(cancelled.timers.size).toBe(0);
 
     const late = new Heard();
     (await late.open('development')).call(callOf('waits', { timeoutMs: 5 }));
     expect(await late.end()).toMatchObject({ stopReason: 'timeout', timedOut: true });
+    expect(late.timers.size).toBe(0);
   });
 
   test('a handler that does not hear its signal goes on, and the log says so', async () => {
