@@ -69,6 +69,8 @@ function helloOf(hello: Hello): proto.ConnectRequest[] {
     proof: identity.proof ?? undefined,
     hostname: identity.hostname,
     handlers: identity.handlers,
+    bundles: [],
+    triggerKinds: [],
   };
   return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
 }
@@ -93,6 +95,7 @@ function beatOf(beat: Beat, loopLagMs: number): proto.ConnectRequest[] {
             logBytesWaiting: 0n,
             unknownMessages: 0n,
           },
+    triggerEvents: [],
     fullInventory:
       beat.fullInventory === null
         ? undefined
@@ -147,6 +150,7 @@ function reportOf(report: Report): proto.Report {
     result: Buffer.from(report.result ?? []),
     resultType: report.resultType,
     final: report.final,
+    deferral: undefined,
     startedAt: report.startedAtMs === null ? undefined : new Date(report.startedAtMs),
     endedAt: new Date(report.endedAtMs),
   };

@@ -2,6 +2,7 @@ import type { AgentId } from '../kit/ids.js';
 import { NO_TOKEN } from '../kit/ids.js';
 import { between, later } from '../kit/time.js';
 import type { Crowding } from './admission.js';
+import { decideDagCall } from './dag/calls.js';
 import type { Draft } from './draft.js';
 import { about, lostOutcome, releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
@@ -29,6 +30,8 @@ export function decideCall(draft: Draft, call: CallInput): void {
       return steerMany(draft, call);
     case 'limit_queue':
       return limitQueue(draft, call);
+    case 'dag':
+      return decideDagCall(draft, call.callId, call.call);
     case 'cordon':
       return steerAgent(draft, call.callId, call.agentId, { cordoned: true });
     case 'uncordon':

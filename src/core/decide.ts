@@ -1,5 +1,6 @@
 import { later } from '../kit/time.js';
 import { decideCall } from './calls.js';
+import { advanceRuns } from './dag/advance.js';
 import { Draft, type LoadedRows } from './draft.js';
 import { decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
@@ -68,6 +69,7 @@ export function observe(state: State, input: Input): void {
       return;
     case 'goodbye':
     case 'tick':
+    case 'advance':
     case 'prune':
     case 'submit':
     case 'cancel':
@@ -75,6 +77,7 @@ export function observe(state: State, input: Input): void {
     case 'retry':
     case 'steer':
     case 'limit_queue':
+    case 'dag':
     case 'cordon':
     case 'uncordon':
     case 'drain':
@@ -84,14 +87,19 @@ export function observe(state: State, input: Input): void {
 
 /**
  * Decides a batch of observed inputs. Pure: the same state, context and rows give the same draft. Time is judged last:
- * a Hello that came before this moment counts, wherever it stands in the batch.
+ * a Hello that came before this moment counts, wherever it stands in the batch. After it, what the runs of DAGs do next.
  */
 export function decide(state: State, ctx: Context, inputs: readonly Input[], loaded: LoadedRows): Draft {
   const draft = new Draft(state, ctx, loaded);
-  for (const input of inputs) if (input.kind !== 'tick') decideInput(draft, input);
+  for (const input of inputs) if (!isLate(input)) decideInput(draft, input);
   for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
+  for (const input of inputs) if (input.kind === 'advance') decideInput(draft, input);
   if (state.recovery === null && !draft.losesCommits) draft.counters = done(draft.counters, 'wait');
   return draft;
+}
+
+function isLate({ kind }: Input): boolean {
+  return kind === 'tick' || kind === 'advance';
 }
 
 function decideInput(draft: Draft, input: Input): void {
@@ -111,6 +119,8 @@ function decideInput(draft: Draft, input: Input): void {
     }
     case 'tick':
       return decideTick(draft);
+    case 'advance':
+      return advanceRuns(draft, input.runs);
     case 'prune':
       draft.prunedTo = decidePrune(draft);
       return;
@@ -126,6 +136,7 @@ function decideInput(draft: Draft, input: Input): void {
     case 'retry':
     case 'steer':
     case 'limit_queue':
+    case 'dag':
     case 'cordon':
     case 'uncordon':
     case 'drain':

@@ -3,6 +3,7 @@ import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import type { MonoMs } from '../kit/time.js';
 import { Admission } from './admission.js';
+import { DagDraft, type LoadedDags } from './dag/draft.js';
 import type { Ack, Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
@@ -32,6 +33,7 @@ export interface LoadedRows {
   readonly due: readonly TaskRow[];
   /** For a step of retention; null when the batch has none. */
   readonly finished: FinishedStretch | null;
+  readonly dags: LoadedDags;
 }
 
 /** An acknowledgement in the making; its number is drawn when it is sent. */
@@ -74,6 +76,7 @@ export class Draft {
   readonly agents = new Map<AgentId, AgentRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
   readonly queues = new Map<string, QueueRow>();
+  readonly dags: DagDraft;
   /** Places that running tasks hold, this draft's changes included. */
   readonly held: Places;
   /** Lanes and keys that this draft makes tasks wait in. */
@@ -112,6 +115,7 @@ export class Draft {
     this.loaded = loaded;
     this.counters = state.counters;
     this.held = new Places(state.held);
+    this.dags = new DagDraft(state.dags, loaded.dags);
     this.admission = new Admission(state.lanes, ctx.policy.limits);
   }
 
@@ -206,6 +210,7 @@ export class Draft {
     if (row.open) this.#countOpen(row.open, row.taskId, 1);
     if (base === undefined && row.idempotencyKey !== '') this.#byKey.set(row.idempotencyKey, row);
     this.tasks.set(row.taskId, row);
+    this.dags.noteTask(row);
     return row;
   }
 
@@ -319,6 +324,7 @@ export class Draft {
       this.sessions.size > 0 ||
       this.agents.size > 0 ||
       this.queues.size > 0 ||
+      this.dags.writes ||
       this.counters !== this.state.counters
     );
   }

@@ -1,6 +1,9 @@
 import type { AgentId, Epoch, InstanceId, Nonce, StreamId, TaskId, Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
+import type { DagCall, DagFaultCode, DagReply } from './dag/calls.js';
+import type { RunKey } from './dag/rows.js';
+import type { Timetable } from './dag/timetable.js';
 import type { Policy } from './policy.js';
 import type { AgentKind, ProcessIdentity, QueueRow, TaskRow, TaskSpecRow } from './rows.js';
 import type { Tally } from './rules.js';
@@ -11,6 +14,8 @@ export type Input =
   | StreamInput
   | CallInput
   | { readonly kind: 'tick' }
+  /** Something of these runs has changed, and the rows that decisions on them need are read. */
+  | { readonly kind: 'advance'; readonly runs: readonly RunKey[] }
   /** A step of retention: finished tasks were read, those over the limits are removed. */
   | { readonly kind: 'prune' }
   | { readonly kind: 'stall'; readonly ms: number };
@@ -99,6 +104,7 @@ export interface Report {
 
 /** A call of the public API that changes something; answered once its effects are durable. */
 export type CallInput =
+  | { readonly kind: 'dag'; readonly callId: number; readonly call: DagCall }
   | { readonly kind: 'submit'; readonly callId: number; readonly tasks: readonly NewTask[] }
   | { readonly kind: 'cancel'; readonly callId: number; readonly taskId: TaskId; readonly reason: string }
   | {
@@ -174,10 +180,12 @@ export type Reply =
       readonly done: readonly TaskId[];
       readonly skipped: ReadonlyMap<SteerSkip, number>;
     }
+  | DagReply
   | { readonly kind: 'refused'; readonly fault: CallFault };
 
 export interface CallFault {
   readonly code:
+    | DagFaultCode
     | 'TASK_NOT_FOUND'
     | 'AGENT_NOT_FOUND'
     | 'NO_LOST_TRY'
@@ -201,6 +209,10 @@ export interface Context {
   readonly serviceStart: ServiceMs;
   readonly policy: Policy;
   readonly random: () => number;
+  /** Draws the id of a task that the core makes; they sort in the order in which they are drawn. */
+  readonly newTaskId: () => TaskId;
+  /** When schedules are due. */
+  readonly timetable: Timetable;
   /** Identity of this coordinator process: the holder of the sessions it grants. */
   readonly coordinatorId: string;
   /** Hears which row of a rule table decides; nothing depends on it. Default nobody. */

@@ -1,11 +1,12 @@
 import type { Epoch, StreamId, TaskId } from '../kit/ids.js';
+import { add, drop } from '../kit/sets.js';
 import { type AckParts, emptyAck } from './draft.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
 import type { Presence } from './presence.js';
 import type { AgentRow, Needs, SessionRow, TaskRow } from './rows.js';
 import { firstMatch, type Tally } from './rules.js';
-import { add, drop, type State } from './state.js';
+import type { State } from './state.js';
 
 /** Whether an agent may be offered tasks of a lane: its kind, queue, labels and handlers fit (I4). */
 export function canServe(

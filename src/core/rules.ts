@@ -1,5 +1,5 @@
 /** The ordered tables of the core whose first matching row decides. */
-export type RuleTable = 'hello' | 'start' | 'report' | 'hold' | 'due' | 'offer' | 'regain';
+export type RuleTable = 'hello' | 'start' | 'report' | 'hold' | 'due' | 'offer' | 'regain' | 'unrun';
 
 /** Hears which row of a table has decided, by its place from 0; the simulator counts them. */
 export type Tally = (table: RuleTable, row: number) => void;

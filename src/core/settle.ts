@@ -27,6 +27,7 @@ export function settle(draft: Draft): Frame[] {
   for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
   for (const task of draft.tasks.values()) settleTask(draft, task.taskId);
+  draft.dags.settle();
   for (const session of draft.sessions.values())
     if (session.state !== 'live') endPresence(state, session.epoch);
   settleFailures(draft);

@@ -1,5 +1,7 @@
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
+import { add, drop } from '../kit/sets.js';
 import { later, type MonoMs } from '../kit/time.js';
+import { type DagStart, DagState } from './dag/state.js';
 import type { Note } from './frames.js';
 import { type Lane, type LaneParts, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
@@ -24,6 +26,7 @@ export interface Start {
   readonly openTasks: readonly TaskRow[];
   readonly lanes: readonly ({ readonly key: string; readonly waiting: number } & LaneParts)[];
   readonly queues: readonly QueueRow[];
+  readonly dags: DagStart;
 }
 
 export interface Offered {
@@ -91,7 +94,10 @@ export class State {
   /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
   readonly aliveSince = new Map<Epoch, MonoMs>();
 
+  readonly dags: DagState;
+
   constructor(policy: Policy, start: Start, now: MonoMs) {
+    this.dags = new DagState(start.dags);
     this.counters = start.counters;
     this.lookAtAgents = now;
     this.lanes = new Lanes(policy.limits.laneWindow, this.claimed.keys);
@@ -303,19 +309,4 @@ export class State {
       ? this.offered.size
       : Math.min(this.offered.size, this.claimed.keys.count(concurrencyKey));
   }
-}
-
-/** Adds to a set of a map, making the set when it is missing. */
-export function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const set = map.get(key);
-  if (set === undefined) map.set(key, new Set([value]));
-  else set.add(value);
-}
-
-/** Takes out of a set of a map, dropping the set when it is empty. */
-export function drop<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const set = map.get(key);
-  if (set === undefined) return;
-  set.delete(value);
-  if (set.size === 0) map.delete(key);
 }

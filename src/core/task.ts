@@ -22,13 +22,19 @@ export const EDGES = {
   adoptRun: { from: ['running', 'queued'], to: 'running' },
   /** The agent shows a run whose permit was among lost commits (P18). */
   regainRun: { from: ['scheduled', 'queued', 'running', 'up_for_retry'], to: 'running' },
-  succeedTask: { from: ['running', 'queued'], to: 'success' },
+  /** From scheduled: an instance without any work. */
+  succeedTask: { from: ['scheduled', 'running', 'queued'], to: 'success' },
   failTask: { from: ['scheduled', 'running', 'queued', 'up_for_retry'], to: 'failed' },
   /** A try failed by itself and the user's retries allow another. */
   retryTask: { from: ['running', 'queued'], to: 'up_for_retry' },
   /** The back-off of a retry is over. */
   queueRetry: { from: ['up_for_retry'], to: 'queued' },
   /** An operator wants a task tried again that has ended. */
+  /** The back-off of an instance's retry is over: it waits for room in its pool again. */
+  scheduleRetry: { from: ['up_for_retry'], to: 'scheduled' },
+  /** An instance that is decided without a try. */
+  skipTask: { from: ['scheduled'], to: 'skipped' },
+  failUpstream: { from: ['scheduled'], to: 'upstream_failed' },
   requeueFinal: { from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'], to: 'queued' },
   rescheduleFinal: { from: ['cancelled'], to: 'scheduled' },
   cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },

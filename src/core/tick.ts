@@ -1,4 +1,5 @@
 import { later } from '../kit/time.js';
+import { createDueRuns } from './dag/schedule.js';
 import type { Draft } from './draft.js';
 import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
 import { forgetAgents } from './forget.js';
@@ -17,6 +18,7 @@ export function decideTick(draft: Draft): void {
   failExpired(draft);
   closeSilent(draft);
   pressAgents(draft);
+  createDueRuns(draft);
   for (const { taskId } of draft.loaded.due) {
     // What this batch has changed already has deadlines of its own; they come with the next tick.
     const task = draft.tasks.has(taskId) ? undefined : draft.task(taskId);
@@ -114,8 +116,14 @@ export const DUE_RULES: readonly {
     then: (draft, task) => {
       const { service, policy } = draft.ctx;
       const rank = rankOf(task.priority, service, policy);
-      const queued = { ...leaveQueue(task, service), queuedSince: service, queuedMs: 0, rank };
-      draft.put(move(task, 'queueRetry', queued), { event: 'retry_queued' });
+      const left = leaveQueue(task, service);
+      // An instance has left its place in its pool, and waits for one like any other.
+      if (task.instance !== null)
+        draft.put(move(task, 'scheduleRetry', { ...left, rank }), { event: 'retry_scheduled' });
+      else
+        draft.put(move(task, 'queueRetry', { ...left, queuedSince: service, queuedMs: 0, rank }), {
+          event: 'retry_queued',
+        });
     },
   },
   {

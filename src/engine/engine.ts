@@ -1,3 +1,6 @@
+import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
+import { ADVANCE_RUNS } from '../core/dag/runs.js';
+import type { Timetable } from '../core/dag/timetable.js';
 import { decide, hear, observe } from '../core/decide.js';
 import { Draft } from '../core/draft.js';
 import type { Frame, Note } from '../core/frames.js';
@@ -30,6 +33,9 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly newTaskId: () => TaskId;
+  /** Default: DAGs have no instants of their own. */
+  readonly timetable: Timetable;
   readonly listener: EngineListener;
   /** Hears which row of a rule table of the core decides. Default nobody. */
   readonly tally?: Tally;
@@ -152,7 +158,7 @@ export class Engine {
   }
 
   context(): Context {
-    const { clock, policy, random, coordinatorId } = this.#options;
+    const { clock, policy, random, newTaskId, timetable, coordinatorId } = this.#options;
     const now = clock.mono();
     const service = this.#service.at(now);
     return {
@@ -163,6 +169,8 @@ export class Engine {
       tally: this.#options.tally,
       policy,
       random,
+      newTaskId,
+      timetable,
       coordinatorId,
     };
   }
@@ -221,7 +229,7 @@ export class Engine {
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
       const step = () => this.#sweep.read(ctx.policy.limits.pruneStep);
-      const loaded = await loadRows(store, this.state, inputs, due, step);
+      const loaded = await loadRows(store, this.state, inputs, due, step, ctx.wall);
       const draft = decide(this.state, ctx, inputs, loaded);
       const specs = await this.#specsFor(draft);
       try {
@@ -242,8 +250,16 @@ export class Engine {
       if (loaded.finished !== null) this.#pruned(draft);
       if (due !== null) await this.#deadlines.renew(store, due);
       if (loaded.more) this.put({ kind: 'tick' });
+      this.#advance();
       return;
     }
+  }
+
+  /** What runs of DAGs do next is decided apart, on rows that their definitions ask for. */
+  #advance(): void {
+    const { dirty, unfinished } = this.state.dags;
+    if (dirty.size === 0 && !unfinished) return;
+    this.put({ kind: 'advance', runs: [...dirty].slice(0, ADVANCE_RUNS) });
   }
 
   /** A step of retention is over; the next one waits its turn. */
@@ -300,6 +316,7 @@ export class Engine {
       byKey: new Map(),
       due: [],
       finished: null,
+      dags: NOTHING_OF_DAGS,
     });
     const message = 'the store has no space; free some, nothing is lost meanwhile';
     for (const input of inputs) {

@@ -7,6 +7,7 @@ import type { Input } from '../core/inputs.js';
 export class Inbox {
   #inputs: Input[] = [];
   #tick = false;
+  #advance = false;
   readonly #callLimit: number;
 
   constructor(callLimit: number) {
@@ -22,11 +23,15 @@ export class Inbox {
     return this.#inputs.length < this.#callLimit;
   }
 
-  /** Adds an input; of ticks one is enough. */
+  /** Adds an input; of ticks one is enough, and of advances. */
   put(input: Input): void {
     if (input.kind === 'tick') {
       if (this.#tick) return;
       this.#tick = true;
+    }
+    if (input.kind === 'advance') {
+      if (this.#advance) return;
+      this.#advance = true;
     }
     this.#inputs.push(input);
   }
@@ -43,6 +48,7 @@ export class Inbox {
     const batch = this.#inputs.slice(0, taken);
     this.#inputs = this.#inputs.slice(taken);
     if (batch.some((input) => input.kind === 'tick')) this.#tick = false;
+    if (batch.some((input) => input.kind === 'advance')) this.#advance = false;
     return batch;
   }
 }
@@ -60,6 +66,8 @@ function weightOf(input: Input): number {
       return 4 + input.hello.inventory.length;
     case 'tick':
       return 16;
+    case 'advance':
+      return 4 * input.runs.length;
     case 'prune':
       // Its rows are few enough to share a commit, and many enough to make it longer.
       return 128;
@@ -70,6 +78,7 @@ function weightOf(input: Input): number {
     case 'resolve':
     case 'retry':
     case 'limit_queue':
+    case 'dag':
     case 'cordon':
     case 'uncordon':
     case 'drain':

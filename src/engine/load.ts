@@ -1,11 +1,14 @@
+import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
 import type { LoadedRows } from '../core/draft.js';
 import type { Input, Report } from '../core/inputs.js';
 import type { FinishedStretch } from '../core/retention.js';
 import type { HistoryRow, TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
+import type { WallMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 import { type Due, readDue } from './deadlines.js';
+import { loadDags } from './load-dags.js';
 
 /** What a batch is decided on; `more` when further tasks are due. */
 export type Loaded = LoadedRows & { readonly more: boolean };
@@ -24,9 +27,14 @@ export async function loadRows(
   inputs: readonly Input[],
   due: Due | null,
   readFinished: () => Promise<FinishedStretch>,
+  wall: WallMs,
 ): Promise<Loaded> {
   const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
   for (const input of inputs) want(state, input, wanted);
+  const ofDags = inputs.some(({ kind }) => kind === 'dag' || kind === 'advance')
+    ? await loadDags(store, state, inputs, wall)
+    : null;
+  for (const taskId of ofDags?.tasks ?? []) wantTask(state, taskId, wanted);
   const tasks = new Map<TaskId, TaskRow>();
   if (wanted.tasks.size > 0) {
     for (const row of await store.readTasks([...wanted.tasks])) tasks.set(row.taskId, row);
@@ -41,7 +49,7 @@ export async function loadRows(
   for (const row of dueRows) tasks.set(row.taskId, row);
   const prunes = inputs.some((input) => input.kind === 'prune');
   const finished = prunes ? await readFinished() : null;
-  return { tasks, histories, byKey, due: dueRows, finished, more };
+  return { tasks, histories, byKey, due: dueRows, finished, more, dags: ofDags?.dags ?? NOTHING_OF_DAGS };
 }
 
 function want(state: State, input: Input, wanted: Wanted): void {
@@ -81,6 +89,8 @@ function want(state: State, input: Input, wanted: Wanted): void {
     case 'stream_closed':
     case 'stall':
     case 'limit_queue':
+    case 'dag':
+    case 'advance':
     case 'cordon':
     case 'uncordon':
     case 'drain':

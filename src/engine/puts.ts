@@ -3,6 +3,7 @@ import { notificationsOf } from '../core/notify.js';
 import { isFinal, readyLane } from '../core/rows.js';
 import { dueAt, wallDueAt } from '../core/task.js';
 import type { Puts } from '../store/store.js';
+import { dagPutsOf } from './dag-puts.js';
 
 /** What a draft makes durable, with what the store finds its tasks by. */
 export function putsOf(draft: Draft): Puts {
@@ -26,6 +27,6 @@ export function putsOf(draft: Draft): Puts {
     queues: [...draft.queues.values()],
     notifications: notificationsOf(draft),
     counters: draft.counters,
-    dags: null,
+    dags: dagPutsOf(draft.dags),
   };
 }

@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { NO_TIMETABLE } from '../core/dag/timetable.js';
 import type { Frame, Note } from '../core/frames.js';
 import { REAL_CLOCK, REAL_RANDOM } from '../engine/clock.js';
 import { Engine, type EngineListener } from '../engine/engine.js';
@@ -83,6 +84,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   async start(): Promise<void> {
     const { store, policy, host, port, logDirectory } = this.#options;
     const { coordinatorId } = this;
+    const newTaskId = taskIds(() => REAL_CLOCK.wall());
     const engine = await Engine.start({
       store,
       policy,
@@ -90,6 +92,8 @@ class RunningCoordinator implements Coordinator, EngineListener {
       clock: REAL_CLOCK,
       timers: REAL_TIMERS,
       random: REAL_RANDOM,
+      newTaskId,
+      timetable: this.#options.timetable ?? NO_TIMETABLE,
       listener: this,
     });
     this.#engine = engine;
@@ -106,7 +110,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       ...{ logs, store, policy: policy.logs, serviceNow: () => engine.serviceNow, complain },
       after: (ms, task) => REAL_TIMERS.after(ms, task),
     });
-    this.#addServices(engine, this.#logs);
+    this.#addServices(engine, this.#logs, newTaskId);
     try {
       this.#outlet = (await this.#options.outlet?.(() => engine.serviceNow)) ?? null;
       this.address = await this.#listen(host, port);
@@ -119,7 +123,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#health.setStatus('', 'SERVING');
   }
 
-  #addServices(engine: Engine, logs: TaskLogs): void {
+  #addServices(engine: Engine, logs: TaskLogs, newTaskId: () => TaskId): void {
     const { store, policy } = this.#options;
     const { coordinatorId } = this;
     const coordinates = {
@@ -148,7 +152,6 @@ class RunningCoordinator implements Coordinator, EngineListener {
         this.#streams.set(streamId, new AgentStream(streamId, call, streamHost));
       },
     });
-    const newTaskId = taskIds(() => REAL_CLOCK.wall());
     const after = (ms: number, task: () => void) => REAL_TIMERS.after(ms, task);
     this.#server.addService(
       TaskServiceService,

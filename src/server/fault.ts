@@ -92,6 +92,9 @@ export function expectReply<K extends Reply['kind']>(
     case 'agent':
     case 'queue':
     case 'steered':
+    case 'run':
+    case 'dag':
+    case 'pool':
       throw new Error(`a reply of kind ${reply.kind} to a call that wants ${kind}`);
   }
 }

@@ -1,3 +1,4 @@
+import type { Timetable } from '../core/dag/timetable.js';
 import type { Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
 import type { ServiceMs } from '../kit/time.js';
@@ -15,6 +16,8 @@ export interface CoordinatorOptions {
   /** Directory for task output; null keeps it in memory (tests). */
   readonly logDirectory: string | null;
   readonly log: Log;
+  /** Instants of schedules. Default: DAGs have none of their own, and run by hand and by assets. */
+  readonly timetable?: Timetable;
   /** What delivers notifications to the outside, once there is a service clock; null when nobody wants any. */
   readonly outlet?: ((serviceNow: () => ServiceMs) => Promise<Outlet>) | null;
 }

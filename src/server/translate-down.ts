@@ -88,6 +88,9 @@ export function ackOf(ack: Ack, specs: Specs): proto.ConnectResponse[] {
     withdrawals: ack.withdrawals,
     directive: ack.directive === null ? undefined : directiveOf(ack.directive),
     sendFullInventory: ack.sendFullInventory,
+    triggerStarts: [],
+    triggerStops: [],
+    triggerAcks: [],
     more: groups.length > 1,
   };
   const parts = groups
@@ -106,6 +109,9 @@ const EMPTY = {
   withdrawals: [],
   directive: undefined,
   sendFullInventory: false,
+  triggerStarts: [],
+  triggerStops: [],
+  triggerAcks: [],
 } as const;
 
 function only({ number, received }: proto.HeartbeatAck) {
@@ -134,6 +140,8 @@ function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
       executionTimeout: executionTimeoutMs === null ? undefined : durationOf(executionTimeoutMs),
       killGrace: durationOf(killGraceMs),
       traceparent: spec.traceparent,
+      resumption: undefined,
+      instance: undefined,
     },
   ];
 }

@@ -46,6 +46,7 @@ export function encodeDag(row: DagRow): string {
     row.description,
     row.tags,
     row.taskCount,
+    row.defaultParams,
     row.active,
     row.paused,
     importError === null ? null : [importError.message, importError.since],
@@ -77,6 +78,7 @@ export function decodeDag(
     description: r.text(),
     tags: r.texts(),
     taskCount: r.number(),
+    defaultParams: r.text(),
     active: r.flag(),
     paused: r.flag(),
     importError: r.tupleOrNull((e) => ({ message: e.text(), since: e.number() as WallMs })),
@@ -143,7 +145,6 @@ export function encodeRun(row: RunRow): string {
     row.intervalEnd,
     row.params,
     row.consumed.map(pendingTuple),
-    row.expansions,
     row.startedAt,
   ]);
 }
@@ -183,7 +184,6 @@ export function decodeRun({ data, ...stored }: StoredRun): RunRow {
     intervalEnd: r.numberOrNull() as WallMs | null,
     params: r.text(),
     consumed: r.tuples(readPending),
-    expansions: r.numberMap(),
     startedAt: r.numberOrNull() as WallMs | null,
   };
 }

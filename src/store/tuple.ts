@@ -44,16 +44,6 @@ export class TupleReader {
   }
 
   /** For a map of numbers, such as of counts. */
-  numberMap(): Record<string, number> {
-    const value = this.#take();
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw this.#spoiled('should be a map of numbers');
-    }
-    for (const each of Object.values(value)) {
-      if (typeof each !== 'number') throw this.#spoiled('should be a map of numbers');
-    }
-    return value as Record<string, number>;
-  }
 
   /** For a value that this row does not have: null, or missing in older rows. */
   none(): null {

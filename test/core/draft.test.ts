@@ -1,10 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
+import { NOTHING_OF_DAGS } from '../../src/core/dag/draft.js';
 import { Draft } from '../../src/core/draft.js';
 import type { Epoch, Token } from '../../src/kit/ids.js';
 import { ready } from './agent-model.js';
 import { world } from './support.js';
 
-const NOTHING = { tasks: new Map(), histories: new Map(), byKey: new Map(), due: [], finished: null };
+const NOTHING = {
+  tasks: new Map(),
+  histories: new Map(),
+  byKey: new Map(),
+  due: [],
+  finished: null,
+  dags: NOTHING_OF_DAGS,
+};
 
 function draftOn() {
   const w = world();

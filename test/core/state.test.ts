@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { add, drop } from '../../src/core/state.js';
 import type { Epoch } from '../../src/kit/ids.js';
+import { add, drop } from '../../src/kit/sets.js';
 import { MACHINE, proofOf, ready, settleDown, successor } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { L, world } from './support.js';

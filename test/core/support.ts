@@ -1,3 +1,6 @@
+import { NOTHING_OF_DAGS } from '../../src/core/dag/draft.js';
+import { NO_DAGS } from '../../src/core/dag/state.js';
+import { NO_TIMETABLE } from '../../src/core/dag/timetable.js';
 import { decide, observe } from '../../src/core/decide.js';
 import type { Draft, LoadedRows } from '../../src/core/draft.js';
 import type { Frame, Note } from '../../src/core/frames.js';
@@ -250,7 +253,18 @@ export class World {
 
   context(): Context {
     const { now, wall, service, serviceStart, policy, random, coordinatorId } = this;
-    return { now, wall, service, serviceStart, policy, random, coordinatorId };
+    const newTaskId = () => `task-${++this.#ids}` as TaskId;
+    return {
+      now,
+      wall,
+      service,
+      serviceStart,
+      policy,
+      random,
+      coordinatorId,
+      newTaskId,
+      timetable: NO_TIMETABLE,
+    };
   }
 
   /** Ready tasks of a lane in the order they are offered, as the store would read them. */
@@ -307,7 +321,7 @@ export class World {
     const due = inputs.some((input) => input.kind === 'tick') ? this.due() : [];
     for (const row of due) tasks.set(row.taskId, row);
     const prunes = inputs.some((input) => input.kind === 'prune');
-    return { tasks, histories, byKey, due, finished: prunes ? this.#stretch() : null };
+    return { tasks, histories, byKey, due, finished: prunes ? this.#stretch() : null, dags: NOTHING_OF_DAGS };
   }
 
   /** The first finished tasks, as the store reads them: without results. */
@@ -377,6 +391,7 @@ export class World {
         openTasks: [...this.tasks.values()].filter((row) => row.open !== null),
         lanes: [...lanes].map(([key, rows]) => ({ ...laneKeyParts(key), key, waiting: rows.length })),
         queues: [...this.queues.values()],
+        dags: NO_DAGS,
       },
       this.now,
     );

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { NO_TIMETABLE } from '../../src/core/dag/timetable.js';
 import type { Hello } from '../../src/core/inputs.js';
 import { DEFAULT_POLICY } from '../../src/core/policy.js';
 import { Engine } from '../../src/engine/engine.js';
 import type { Timers } from '../../src/engine/timers.js';
-import type { AgentId, Epoch, InstanceId, StreamId, Token } from '../../src/kit/ids.js';
+import type { AgentId, Epoch, InstanceId, StreamId, TaskId, Token } from '../../src/kit/ids.js';
 import { seededRandom } from '../../src/kit/random.js';
 import type { MonoMs, WallMs } from '../../src/kit/time.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
@@ -106,6 +107,8 @@ async function started() {
     clock: bench.clock,
     timers: bench,
     random: seededRandom(1),
+    newTaskId: () => 'task' as TaskId,
+    timetable: NO_TIMETABLE,
     listener: {
       send: () => {},
       changed: () => {},

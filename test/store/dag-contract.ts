@@ -78,7 +78,6 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
         intervalEnd: 10 as WallMs,
         params: '{"n":1}',
         consumed: [pending],
-        expansions: { map: 12 },
         backfill: 'may',
         createdAt: at,
         startedAt: at,

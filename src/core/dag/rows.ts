@@ -38,6 +38,8 @@ export interface DagRow {
   readonly description: string;
   readonly tags: readonly string[];
   readonly taskCount: number;
+  /** JSON text of an object: the params of runs that nobody gives any. */
+  readonly defaultParams: string;
 
   /** False once a complete newer snapshot came without it (I9): its runs go on, no new ones are created. */
   readonly active: boolean;
@@ -103,8 +105,6 @@ export interface RunRow {
   readonly params: string;
   /** Asset events that made it; empty for other types. */
   readonly consumed: readonly PendingAsset[];
-  /** How many instances each mapped task has, once known. */
-  readonly expansions: Readonly<Record<string, number>>;
   /** Name of the backfill that it belongs to; empty means none. */
   readonly backfill: string;
   readonly createdAt: WallMs;

@@ -35,3 +35,6 @@ export function previousOfInterval(everyMs: number, before: WallMs, startDate: W
   const passed = Math.ceil((before - origin) / everyMs) - 1;
   return startDate !== null && passed < 0 ? null : ((origin + passed * everyMs) as WallMs);
 }
+
+/** For coordinators whose DAGs have no instants of their own. */
+export const NO_TIMETABLE: Timetable = { next: () => null, previous: () => null };

@@ -1,11 +1,12 @@
 import type { Up } from '../../agent/core/messages.js';
+import { NO_TIMETABLE } from '../../core/dag/timetable.js';
 import type { Frame, Note } from '../../core/frames.js';
 import type { CallInput, Reply } from '../../core/inputs.js';
 import type { Policy } from '../../core/policy.js';
 import { RESTORED } from '../../core/recovery.js';
 import { Engine, type EngineListener, type Unanswered } from '../../engine/engine.js';
 import type { Timers } from '../../engine/timers.js';
-import type { StreamId } from '../../kit/ids.js';
+import type { StreamId, TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import type { MemoryStore, Snapshot } from '../../store/memory/store.js';
 import { StoreError } from '../../store/store.js';
@@ -21,6 +22,7 @@ export interface CoordinatorWorld {
   readonly auditor: Auditor;
   readonly policy: Policy;
   readonly disk: Disk;
+  newTaskId(): TaskId;
 }
 
 /** The coordinator: its machine, its process with the real engine and core, its disk. */
@@ -70,6 +72,8 @@ export class CoordinatorNode {
       clock,
       timers: timersOf(process),
       random,
+      newTaskId: () => this.#world.newTaskId(),
+      timetable: NO_TIMETABLE,
       listener,
       tally: this.#world.auditor.coverage.tally,
     };

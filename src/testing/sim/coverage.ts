@@ -1,3 +1,4 @@
+import { UNRUN_RULES } from '../../core/dag/advance.js';
 import { HOLD_RULES } from '../../core/failure.js';
 import type {
   CloseReason,
@@ -38,6 +39,7 @@ const TABLES: Readonly<Record<RuleTable, readonly { readonly name: string }[]>> 
   due: DUE_RULES,
   offer: OFFER_BLOCKS,
   regain: REGAIN_REFUSALS,
+  unrun: UNRUN_RULES,
 };
 
 /** What an event of a task's history does to its state; null for none. */
@@ -50,6 +52,9 @@ const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   failed: 'failTask',
   try_failed: 'retryTask',
   retry_queued: 'queueRetry',
+  retry_scheduled: 'scheduleRetry',
+  skipped: 'skipTask',
+  upstream_failed: 'failUpstream',
   never_started: 'voidPermit',
   lost: 'holdLostTry',
   try_lost: null,
@@ -116,6 +121,7 @@ const ANSWERS = {
     START_BEFORE_PASSED: 0,
     TOO_MANY_KEYS: 0,
     TOO_MANY_QUEUES: 0,
+    ...{ DAG_NOT_FOUND: 0, DAG_PAUSED: 0, RUN_EXISTS: 0, INVALID_PARAMS: 0 },
   }),
   event: Object.keys(EVENTS),
 } as const;

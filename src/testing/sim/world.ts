@@ -238,7 +238,7 @@ class World implements AgentWorld, FaultWorld {
 
   newTask(): NewTask {
     const callsHandler = this.#tasks % 7 === 3;
-    const taskId = `task-${String(this.#tasks++).padStart(5, '0')}` as TaskId;
+    const taskId = this.newTaskId();
     const partitionPolicy = this.pick(['reassign', 'reassign', 'single_run', 'hold'] as const);
     this.#scripts.set(taskId, {
       durationMs: this.random() ** 3 * 60_000,
@@ -285,6 +285,10 @@ class World implements AgentWorld, FaultWorld {
     const startAfter = this.chance(0.1) ? later(wall, this.random() * 120_000) : null;
     const startBefore = this.chance(0.1) ? later(startAfter ?? wall, 1 + this.random() * 90_000) : null;
     return { startAfter, startBefore };
+  }
+
+  newTaskId(): TaskId {
+    return `task-${String(this.#tasks++).padStart(5, '0')}` as TaskId;
   }
 
   script(taskId: TaskId): RunScript {

@@ -1,0 +1,240 @@
+import type { TaskId } from '../../kit/ids.js';
+import type { Draft } from '../draft.js';
+import { firstMatch } from '../rules.js';
+import type { Json, TaskDefinition } from './definition.js';
+import { isTruthy } from './fill.js';
+import { endUnrun, makeReady, type NewInstance, type Unrun } from './instances.js';
+import { DAG_LIMITS } from './limits.js';
+import { type Plan, taskOf } from './plan.js';
+import { factsOf, instanceEnv, rendered, renderWork, resultOf } from './render.js';
+import { admit } from './room.js';
+import type { RunKey } from './rows.js';
+import { type RunView, standingOf } from './run-view.js';
+import { endRun, startRun } from './runs.js';
+import { type ScopeFacts, scopeOf } from './scope.js';
+import { type Decision, decideByRule } from './trigger-rules.js';
+import { startWait } from './triggers.js';
+
+/**
+ * What comes next in runs of which something has changed. It compares what their definitions want with what is there, so
+ * doing it twice, or once more after a crash, changes nothing; nothing else decides what a run does next.
+ */
+export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
+  for (const run of runs) {
+    const view = draft.dags.run(run);
+    // It has ended meanwhile.
+    if (view === undefined) draft.dags.advanced.add(run);
+    const plan = view === undefined ? undefined : draft.dags.plan(view.row);
+    // A run that this very batch has made: its definition is read for the next one.
+    if (view === undefined || plan === undefined) continue;
+    draft.dags.advanced.add(run);
+    if (draft.dags.dag(view.row.dagId)?.paused === true) continue;
+    if (view.row.state === 'queued' && !startRun(draft, view)) continue;
+    advanceRun(draft, view, plan);
+  }
+  draft.dags.looksForRoom = true;
+  draft.dags.unfinished = !admit(draft);
+}
+
+function advanceRun(draft: Draft, view: RunView, plan: Plan): void {
+  const cancelled = view.row.reason === 'cancel_requested';
+  const marked = markedTasks(view, plan);
+  view.touched = new Set();
+  const unread = new Set<string>();
+  for (let place = 0; !cancelled && place < plan.tasks.length; place++) {
+    const task = plan.tasks[place];
+    if (task === undefined || !marked.has(place)) continue;
+    const outcome = decideTask(draft, view, plan, task);
+    if (outcome === 'unread') for (const need of task.needs) unread.add(need);
+    if (outcome === 'ended') markDownstream(plan, task.taskId, marked);
+  }
+  view.touched = unread;
+  if (unread.size === 0) endRun(draft, view, plan, cancelled);
+}
+
+/** Places of the tasks that come after what has changed. */
+function markedTasks(view: RunView, plan: Plan): Set<number> {
+  if (view.touched === 'all') return new Set(plan.tasks.keys());
+  const marked = new Set<number>();
+  for (const task of view.touched) markDownstream(plan, task, marked);
+  return marked;
+}
+
+function markDownstream(plan: Plan, task: string, marked: Set<number>): void {
+  for (const next of plan.graph.downstream.get(task) ?? []) marked.add(plan.placeOf.get(next) ?? -1);
+}
+
+/** Map indexes of a task that are to be decided: null for all of a task that has no instances yet. */
+function undecided(view: RunView, task: string): number[] | null {
+  const instances = view.of(task);
+  if (instances.size === 0) return null;
+  return [...instances.values()].filter(({ ready }) => !ready).map(({ mapIndex }) => mapIndex);
+}
+
+function isUndecided(view: RunView, task: string): boolean {
+  const indexes = undecided(view, task);
+  return indexes === null || indexes.length > 0;
+}
+
+/** Rows that the next advance of a run needs: results that templates name, and instances that were cleared. */
+export function wantedBy(view: RunView, plan: Plan): TaskId[] {
+  const wanted: TaskId[] = [];
+  for (const place of markedTasks(view, plan)) {
+    const task = plan.tasks[place];
+    if (task === undefined || !isUndecided(view, task.taskId)) continue;
+    if (decideByRule(task.triggerRule, standingOf(view, task.needs)) === 'wait') continue;
+    for (const { ready, taskId } of view.of(task.taskId).values()) if (!ready) wanted.push(taskId);
+    for (const named of plan.results.get(task.taskId) ?? []) {
+      for (const { state, taskId } of view.of(named).values()) if (state === 'success') wanted.push(taskId);
+    }
+  }
+  return wanted;
+}
+
+/** What a task is decided on. */
+interface TaskCase {
+  readonly draft: Draft;
+  readonly view: RunView;
+  readonly plan: Plan;
+  readonly task: TaskDefinition;
+  readonly decision: Exclude<Decision, 'wait'>;
+  readonly results: Readonly<Record<string, Json>>;
+}
+
+/** How a task ends that does not run at all. The first row that matches. */
+export const UNRUN_RULES: readonly {
+  readonly name: string;
+  readonly when: (c: TaskCase) => boolean;
+  readonly then: (c: TaskCase) => Unrun;
+}[] = [
+  {
+    // Before the trigger rule: what a short circuit cuts off is skipped, whatever else its needs came to.
+    name: 'short_circuit',
+    when: ({ plan, task, view, results }) =>
+      (plan.circuits.get(task.taskId) ?? []).some(
+        (circuit) => view.of(circuit).size > 0 && circuit in results && !isTruthy(results[circuit] ?? null),
+      ),
+    then: () => ({ edge: 'skipTask', reason: 'short_circuit', message: '' }),
+  },
+  {
+    name: 'trigger_rule_skips',
+    when: ({ decision }) => decision === 'skip',
+    then: ({ task }) => ({ edge: 'skipTask', reason: 'trigger_rule', message: task.triggerRule }),
+  },
+  {
+    name: 'upstream_failed',
+    when: ({ decision }) => decision === 'upstream_failed',
+    then: ({ task }) => ({ edge: 'failUpstream', reason: 'upstream_failed', message: task.triggerRule }),
+  },
+];
+
+/** `ended`: what comes after it is to be looked at; `unread`: rows are missing that the next batch will have read. */
+function decideTask(
+  draft: Draft,
+  view: RunView,
+  plan: Plan,
+  task: TaskDefinition,
+): 'left' | 'ended' | 'unread' {
+  const indexes = undecided(view, task.taskId);
+  if (indexes !== null && indexes.length === 0) return 'left';
+  const decision = decideByRule(task.triggerRule, standingOf(view, task.needs));
+  if (decision === 'wait') return 'left';
+  const results = resultsFor(draft, view, plan, task);
+  const cleared = (indexes ?? []).map((index) => view.of(task.taskId).get(index)?.taskId);
+  if (results === null || cleared.some((taskId) => taskId !== undefined && draft.task(taskId) === undefined))
+    return 'unread';
+  const c: TaskCase = { draft, view, plan, task, decision, results };
+  const unrun = firstMatch('unrun', UNRUN_RULES, draft.ctx.tally, c);
+  if (unrun !== undefined) {
+    for (const mapIndex of indexes ?? [-1]) endUnrun(draft, { view, task, mapIndex }, unrun.then(c));
+    return 'ended';
+  }
+  return runTask(c, indexes);
+}
+
+/** Results that the task's templates name; null when some are not read yet. A mapped task's are a list. */
+function resultsFor(
+  draft: Draft,
+  view: RunView,
+  plan: Plan,
+  task: TaskDefinition,
+): Record<string, Json> | null {
+  const results: Record<string, Json> = {};
+  for (const named of plan.results.get(task.taskId) ?? []) {
+    const values: Json[] = [];
+    for (const { state, taskId } of [...view.of(named).values()].sort((a, b) => a.mapIndex - b.mapIndex)) {
+      if (state !== 'success') continue;
+      const row = draft.tasks.get(taskId) ?? draft.loaded.tasks.get(taskId);
+      if (row === undefined) return null;
+      values.push(resultOf(row));
+    }
+    if (taskOf(plan, named).expand !== '') results[named] = values;
+    else if (values.length > 0) results[named] = values[0] ?? null;
+  }
+  return results;
+}
+
+/** All instances of a task that is to run; a template that cannot be filled in fails the instance, and says why. */
+function runTask(
+  { draft, view, task, results }: TaskCase,
+  indexes: readonly number[] | null,
+): 'left' | 'ended' {
+  const facts = factsOf(view.row, task.taskId, results);
+  const scope = scopeOf(facts);
+  const only = (end: Unrun) => {
+    for (const mapIndex of indexes ?? [-1]) endUnrun(draft, { view, task, mapIndex }, end);
+    return 'ended' as const;
+  };
+  if (task.when !== '') {
+    const wanted = rendered(task.when, scope);
+    if (!wanted.ok) return only(failedBy(wanted.fault));
+    if (!isTruthy(wanted.value)) return only({ edge: 'skipTask', reason: 'when', message: task.when });
+  }
+  if (task.expand === '') return runInstance(draft, { view, task, mapIndex: -1 }, facts);
+  const list = rendered(task.expand, scope);
+  if (!list.ok) return only(failedBy(list.fault));
+  const items = list.value;
+  if (!Array.isArray(items)) return only({ ...NO_LIST, message: `${task.expand} is no list` });
+  if (items.length > DAG_LIMITS.mappedInstances) return only({ ...TOO_MANY, message: tooMany(items.length) });
+  if (items.length === 0) return only({ edge: 'skipTask', reason: 'nothing_to_map', message: task.expand });
+  let ended = false;
+  for (const mapIndex of indexes ?? items.keys()) {
+    const item = (items as readonly Json[])[mapIndex];
+    // Cleared, and the list is shorter this time.
+    const end: Unrun = { edge: 'skipTask', reason: 'nothing_to_map', message: task.expand };
+    const instance = { view, task, mapIndex };
+    if (item === undefined) endUnrun(draft, instance, end);
+    else if (runInstance(draft, instance, { ...facts, mapIndex, item }) === 'left') continue;
+    ended = true;
+  }
+  return ended ? 'ended' : 'left';
+}
+
+const NO_LIST = { edge: 'failTask', reason: 'not_a_list' } as const;
+const TOO_MANY = { edge: 'failTask', reason: 'too_many_instances' } as const;
+
+function tooMany(length: number): string {
+  return `${length} elements, because a mapped task has at most ${DAG_LIMITS.mappedInstances} instances; map over larger parts`;
+}
+
+function failedBy({ what, because, try: advice }: { what: string; because: string; try: string }): Unrun {
+  return { edge: 'failTask', reason: 'template', message: `${what}, because ${because}; ${advice}` };
+}
+
+/** One instance: ready to be queued, deferred to its trigger first, or over at once when it has no work. */
+function runInstance(draft: Draft, instance: NewInstance, facts: ScopeFacts): 'left' | 'ended' {
+  const { view, task, mapIndex } = instance;
+  const scope = scopeOf(facts);
+  const work = renderWork(task.work, scope, instanceEnv(view.row, task, mapIndex));
+  if (!work.ok) {
+    endUnrun(draft, instance, failedBy(work.fault));
+    return 'ended';
+  }
+  if (task.wait !== null) return startWait(draft, instance, task.wait, scope, work.value);
+  if (work.value === null) {
+    endUnrun(draft, instance, { edge: 'succeedTask', reason: '', message: '' });
+    return 'ended';
+  }
+  makeReady(draft, instance, work.value);
+  return 'left';
+}

@@ -1,0 +1,259 @@
+import type { TaskId } from '../../kit/ids.js';
+import { invariant } from '../../kit/invariant.js';
+import { isFinal, type TaskRow } from '../rows.js';
+import type { Plan } from './plan.js';
+import type {
+  AssetEventRow,
+  AssetRow,
+  BackfillRow,
+  BundleRow,
+  DagRow,
+  DagVersionRow,
+  PoolRow,
+  RunKey,
+  RunRow,
+  TriggerRow,
+} from './rows.js';
+import { type InstanceAt, instanceAt, RunView, takesRoom, waitsForRoom } from './run-view.js';
+import { type DagState, planKey } from './state.js';
+
+/** Rows of DAGs that the engine read from the store because an input of the batch needs them. */
+export interface LoadedDags {
+  /** Definitions, by planKey. */
+  readonly plans: ReadonlyMap<string, Plan>;
+  /** Runs that are not in memory. */
+  readonly runs: ReadonlyMap<RunKey, RunRow>;
+  /** All instances of such runs. */
+  readonly instances: ReadonlyMap<RunKey, readonly TaskRow[]>;
+}
+
+export const NOTHING_OF_DAGS: LoadedDags = { plans: new Map(), runs: new Map(), instances: new Map() };
+
+/** An instance that a draft changes: where it stood when committed, and where it stands now. */
+interface InstanceChange {
+  readonly run: RunKey;
+  readonly task: string;
+  readonly old: InstanceAt | undefined;
+  now: InstanceAt;
+}
+
+/** What a draft changes of DAGs. */
+export class DagDraft {
+  readonly dags = new Map<string, DagRow>();
+  readonly versions: DagVersionRow[] = [];
+  /** Runs that this draft looks at, with what it makes of them. */
+  readonly views = new Map<RunKey, RunView>();
+  /** Those whose rows change. */
+  readonly runs = new Map<RunKey, RunRow>();
+  readonly pools = new Map<string, PoolRow>();
+  readonly poolRemovals = new Map<string, number>();
+  readonly assets = new Map<string, AssetRow>();
+  readonly assetEvents: AssetEventRow[] = [];
+  readonly triggers = new Map<string, TriggerRow>();
+  readonly triggerRemovals = new Map<string, number>();
+  readonly bundles = new Map<string, BundleRow>();
+  readonly backfills = new Map<string, BackfillRow>();
+  readonly runRemovals = new Map<RunKey, number>();
+  readonly versionRemovals: { readonly dagId: string; readonly definitionVersion: number }[] = [];
+  readonly changes = new Map<TaskId, InstanceChange>();
+  /** Runs that this draft has advanced. */
+  readonly advanced = new Set<RunKey>();
+  /** Whether this draft has looked for whatever has room. */
+  looksForRoom = false;
+  /** Whether there is more to decide at once: room that was left, rows that were not read yet. */
+  unfinished = false;
+  readonly #poolUse = new Map<string, number>();
+  readonly #state: DagState;
+  readonly #loaded: LoadedDags;
+
+  constructor(state: DagState, loaded: LoadedDags) {
+    this.#state = state;
+    this.#loaded = loaded;
+  }
+
+  dag(dagId: string): DagRow | undefined {
+    return this.dags.get(dagId) ?? this.#state.dags.get(dagId);
+  }
+
+  putDag(dag: DagRow): DagRow {
+    const row = { ...dag, version: (this.#state.dags.get(dag.dagId)?.version ?? 0) + 1 };
+    this.dags.set(row.dagId, row);
+    return row;
+  }
+
+  plan({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
+    const run = { dagId, definitionVersion };
+    return this.#state.planOf(run) ?? this.#loaded.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  /** A run that is queued or running, as this draft makes it. */
+  run(key: RunKey): RunView | undefined {
+    const view = this.views.get(key);
+    if (view !== undefined) return view;
+    const base = this.#state.runs.get(key);
+    if (base === undefined) return undefined;
+    const fresh = new RunView(base.row, base);
+    this.views.set(key, fresh);
+    return fresh;
+  }
+
+  /** As `run`, for who only looks. */
+  peek(key: RunKey): RunView | undefined {
+    return this.views.get(key) ?? this.#state.runs.get(key);
+  }
+
+  /** A run's row, whether it has ended or not; undefined when it is not known, or was not asked for. */
+  runRow(key: RunKey): RunRow | undefined {
+    return this.views.get(key)?.row ?? this.#state.runs.get(key)?.row ?? this.#loaded.runs.get(key);
+  }
+
+  putRun(run: RunRow): RunView {
+    const before = this.#state.runs.get(run.run)?.row ?? this.#loaded.runs.get(run.run);
+    const row = { ...run, version: (before?.version ?? 0) + 1 };
+    this.runs.set(row.run, row);
+    const view = this.run(row.run);
+    if (view !== undefined) {
+      view.row = row;
+      return view;
+    }
+    const fresh = new RunView(row);
+    fresh.touched = 'all';
+    this.views.set(row.run, fresh);
+    // A run that had ended comes back with all of its instances.
+    for (const task of this.#loaded.instances.get(row.run) ?? []) this.noteTask(task);
+    return fresh;
+  }
+
+  /** Hears of every task that the draft puts. */
+  noteTask(task: TaskRow): void {
+    const { instance, taskId } = task;
+    if (instance === null) return;
+    const view = this.run(instance.run);
+    // What ends after its run did, such as a cancelled try that still stopped, moves nothing.
+    if (view === undefined) return;
+    const before = view.of(instance.task).get(instance.mapIndex);
+    const now = instanceAt(task);
+    view.put(instance.task, now);
+    // Only ends, and ends that are taken back, change what comes after it.
+    if (isFinal(now.state) || before?.ready !== now.ready) view.touch(instance.task);
+    const left = before !== undefined && takesRoom(before) && !takesRoom(now);
+    if (left || waitsForRoom(now)) this.unfinished = true;
+    const change = this.changes.get(taskId);
+    if (change !== undefined) change.now = now;
+    else this.changes.set(taskId, { run: instance.run, task: instance.task, old: before, now });
+    const by = roomOf(now) - (before === undefined ? 0 : roomOf(before));
+    if (by !== 0) this.#poolUse.set(now.pool, this.poolUse(now.pool) + by);
+  }
+
+  /** Slots of a pool that are taken, this draft's changes included. */
+  poolUse(pool: string): number {
+    return this.#poolUse.get(pool) ?? this.#state.poolUse.get(pool) ?? 0;
+  }
+
+  putPool(pool: PoolRow): PoolRow {
+    const row = { ...pool, version: (this.#state.pools.get(pool.pool)?.version ?? 0) + 1 };
+    this.pools.set(row.pool, row);
+    this.unfinished = true;
+    return row;
+  }
+
+  slotsOf(pool: string): number {
+    return this.pools.get(pool)?.slots ?? this.#state.slotsOf(pool);
+  }
+
+  trigger(triggerId: string): TriggerRow | undefined {
+    if (this.triggerRemovals.has(triggerId)) return undefined;
+    return this.triggers.get(triggerId) ?? this.#state.triggers.get(triggerId);
+  }
+
+  putTrigger(trigger: TriggerRow): TriggerRow {
+    const version = (this.#state.triggers.get(trigger.triggerId)?.version ?? 0) + 1;
+    const row = { ...trigger, version };
+    this.triggers.set(row.triggerId, row);
+    return row;
+  }
+
+  removeTrigger(triggerId: string): void {
+    this.triggers.delete(triggerId);
+    const stored = this.#state.triggers.get(triggerId);
+    // One that this very draft has made was never stored.
+    if (stored !== undefined) this.triggerRemovals.set(triggerId, stored.version);
+  }
+
+  asset(asset: string): AssetRow | undefined {
+    return this.assets.get(asset) ?? this.#state.assets.get(asset);
+  }
+
+  putAsset(asset: AssetRow): AssetRow {
+    const row = { ...asset, version: (this.#state.assets.get(asset.asset)?.version ?? 0) + 1 };
+    this.assets.set(row.asset, row);
+    return row;
+  }
+
+  bundle(bundle: string): BundleRow | undefined {
+    return this.bundles.get(bundle) ?? this.#state.bundles.get(bundle);
+  }
+
+  putBundle(bundle: BundleRow): BundleRow {
+    const row = { ...bundle, version: (this.#state.bundles.get(bundle.bundle)?.version ?? 0) + 1 };
+    this.bundles.set(row.bundle, row);
+    return row;
+  }
+
+  backfill(backfill: string): BackfillRow | undefined {
+    return this.backfills.get(backfill) ?? this.#state.backfills.get(backfill);
+  }
+
+  putBackfill(backfill: BackfillRow): BackfillRow {
+    const version = (this.#state.backfills.get(backfill.backfill)?.version ?? 0) + 1;
+    const row = { ...backfill, version };
+    this.backfills.set(row.backfill, row);
+    return row;
+  }
+
+  /** Whether there is anything to make durable besides tasks. */
+  get writes(): boolean {
+    return [
+      this.dags,
+      this.runs,
+      this.pools,
+      this.poolRemovals,
+      this.assets,
+      this.triggers,
+      this.triggerRemovals,
+      this.bundles,
+      this.backfills,
+      this.runRemovals,
+    ].some(({ size }) => size > 0);
+  }
+
+  /** After the commit: all of it becomes the state. */
+  settle(): void {
+    const state = this.#state;
+    for (const dag of this.dags.values()) state.putDag(dag);
+    for (const pool of this.pools.values()) state.pools.set(pool.pool, pool);
+    for (const pool of this.poolRemovals.keys()) state.pools.delete(pool);
+    for (const asset of this.assets.values()) state.assets.set(asset.asset, asset);
+    for (const trigger of this.triggers.values()) state.triggers.set(trigger.triggerId, trigger);
+    for (const triggerId of this.triggerRemovals.keys()) state.triggers.delete(triggerId);
+    for (const bundle of this.bundles.values()) state.bundles.set(bundle.bundle, bundle);
+    for (const backfill of this.backfills.values()) {
+      if (backfill.state === 'running' || backfill.state === 'paused')
+        state.backfills.set(backfill.backfill, backfill);
+      else state.backfills.delete(backfill.backfill);
+    }
+    for (const run of this.advanced) state.dirty.delete(run);
+    state.unfinished = this.unfinished || (!this.looksForRoom && state.unfinished);
+    for (const { run, task, old, now } of this.changes.values()) state.count(run, task, old, now);
+    for (const [run, view] of this.views) {
+      invariant(view.row.run === run, 'a view is of its own run');
+      state.settleRun(view);
+      const plan = this.#loaded.plans.get(planKey(view.row.dagId, view.row.definitionVersion));
+      if (plan !== undefined && state.runs.has(run)) state.plans.set(plan.key, plan);
+    }
+  }
+}
+
+function roomOf(instance: InstanceAt): number {
+  return takesRoom(instance) ? instance.poolSlots : 0;
+}

@@ -1,0 +1,202 @@
+import { invariant } from '../../kit/invariant.js';
+import { add, drop } from '../../kit/sets.js';
+import { earliest, type WallMs } from '../../kit/time.js';
+import type { TaskRow } from '../rows.js';
+import { type AssetCondition, DEFAULT_POOL } from './definition.js';
+import type { Plan } from './plan.js';
+import type {
+  AssetRow,
+  BackfillRow,
+  BundleRow,
+  DagRow,
+  PoolRow,
+  RunKey,
+  RunRow,
+  TriggerRow,
+} from './rows.js';
+import { type InstanceAt, instanceAt, RunView, takesRoom, waitsForRoom } from './run-view.js';
+
+/** The rows of DAGs that a coordinator starts from (see Store.load). */
+export interface DagStart {
+  readonly dags: readonly DagRow[];
+  readonly runs: readonly RunRow[];
+  readonly instances: readonly TaskRow[];
+  readonly pools: readonly PoolRow[];
+  readonly assets: readonly AssetRow[];
+  readonly triggers: readonly TriggerRow[];
+  readonly bundles: readonly BundleRow[];
+  readonly backfills: readonly BackfillRow[];
+}
+
+export const NO_DAGS: DagStart = {
+  ...{ dags: [], runs: [], instances: [], pools: [], assets: [], triggers: [], bundles: [], backfills: [] },
+};
+
+/**
+ * What the coordinator keeps in memory of DAGs: all of them without their definitions, the runs that have not ended with
+ * where their instances stand, and definitions that those pin, once something of them was decided. Changes in settleDags
+ * alone, after the commit.
+ */
+export class DagState {
+  readonly dags = new Map<string, DagRow>();
+  /** Runs that are queued or running. */
+  readonly runs = new Map<RunKey, RunView>();
+  readonly runsOf = new Map<string, Set<RunKey>>();
+  /** Definitions in memory, by definition key. */
+  readonly plans = new Map<string, Plan>();
+  readonly pools = new Map<string, PoolRow>();
+  /** Slots of each pool that are taken. */
+  readonly poolUse = new Map<string, number>();
+  /** Runs with instances that wait for room, by the pool that they wait in. */
+  readonly waiting = new Map<string, Map<RunKey, Map<string, InstanceAt>>>();
+  readonly assets = new Map<string, AssetRow>();
+  /** DAGs whose schedule names an asset. */
+  readonly dagsOfAsset = new Map<string, Set<string>>();
+  readonly triggers = new Map<string, TriggerRow>();
+  readonly bundles = new Map<string, BundleRow>();
+  readonly backfills = new Map<string, BackfillRow>();
+  /** Runs of which something is to be decided. */
+  readonly dirty = new Set<RunKey>();
+  /** Whether some instance may have room that nobody has looked at yet. */
+  unfinished = true;
+  /** The earliest instant of any timetable; null when there is none. */
+  nextInstant: WallMs | null = null;
+
+  constructor(start: DagStart) {
+    for (const dag of start.dags) this.putDag(dag);
+    for (const pool of start.pools) this.pools.set(pool.pool, pool);
+    for (const asset of start.assets) this.assets.set(asset.asset, asset);
+    for (const trigger of start.triggers) this.triggers.set(trigger.triggerId, trigger);
+    for (const bundle of start.bundles) this.bundles.set(bundle.bundle, bundle);
+    for (const backfill of start.backfills) this.backfills.set(backfill.backfill, backfill);
+    for (const run of start.runs) {
+      const view = new RunView(run);
+      view.touched = 'all';
+      this.#addRun(view);
+    }
+    for (const task of start.instances) {
+      const view = task.instance === null ? undefined : this.runs.get(task.instance.run);
+      if (view === undefined || task.instance === null) continue;
+      const instance = instanceAt(task);
+      this.count(task.instance.run, task.instance.task, undefined, instance);
+      view.put(task.instance.task, instance);
+    }
+  }
+
+  putDag(dag: DagRow): void {
+    // What a pause has held back goes on.
+    if (this.dags.get(dag.dagId)?.paused === true && !dag.paused) {
+      for (const run of this.runsOf.get(dag.dagId) ?? []) this.dirty.add(run);
+    }
+    for (const asset of assetsOf(this.dags.get(dag.dagId))) drop(this.dagsOfAsset, asset, dag.dagId);
+    this.dags.set(dag.dagId, dag);
+    for (const asset of assetsOf(dag)) add(this.dagsOfAsset, asset, dag.dagId);
+    if (mayCreate(dag)) this.nextInstant = earliest(this.nextInstant, dag.nextInstant);
+  }
+
+  /** The definition that a run pins, or a DAG has now, if it is in memory. */
+  planOf({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
+    return this.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  /** DAGs with an instant that has come, and when the next one comes; looks at all of them. */
+  dueDags(wall: WallMs): DagRow[] {
+    if (this.nextInstant === null || this.nextInstant > wall) return [];
+    const due: DagRow[] = [];
+    this.nextInstant = null;
+    for (const dag of this.dags.values()) {
+      if (!mayCreate(dag) || dag.nextInstant === null) continue;
+      this.nextInstant = earliest(this.nextInstant, dag.nextInstant);
+      if (dag.nextInstant <= wall) due.push(dag);
+    }
+    return due;
+  }
+
+  /** A run in memory takes over what a draft made of it; one that has ended leaves. */
+  settleRun(draft: RunView): void {
+    const { run } = draft.row;
+    const view = this.runs.get(run);
+    if (view === undefined) this.#addRun(draft);
+    else view.settle(draft);
+    if (isActive(draft.row)) {
+      const changed = draft.touched === 'all' || draft.touched.size > 0;
+      const paused = this.dags.get(draft.row.dagId)?.paused === true;
+      if (draft.row.state === 'running' && changed && !paused) this.dirty.add(run);
+      return;
+    }
+    this.runs.delete(run);
+    this.dirty.delete(run);
+    drop(this.runsOf, draft.row.dagId, run);
+    for (const other of this.runsOf.get(draft.row.dagId) ?? []) this.dirty.add(other);
+    this.#forgetPlan(draft.row);
+  }
+
+  #addRun(view: RunView): void {
+    const { run, dagId } = view.row;
+    this.runs.set(run, view);
+    add(this.runsOf, dagId, run);
+    this.dirty.add(run);
+  }
+
+  #forgetPlan({ dagId, definitionVersion }: RunRow): void {
+    for (const run of this.runsOf.get(dagId) ?? []) {
+      if (this.runs.get(run)?.row.definitionVersion === definitionVersion) return;
+    }
+    this.plans.delete(planKey(dagId, definitionVersion));
+  }
+
+  /** Moves an instance from its old place to its new one in what is counted over runs. */
+  count(run: RunKey, task: string, old: InstanceAt | undefined, now: InstanceAt): void {
+    const { pool } = now;
+    const by =
+      (takesRoom(now) ? now.poolSlots : 0) - (old !== undefined && takesRoom(old) ? old.poolSlots : 0);
+    if (by !== 0) this.poolUse.set(pool, (this.poolUse.get(pool) ?? 0) + by);
+    const key = `${task}[${now.mapIndex}]`;
+    if (old !== undefined && waitsForRoom(old) && !waitsForRoom(now)) this.#waitsNoMore(pool, run, key);
+    if (waitsForRoom(now)) this.#waits(pool, run, key, now);
+    invariant((this.poolUse.get(pool) ?? 0) >= 0, 'a pool is left as often as it is entered');
+  }
+
+  #waits(pool: string, run: RunKey, key: string, instance: InstanceAt): void {
+    const runs = this.waiting.get(pool) ?? new Map<RunKey, Map<string, InstanceAt>>();
+    this.waiting.set(pool, runs);
+    const instances = runs.get(run) ?? new Map<string, InstanceAt>();
+    runs.set(run, instances.set(key, instance));
+  }
+
+  #waitsNoMore(pool: string, run: RunKey, key: string): void {
+    const runs = this.waiting.get(pool);
+    const instances = runs?.get(run);
+    instances?.delete(key);
+    if (instances?.size === 0) runs?.delete(run);
+    if (runs?.size === 0) this.waiting.delete(pool);
+  }
+
+  /** Slots of a pool; the default pool has as many as there are agents' unless somebody has said otherwise. */
+  slotsOf(pool: string): number {
+    return this.pools.get(pool)?.slots ?? (pool === DEFAULT_POOL ? Number.POSITIVE_INFINITY : 0);
+  }
+}
+
+/** Whether a run has not ended. */
+export function isActive({ state }: Pick<RunRow, 'state'>): boolean {
+  return state === 'queued' || state === 'running';
+}
+
+/** Where a definition is kept. */
+export function planKey(dagId: string, definitionVersion: number): string {
+  return `${dagId}@${definitionVersion}`;
+}
+
+/** Whether a DAG makes runs by itself. */
+export function mayCreate(dag: Pick<DagRow, 'active' | 'paused'>): boolean {
+  return dag.active && !dag.paused;
+}
+
+/** The assets that a DAG's schedule names. */
+export function assetsOf(dag: Pick<DagRow, 'schedule'> | undefined): string[] {
+  if (dag?.schedule.kind !== 'assets') return [];
+  const names = (condition: AssetCondition): string[] =>
+    condition.kind === 'asset' ? [condition.asset] : condition.of.flatMap(names);
+  return [...new Set(names(dag.schedule.condition))];
+}
