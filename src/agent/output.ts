@@ -39,8 +39,6 @@ export interface OutputPort {
   resume(token: Token): void;
 }
 
-/** Bytes of one chunk: small, so that a heartbeat on a slow link does not wait behind much. */
-const PIECE_BYTES = 16 * 1024;
 /** Wait before output that could not be written is sent again. */
 const RESEND_MS = 1_000;
 /** Waiting bytes of one run at which it is paused while connected, and below which it goes on. */
@@ -102,8 +100,8 @@ export class OutputShipper {
   }
 
   #keep(run: RunOutput, stream: LogStream, data: Uint8Array, atMs: number): void {
-    for (let at = 0; at < data.length; at += PIECE_BYTES) {
-      const part = data.subarray(at, at + PIECE_BYTES);
+    for (let at = 0; at < data.length; at += LIMITS.logChunkBytes) {
+      const part = data.subarray(at, at + LIMITS.logChunkBytes);
       run.pieces.push({ offset: run.end, data: part, stream, atMs, sentAtMs: 0 });
       run.end += part.length;
       run.bytes += part.length;
@@ -187,8 +185,8 @@ export class OutputShipper {
       sent = false;
       for (const [token, run] of this.#runs) {
         if (!this.#window.open) return;
-        const piece = run.pieces.find(({ offset }) => offset >= run.next);
-        if (piece === undefined) continue;
+        const piece = this.#nextPiece(run);
+        if (piece === null) continue;
         run.next = piece.offset + piece.data.length;
         this.#window.sent(piece.data.length);
         piece.sentAtMs = this.#port.now();
@@ -199,12 +197,28 @@ export class OutputShipper {
           token,
           taskId,
           offset: BigInt(offset),
-          data: Buffer.from(data),
+          data: Buffer.from(data.buffer, data.byteOffset, data.length),
           stream,
           at: new Date(atMs),
         });
       }
     }
+  }
+
+  /** What is to be sent next of a run, cut to what goes at once; null when there is nothing. */
+  #nextPiece(run: RunOutput): Piece | null {
+    const at = run.pieces.findIndex(({ offset }) => offset >= run.next);
+    const piece = run.pieces[at];
+    if (piece === undefined) return null;
+    const most = this.#window.chunkBytes;
+    if (piece.data.length <= most) return piece;
+    const first = { ...piece, data: piece.data.subarray(0, most) };
+    run.pieces.splice(at, 1, first, {
+      ...piece,
+      offset: piece.offset + most,
+      data: piece.data.subarray(most),
+    });
+    return first;
   }
 }
 

@@ -1,4 +1,6 @@
-/** Bytes in flight at first, at least, and at most. */
+import { LIMITS } from '../wire/limits.js';
+
+/** Bytes in flight at first, and at least. */
 const START_BYTES = 64 * 1024;
 const LEAST_BYTES = 16 * 1024;
 /**
@@ -24,6 +26,11 @@ export class SendWindow {
 
   get open(): boolean {
     return this.#inFlight < this.#bytes;
+  }
+
+  /** Bytes of one chunk: few on a slow link, so that a heartbeat does not wait behind much; many cost less each. */
+  get chunkBytes(): number {
+    return Math.min(LIMITS.logChunkBytes, Math.max(LEAST_BYTES, Math.floor(this.#bytes / 4)));
   }
 
   /** A new stream: nothing is under way, and nothing is known of the link. */

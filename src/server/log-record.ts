@@ -13,14 +13,14 @@ export interface LogRecord {
 /** A record on disk: stream (1 byte), time (8, float), length (4), data; little-endian. */
 const HEADER = 13;
 
-export function encodeRecord({ stream, atMs, data }: LogRecord): Uint8Array {
-  const record = new Uint8Array(HEADER + data.length);
-  const view = new DataView(record.buffer);
+/** What stands before the data of a record; the data itself is written from where it is. */
+export function recordHeader({ stream, atMs, data }: LogRecord): Uint8Array {
+  const header = new Uint8Array(HEADER);
+  const view = new DataView(header.buffer);
   view.setUint8(0, stream);
   view.setFloat64(1, atMs, true);
   view.setUint32(9, data.length, true);
-  record.set(data, HEADER);
-  return record;
+  return header;
 }
 
 /** A record, and where the next one begins in the file. */

@@ -3,7 +3,6 @@ import type { AgentId, TaskId, Token } from '../kit/ids.js';
 import type { LogChunk } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { type LogPiece, type Places, readPieces, seekTail } from './log-pieces.js';
-import { encodeRecord } from './log-record.js';
 import { bytesIn, folderOf, listSegments, namesIn, removeDirectory, taskDirectory } from './log-segments.js';
 import { type LogOwner, type SegmentTerms, TryLog } from './try-log.js';
 
@@ -95,9 +94,9 @@ export class TaskLogs {
   }
 
   async #write(log: TryLog, chunk: LogChunk, data: Uint8Array, offset: number): Promise<boolean> {
-    const record = encodeRecord({ stream: chunk.stream, atMs: chunk.at?.getTime() ?? 0, data });
+    const record = { stream: chunk.stream, atMs: chunk.at?.getTime() ?? 0, data };
     try {
-      this.#count(log.owner.taskId, await log.write(record, offset, data.length));
+      this.#count(log.owner.taskId, await log.write(record, offset));
       return true;
     } catch (error) {
       this.#options.complain(error);

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import type { AgentId, TaskId, Token } from '../kit/ids.js';
-import { readRecords } from './log-record.js';
+import { type LogRecord, readRecords, recordHeader } from './log-record.js';
 import { bytesIn, listSegments, removeFile, type Segment, segmentPath } from './log-segments.js';
 
 /** Whose output a token is: the agent that it was permitted to, and the try that it belongs to. */
@@ -102,34 +102,34 @@ export class TryLog {
   }
 
   /**
-   * Writes a record whose `length` bytes of output begin at `offset`: all of it, or nothing that counts, because a disk
-   * that fills up takes a part and says so only by the count. Returns the bytes by which the run's files have changed.
-   * Throws when it cannot be written, and stays where it was.
+   * Writes a record whose output begins at `offset`: all of it, or nothing that counts, because a disk that fills up
+   * takes a part and says so only by the count. Returns the bytes by which the run's files have changed. Throws when it
+   * cannot be written, and stays where it was.
    */
-  async write(record: Uint8Array, offset: number, length: number): Promise<number> {
-    let grown = record.length;
-    if (this.#beginsSegment(record.length, offset)) {
+  async write(record: LogRecord, offset: number): Promise<number> {
+    const parts = [recordHeader(record), record.data];
+    const length = bytesOf(parts);
+    if (this.#beginsSegment(length, offset)) {
       const name = { tryNumber: this.owner.tryNumber, token: this.#token, start: offset };
       const segment = { ...name, path: segmentPath(this.#directory, name) };
       const file = await open(segment.path, 'w');
       try {
-        await writeAll(file, record, 0);
+        await writeAll(file, parts, 0);
       } catch (error) {
         await file.close();
         throw error;
       }
       await this.#file.close();
       this.#file = file;
-      this.#end = record.length;
+      this.#end = length;
       this.#segments.push(segment);
-      this.#next = offset + length;
-      grown -= await this.#dropMiddle();
-      return grown;
+      this.#next = offset + record.data.length;
+      return length - (await this.#dropMiddle());
     }
-    await writeAll(this.#file, record, this.#end);
-    this.#end += record.length;
-    this.#next = offset + length;
-    return grown;
+    await writeAll(this.#file, parts, this.#end);
+    this.#end += length;
+    this.#next = offset + record.data.length;
+    return length;
   }
 
   /** The first segment stays: it says how the run began. Returns the bytes that have gone. */
@@ -153,13 +153,27 @@ async function openToWrite(path: string): Promise<FileHandle> {
   return open(path, 'r+');
 }
 
-async function writeAll(file: FileHandle, record: Uint8Array, place: number): Promise<void> {
-  for (let at = 0; at < record.length; ) {
-    const { bytesWritten } = await file.write(record, at, record.length - at, place + at);
+async function writeAll(file: FileHandle, parts: readonly Uint8Array[], place: number): Promise<void> {
+  let left = parts;
+  for (let at = place; left.length > 0; ) {
+    const { bytesWritten } = await file.writev(left, at);
     if (bytesWritten === 0) throw new Error('the disk took no more of a record');
     at += bytesWritten;
+    left = behind(left, bytesWritten);
   }
 }
+
+/** What is left of the parts when so many bytes have gone. */
+function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let gone = bytes;
+  return parts.flatMap((part) => {
+    const rest = part.subarray(Math.min(gone, part.length));
+    gone -= part.length - rest.length;
+    return rest.length === 0 ? [] : [rest];
+  });
+}
+
+const bytesOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 
 /** A task with many tries: the oldest runs' output goes until the rest fits. Returns the bytes that have gone. */
 async function removeOldest(directory: string, segments: readonly Segment[], limit: number): Promise<number> {

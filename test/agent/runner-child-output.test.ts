@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { realClock } from '../../src/agent/clock.js';
 import { ChildOutput } from '../../src/agent/runner/child-output.js';
 import { OUTPUT_WINDOW_BYTES, type RunnerMessage } from '../../src/agent/runner/protocol.js';
 
@@ -9,7 +10,10 @@ class Scene {
   readonly told: Extract<RunnerMessage, { kind: 'output' }>[] = [];
   readonly out = new PassThrough({ highWaterMark: 16 * OUTPUT_WINDOW_BYTES });
   readonly err = new PassThrough();
-  readonly output = new ChildOutput((message) => void (message.kind === 'output' && this.told.push(message)));
+  readonly output = new ChildOutput(
+    realClock,
+    (message) => void (message.kind === 'output' && this.told.push(message)),
+  );
 
   constructor() {
     this.output.attach('stdout', this.out, null);

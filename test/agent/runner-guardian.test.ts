@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from '@jest/globals';
 import { realClock } from '../../src/agent/clock.js';
 import { Guardian } from '../../src/agent/runner/guardian.js';
-import type { BootMs, MonoMs, WallMs } from '../../src/kit/time.js';
+import { HandClock } from './hand-clock.js';
 import {
   AgentProcess,
   closeRunners,
@@ -19,22 +19,6 @@ afterAll(async () => {
   await closeRunners();
   removeFolders();
 });
-
-/** Clocks moved by hand, and the one timer that is set. */
-class HandClock {
-  mono = 1_000;
-  wall = 5_000;
-  boot = 2_000;
-  timer: (() => void) | null = null;
-  monoMs = () => this.mono as MonoMs;
-  wallMs = () => this.wall as WallMs;
-  bootMs = () => this.boot as BootMs;
-  soon = (fn: () => void) => fn();
-  setTimer = (_: number, fn: () => void) => {
-    this.timer = fn;
-    return { cancel: () => (this.timer = null) };
-  };
-}
 
 test('the guardian takes whichever clock has gone furthest, so that a suspended host keeps no gate open', () => {
   const clock = new HandClock();

@@ -1,5 +1,7 @@
 import { readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import type { AgentClock } from '../clock.js';
+import { Gatherer } from './gather.js';
 import { OUTPUT_TAIL_BYTES, OUTPUT_WINDOW_BYTES, type OutputStream, type RunnerMessage } from './protocol.js';
 
 /** What is kept of the last words of a child, in bytes: they say how it died. */
@@ -17,7 +19,7 @@ interface Source {
  * run are under way; then the pipes are not read, and a flood blocks the handler that makes it.
  */
 export class ChildOutput {
-  private readonly send: (message: RunnerMessage) => void;
+  private readonly gatherer: Gatherer;
   private readonly sources: Source[] = [];
   private readonly open = new Set<Readable>();
   private runId: string | null = null;
@@ -26,8 +28,10 @@ export class ChildOutput {
   private words = Buffer.alloc(0);
   private closed: () => void = () => {};
 
-  constructor(send: (message: RunnerMessage) => void) {
-    this.send = send;
+  constructor(clock: AgentClock, send: (message: RunnerMessage) => void) {
+    this.gatherer = new Gatherer(clock, (stream, data) => {
+      if (this.runId !== null) send({ kind: 'output', runId: this.runId, stream, data });
+    });
   }
 
   attach(stream: OutputStream, pipe: Readable, fd: number | null): void {
@@ -65,13 +69,18 @@ export class ChildOutput {
   }
 
   end(): void {
+    this.gatherer.end();
     this.runId = null;
     this.resume();
   }
 
   /** Every process that could write is dead. Settles when all of it has been read, or given up. */
   async drained(limit: (giveUp: () => void) => { cancel(): void }): Promise<void> {
-    if (this.open.size === 0) return;
+    if (this.open.size > 0) await this.readToEnd(limit);
+    this.gatherer.end();
+  }
+
+  private async readToEnd(limit: (giveUp: () => void) => { cancel(): void }): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.closed = resolve;
     });
@@ -116,7 +125,7 @@ export class ChildOutput {
     if (stream === 'stderr') this.words = Buffer.concat([this.words, data]).subarray(-LAST_WORDS_BYTES);
     if (this.runId === null) return;
     this.underWayBytes += data.length;
-    this.send({ kind: 'output', runId: this.runId, stream, data });
+    this.gatherer.add(stream, data);
   }
 
   private resume(): void {

@@ -69,7 +69,7 @@ export class HandlerChild {
     this.listener = listener;
     this.memoryBytes = pool.memoryBytes;
     this.mark = runMark(ports.instanceId, `child-${id}`);
-    this.output = new ChildOutput((message) => ports.send(message));
+    this.output = new ChildOutput(ports.clock, (message) => ports.send(message));
     this.leader = this.spawnLeader(pool, entry);
     // Its reason follows as an event, which must not end the runner.
     this.leader.on('error', () => {});

@@ -71,7 +71,7 @@ export function frameReader<M extends Message>(take: (message: M) => void): (chu
     have += chunk.length;
     // Joined only when a whole frame is there: a long frame in many chunks is copied once.
     if (have < need) return;
-    let rest = Buffer.concat(pieces);
+    let rest = joined(pieces);
     for (;;) {
       need = HEADER_BYTES + (rest.length < HEADER_BYTES ? 0 : rest.readUInt32LE());
       invariant(need <= HEADER_BYTES + MAX_FRAME_BYTES, `frame of ${need} bytes announced`);
@@ -80,7 +80,7 @@ export function frameReader<M extends Message>(take: (message: M) => void): (chu
       rest = rest.subarray(need);
       take(decodeFrame(body) as M);
     }
-    pieces = [rest];
+    pieces = rest.length === 0 ? [] : [rest];
     have = rest.length;
   };
 }
@@ -104,6 +104,12 @@ export class FrameWriter<M extends Message> {
   flush(): void {
     const frames = this.waiting;
     this.waiting = [];
-    if (frames.length > 0 && this.socket.writable) this.socket.write(Buffer.concat(frames));
+    if (frames.length > 0 && this.socket.writable) this.socket.write(joined(frames));
   }
+}
+
+/** Most often there is just one, and a flood of output is not to be copied for nothing. */
+function joined(pieces: readonly Buffer[]): Buffer {
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
 }

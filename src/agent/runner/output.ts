@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AgentClock } from '../clock.js';
+import { Gatherer } from './gather.js';
 import {
   OUTPUT_TAIL_BYTES,
   OUTPUT_TAIL_MS,
@@ -13,9 +14,8 @@ import {
  * until the agent has taken some, so a flood blocks its own writer, and neither this process's memory nor other runs.
  */
 export class RunOutput {
-  private readonly runId: string;
   private readonly clock: AgentClock;
-  private readonly send: (message: RunnerMessage) => void;
+  private readonly gatherer: Gatherer;
   private readonly open = new Set<Readable>();
   private underWayBytes = 0;
   /** Null while the run is alive; then what may still be read of its tail. */
@@ -24,9 +24,8 @@ export class RunOutput {
   private drained: () => void = () => {};
 
   constructor(runId: string, clock: AgentClock, send: (message: RunnerMessage) => void) {
-    this.runId = runId;
     this.clock = clock;
-    this.send = send;
+    this.gatherer = new Gatherer(clock, (stream, data) => send({ kind: 'output', runId, stream, data }));
   }
 
   attach(stream: OutputStream, pipe: Readable): void {
@@ -53,7 +52,12 @@ export class RunOutput {
    */
   async drain(): Promise<boolean> {
     this.tailLeftBytes = OUTPUT_TAIL_BYTES;
-    if (this.open.size === 0) return false;
+    if (this.open.size > 0) await this.readToEnd();
+    this.gatherer.end();
+    return this.truncated;
+  }
+
+  private async readToEnd(): Promise<void> {
     const limit = this.clock.setTimer(OUTPUT_TAIL_MS, () => this.giveUp());
     const end = new Promise<void>((resolve) => {
       this.drained = resolve;
@@ -61,11 +65,10 @@ export class RunOutput {
     for (const pipe of this.open) pipe.resume();
     await end;
     limit.cancel();
-    return this.truncated;
   }
 
   private pass(stream: OutputStream, data: Buffer): void {
-    this.send({ kind: 'output', runId: this.runId, stream, data });
+    this.gatherer.add(stream, data);
     this.underWayBytes += data.length;
     if (this.tailLeftBytes === null) {
       if (this.underWayBytes >= OUTPUT_WINDOW_BYTES) for (const pipe of this.open) pipe.pause();
