@@ -62,17 +62,15 @@ function costs(coordinator, agent) {
   return [cpuSeconds(coordinator), cpuSeconds(agent), ...work, cpuSeconds(process.pid)];
 }
 
-function startWorker(address, folder, children, slots) {
+/** A worker with `children` warm children for the handlers of the benches, in a process of its own. */
+export function startWorker(address, folder, children, slots, flags = []) {
   const args = ['agent', 'start', '--coordinator', address, '--agent-id', 'bench', '--queue', 'bench'];
   const own = ['--slots', String(slots), '--state-dir', folder, '--handlers', module];
+  const pool = ['--handlers-warm', String(children), '--handlers-most', String(children)];
   const child = follow(
-    spawn(
-      process.execPath,
-      [bin, ...args, ...own, '--handlers-warm', String(children), '--handlers-most', String(children)],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    ),
+    spawn(process.execPath, [bin, ...args, ...own, ...pool, ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
   );
   let log = '';
   child.stderr.on('data', (data) => {

@@ -8,6 +8,7 @@ import { backupBesideWork } from './backup.mjs';
 import { detection } from './failover.mjs';
 import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
+import { hostileHandlers } from './hostile.mjs';
 import { idleAgents } from './idle.mjs';
 import { startLatency } from './latency.mjs';
 import { lifecycleRound } from './lifecycle.mjs';
@@ -30,6 +31,10 @@ await lifecycles('lifecycle', '1 agent × 100 slots', quick ? 20_000 : 50_000, 1
 await lifecycles('lifecycle100x1', '100 agents × 1 slot', quick ? 5_000 : 20_000, 100, 1);
 await measure('handlers', 'handlers, 8 warm children, 64 slots', () =>
   handlerRound(quick ? 4_000 : 20_000, 8, 64),
+);
+const blockMs = quick ? 10_000 : 60_000;
+await measure('hostile', 'eight slots full of handlers that block, eat memory or exit, H = 500 ms', () =>
+  hostileHandlers(blockMs),
 );
 await measure('start', 'submission to start, 100 a second', () => startLatency(quick ? 300 : 1_000, 100));
 await measure('agents', '1,000 idle agents, H = 5 s', () => idleAgents(1_000, quick ? 10 : 30));
