@@ -1,6 +1,7 @@
 import type { ServiceMs } from '../kit/time.js';
-import { between } from '../kit/time.js';
+import { between, later } from '../kit/time.js';
 import type { Draft } from './draft.js';
+import type { Context } from './inputs.js';
 import { isFinal, type TaskRow } from './rows.js';
 
 /** A task that has ended, as retention looks at it. */
@@ -49,6 +50,17 @@ const GO_RULES: readonly { readonly name: string; readonly when: (c: GoCase) => 
       between(finished.finishedAt, draft.ctx.service) > draft.ctx.policy.retention.ageMs,
   },
 ];
+
+/**
+ * Tasks that ended later than this stay, by the rules above; null when any may go. Whoever reads them for a step need not
+ * look at those: there may be many that no step takes, the instances of runs that go on.
+ */
+export function goesUntil(
+  total: number,
+  { policy, service }: Pick<Context, 'policy' | 'service'>,
+): ServiceMs | null {
+  return total > policy.retention.count ? null : later(service, -policy.retention.ageMs);
+}
 
 /** Removes what is over the limits. Returns the last task that was looked at; null when the rest may stay. */
 export function decidePrune(draft: Draft): FinishedTask | null {

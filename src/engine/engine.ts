@@ -228,7 +228,7 @@ export class Engine {
       const ctx = this.context();
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
-      const step = () => this.#sweep.read(ctx.policy.limits.pruneStep);
+      const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx);
       const loaded = await loadRows(store, this.state, inputs, due, step, ctx.wall);
       const draft = decide(this.state, ctx, inputs, loaded);
       const specs = await this.#specsFor(draft);

@@ -1,5 +1,6 @@
 import type { Draft } from '../core/draft.js';
-import type { FinishedStretch, FinishedTask } from '../core/retention.js';
+import type { Context } from '../core/inputs.js';
+import { type FinishedStretch, type FinishedTask, goesUntil } from '../core/retention.js';
 import { isFinal } from '../core/rows.js';
 import { later, type MonoMs } from '../kit/time.js';
 import type { FinishedPosition, Store } from '../store/store.js';
@@ -56,10 +57,12 @@ export class Sweep {
     return true;
   }
 
-  /** The tasks of one step, `limit` at most. */
-  async read(limit: number): Promise<FinishedStretch> {
+  /** The tasks of one step, `limit` at most, that are over the limits or may be. */
+  async read(limit: number, ctx: Pick<Context, 'policy' | 'service'>): Promise<FinishedStretch> {
     this.#step = Math.min(this.#step, limit);
-    return { tasks: await this.#store.readFinished(this.#after, this.#step), total: this.#total };
+    const total = this.#total;
+    const until = goesUntil(total, ctx);
+    return { tasks: await this.#store.readFinished(this.#after, this.#step, { until }), total };
   }
 
   /** What a committed draft has changed about the number of finished tasks. */

@@ -88,7 +88,7 @@ export class LogUpkeep {
   async #trim(): Promise<void> {
     const { logs, store } = this.#options;
     while (!this.#stopped) {
-      const tasks = await store.readFinished(this.#after, STEP, 'any');
+      const tasks = await store.readFinished(this.#after, STEP, { runs: 'any' });
       for (const [i, task] of tasks.entries()) {
         if (!this.#mayGo(task)) {
           logs.full = false;

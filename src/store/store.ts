@@ -45,13 +45,12 @@ export interface Store extends DagStore {
   listTasks(filter: TaskFilter, before: TaskId | null, limit: number): Promise<TaskRow[]>;
   /**
    * Tasks that have ended and have no open token, without results, in the order in which they ended. `after` is
-   * exclusive. `ended` (default) leaves out the instances of runs that are queued or running, which retention must not
-   * take from them; `any` leaves out none.
+   * exclusive.
    */
   readFinished(
     after: FinishedPosition | null,
     limit: number,
-    runs?: 'ended' | 'any',
+    filter?: FinishedFilter,
   ): Promise<FinishedTask[]>;
   /** How many tasks there are of each state. Looks at every task: for people, and once at a start. */
   countTasks(): Promise<Partial<Record<TaskState, number>>>;
@@ -134,6 +133,16 @@ export interface ReadyPosition {
 export interface FinishedPosition {
   readonly finishedAt: ServiceMs;
   readonly taskId: TaskId;
+}
+
+export interface FinishedFilter {
+  /**
+   * `ended` (default) leaves out the instances of runs that are queued or running, which retention must not take from
+   * them; `any` leaves out none.
+   */
+  readonly runs?: 'ended' | 'any';
+  /** Those that ended up to then; default all. What ended later costs nothing. */
+  readonly until?: ServiceMs | null;
 }
 
 export interface TaskFilter {

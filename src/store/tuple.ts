@@ -43,8 +43,6 @@ export class TupleReader {
     return this.#isOver() ? null : this.numberOrNull();
   }
 
-  /** For a map of numbers, such as of counts. */
-
   /** For a value that this row does not have: null, or missing in older rows. */
   none(): null {
     if (this.#isOver() || this.#isNull()) return null;

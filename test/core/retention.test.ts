@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DEFAULT_POLICY } from '../../src/core/policy.js';
-import { MINUTE } from '../../src/kit/time.js';
+import { goesUntil } from '../../src/core/retention.js';
+import { MINUTE, type ServiceMs } from '../../src/kit/time.js';
 import { ready, report, settleDown } from './agent-model.js';
 import { checkWorld } from './invariants.js';
 import { world } from './support.js';
@@ -36,6 +37,13 @@ describe('retention', () => {
     expect([...w.tasks.keys()]).toEqual(taskIds.slice(1));
     expect(w.events(taskIds[0] as never)).toEqual([]);
     checkWorld(w);
+  });
+
+  test('need not be shown what ended within its age, unless there are more than its count', () => {
+    const { policy } = keeping(5);
+    const ctx = { policy, service: (AGE + 7) as ServiceMs };
+    expect(goesUntil(5, ctx)).toBe(7);
+    expect(goesUntil(6, ctx)).toBeNull();
   });
 
   test('removes what ended first when there are more than its count', () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Instance } from '../../src/core/dag/rows.js';
 import type { LogPolicy } from '../../src/core/policy.js';
 import type { AgentId, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs } from '../../src/kit/time.js';
@@ -10,6 +11,7 @@ import { TaskLogs } from '../../src/server/logs.js';
 import { segmentTerms } from '../../src/server/try-log.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
 import { LogStream } from '../../src/wire/gen/holdfast/v1/types.js';
+import { dagPuts, instanceOf, run } from '../store/dag-rows.js';
 import { put, puts, task } from '../store/rows.js';
 
 const AGENT = 'agent-1' as AgentId;
@@ -43,9 +45,9 @@ class Place {
     });
   }
 
-  async add(n: number, state: 'success' | 'running'): Promise<void> {
+  async add(n: number, state: 'success' | 'running', instance: Instance | null = null): Promise<void> {
     const finishedAt = state === 'success' ? ((1_000 * n) as ServiceMs) : null;
-    await this.store.commit(puts({ tasks: [{ ...put(task(n, { state })), finishedAt }] }));
+    await this.store.commit(puts({ tasks: [{ ...put(task(n, { state, instance })), finishedAt }] }));
     await this.say(n);
   }
 
@@ -102,6 +104,16 @@ class Place {
 const idOf = (n: number): TaskId => task(n).taskId;
 
 describe('upkeep of task output', () => {
+  test('removes output by its age, also of a task whose DAG run goes on', async () => {
+    const place = new Place();
+    await place.store.commit(puts({ dags: dagPuts({ runs: [run('etl', 1, { state: 'running' })] }) }));
+    await place.add(1, 'success', instanceOf(run('etl', 1)));
+    await place.add(2, 'success');
+    await place.keepUp({}, DAY + 1_500);
+    expect(place.withOutput).toEqual([2]);
+    await place.close();
+  });
+
   test('removes at a start what belongs to no task, as a kill -9 amid a removal leaves it', async () => {
     const place = new Place();
     for (let n = 1; n <= 120; n++) await place.say(n);

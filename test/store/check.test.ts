@@ -87,6 +87,76 @@ describe('a check of a database', () => {
       'there are 1 agents with more than one live session',
     ],
     ['DELETE FROM counters', 'the counters are missing'],
+    [
+      "UPDATE tasks SET run = 'etl/other' WHERE run IS NOT NULL",
+      'there are 3 task instances of runs that are not there',
+    ],
+    [
+      "UPDATE tasks SET run = 'etl/manual__2' WHERE task_id = 'task-00000014'",
+      'it is listed under another run',
+    ],
+    [
+      "UPDATE tasks SET dag_id = 'other' WHERE task_id = 'task-00000014'",
+      'it is listed under another run, or another DAG',
+    ],
+    ['DELETE FROM dags', 'there are 2 runs of DAGs that are not there'],
+    [
+      'DELETE FROM dag_versions WHERE definition_version = 1',
+      'there are 2 runs without the definition that they pin',
+    ],
+    [
+      'DELETE FROM dag_versions WHERE definition_version = 2',
+      'there are 1 DAGs without their newest definition',
+    ],
+    [
+      "UPDATE dag_versions SET definition = '{' WHERE definition_version = 2",
+      'definition 2 of DAG etl: it is no JSON',
+    ],
+    [
+      "UPDATE runs SET ended_at = NULL WHERE state = 'failed'",
+      'there are 1 runs that have ended without an end',
+    ],
+    [
+      "UPDATE runs SET ended_at = 1 WHERE state = 'running'",
+      'there are 1 runs that have ended without an end, or go on',
+    ],
+    [
+      "UPDATE runs SET data = '[]' WHERE state = 'failed'",
+      'run etl/manual__2: run etl/manual__2, value 0, should be text',
+    ],
+    [
+      "UPDATE runs SET data = '[]' WHERE state = 'running'",
+      'what a coordinator starts with: run etl/manual__1',
+    ],
+    ["UPDATE runs SET type = 'other' WHERE state = 'failed'", 'may not be "other"'],
+    [
+      "UPDATE runs SET data = replace(data, 'manual__2', 'manual__3')",
+      'run etl/manual__2: it is of DAG etl and called manual__3',
+    ],
+    ["UPDATE triggers SET task_id = 'task-00000002'", 'there are 1 triggers of tasks that are not deferred'],
+    [
+      'UPDATE triggers SET data = replace(data, \'"18"\', \'"14"\')',
+      'trigger-14: token 14 is that of task task-00000014 too',
+    ],
+    [
+      'UPDATE triggers SET data = replace(data, \'"18"\', \'"19"\')',
+      'trigger-14: its token is above the counter',
+    ],
+    [
+      'UPDATE triggers SET data = replace(data, \'"7"\', \'"8"\')',
+      'trigger-14: its epoch is above the counter',
+    ],
+    [
+      'UPDATE bundles SET data = replace(data, \'"7"\', \'"8"\')',
+      'bundle main: its epoch is above the counter',
+    ],
+    ['DELETE FROM assets', 'there are 2 asset events of assets that are not there'],
+    ['UPDATE assets SET last_event = 1', 'there are 1 assets with a newer event than they know of'],
+    ["UPDATE asset_events SET data = '[1]' WHERE n = 1", 'asset event 1: asset event 1 is no list'],
+    [
+      "UPDATE backfills SET data = '[]' WHERE backfill = 'june'",
+      'backfill june: backfill june, value 0, should be',
+    ],
   ])('after %s says so', (sql, said) => {
     spoil(sql);
     expect(checkDatabase(file).findings.join('\n')).toContain(said);

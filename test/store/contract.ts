@@ -374,6 +374,11 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       const after = { finishedAt: 10.5 as ServiceMs, taskId: taskId(2) };
       expect(ids((await store.readFinished(after, 2)).map(({ row }) => row))).toEqual(names(4, 3));
       expect(await store.readFinished({ finishedAt: 30 as ServiceMs, taskId: taskId(1) }, 9)).toEqual([]);
+      const until = async (at: number, from: typeof after | null = null) =>
+        ids((await store.readFinished(from, 9, { until: at as ServiceMs })).map(({ row }) => row));
+      expect(await until(20)).toEqual(names(2, 4, 3));
+      expect(await until(19, after)).toEqual(names(4));
+      expect(await until(10)).toEqual([]);
     });
 
     test('keeps when a task ended first, and forgets it when the task is begun again', async () => {

@@ -59,6 +59,7 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
           endDate: 2 as WallMs,
           catchup: true,
           description: 'ü "☃"',
+          defaultParams: '{"n":1}',
           tags: ['a', 'b'],
           active: false,
           importError: { message: 'etl.yaml:1:2: no', since: at },
@@ -293,7 +294,7 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
       expect(await finished(null, 9)).toEqual(names(2, 4, 5));
       expect(await finished(null, 2)).toEqual(names(2, 4));
       expect(await finished({ finishedAt: 2 as ServiceMs, taskId: taskId(2) }, 1)).toEqual(names(4));
-      expect(await finished(null, 9, 'any')).toEqual(names(1, 2, 3, 4, 5));
+      expect(await finished(null, 9, { runs: 'any' })).toEqual(names(1, 2, 3, 4, 5));
       await commit({ runs: [{ ...running, version: 2, ...ended('success', 10) }] });
       expect(await finished(null, 9)).toEqual(names(1, 2, 3, 4, 5));
       await commit({ runs: [{ ...done, version: 2, state: 'queued', endedAt: null }] });

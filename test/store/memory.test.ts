@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import type { WallMs } from '../../src/kit/time.js';
+import type { DagPuts } from '../../src/store/dags.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
 import type { Puts } from '../../src/store/store.js';
 import { faultOf } from './bench.js';
 import { describeStore } from './contract.js';
+import { assetEvent, dagPuts, instanceOf, NO_DAGS, pool, run, trigger } from './dag-rows.js';
 import { next, put, puts, task, taskId } from './rows.js';
 
 describeStore('memory', async () => {
@@ -33,6 +36,48 @@ describe('the memory store for simulations', () => {
     expect((await kept.readReady('lane', null, 9)).map((row) => row.taskId)).toEqual([taskId(1), taskId(2)]);
     await kept.commit(one(3));
     expect(await store.countTasks()).toEqual({ queued: 3 });
+  });
+
+  test('a crash loses of DAGs what the lost commits put, and brings back what they removed', async () => {
+    const store = new MemoryStore({ sync: 'manual' });
+    const of = (changes: Partial<DagPuts>) => puts({ dags: dagPuts(changes) });
+    const instance = task(1, { instance: instanceOf(run('etl', 1)) });
+    await store.commit({
+      ...of({ runs: [run('etl', 1)], pools: [pool('small')], triggers: [trigger(1)] }),
+      tasks: [put(instance)],
+    });
+    store.sync();
+    const before = store.fork().snapshot();
+    await store.commit(
+      of({
+        runs: [run('etl', 1, { version: 2, state: 'success', endedAt: 9 as WallMs }), run('etl', 2)],
+        triggerRemovals: [{ triggerId: 'trigger-1', version: 1 }],
+      }),
+    );
+    await store.commit(of({ assetEvents: [assetEvent(1, 'a')], pools: [pool('small', { version: 2 })] }));
+    expect(store.fork().snapshot()).toEqual(before);
+    const kept = store.fork({}, 1);
+    expect((await kept.load()).dags).toEqual({ ...NO_DAGS, runs: [run('etl', 2)], pools: [pool('small')] });
+    expect(await kept.newestAssetEvent()).toBe(0);
+    const { dags } = await store.fork().load();
+    expect(dags).toMatchObject({ runs: [run('etl', 1)], instances: [instance], triggers: [trigger(1)] });
+  });
+
+  test('a change of what a run was created with is refused, because other stores would not see it', async () => {
+    const store = new MemoryStore();
+    await store.commit(puts({ dags: dagPuts({ runs: [run('etl', 1)] }) }));
+    const changed = run('etl', 1, { version: 2, backfill: 'may' });
+    expect(await faultOf(store.commit(puts({ dags: dagPuts({ runs: [changed] }) })))).toBe('other');
+  });
+
+  test('a change of the run of an instance is refused', async () => {
+    const store = new MemoryStore();
+    const row = task(1, { instance: instanceOf(run('etl', 1)) });
+    await store.commit(puts({ tasks: [put(row)] }));
+    const moved = next(row, { instance: instanceOf(run('etl', 2)) });
+    expect(await faultOf(store.commit(puts({ tasks: [put(moved)] })))).toBe('other');
+    const ready = next(row, { instance: instanceOf(run('etl', 1), { ready: true }) });
+    await store.commit(puts({ tasks: [put(ready)] }));
   });
 
   test('a commit of unknown outcome is there or not, as the fault says', async () => {

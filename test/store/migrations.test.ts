@@ -9,6 +9,7 @@ import { copyBeforeUpgrade, migrate } from '../../src/store/sqlite/migrate.js';
 import { openDriver, openSqliteStore } from '../../src/store/sqlite/open.js';
 import { APPLICATION_ID, MIGRATIONS, type Migration } from '../../src/store/sqlite/schema.js';
 import { StoreError } from '../../src/store/store.js';
+import { dagPuts } from './dag-rows.js';
 import { folder } from './files.js';
 import { type AllRows, allStates } from './fixtures/states.js';
 import { fromText } from './fixtures/text.js';
@@ -47,6 +48,7 @@ function rowsOf(version: number): AllRows {
       concurrencyKey: row.concurrencyKey ?? '',
       concurrencyLimit: row.concurrencyLimit ?? 1,
     })),
+    dags: rows.dags ?? null,
     sessions: rows.sessions.map((row) => ({ ...row, handlers: row.handlers ?? [] })),
   };
 }
@@ -111,12 +113,14 @@ describe.each(released)('a database of released schema %d', (version) => {
         expected.history.filter((row) => row.taskId === taskId),
       );
     }
-    const { openTasks, agents, sessions, counters } = await store.load();
+    const { openTasks, agents, sessions, counters, dags } = await store.load();
     expect({ agents, sessions, counters }).toMatchObject({
       agents: expected.agents,
       sessions: expected.sessions,
       counters: expected.counters,
     });
+    const { dags: all, pools, assets, triggers, bundles } = expected.dags ?? dagPuts({});
+    expect(dags).toMatchObject({ dags: all, pools, assets, triggers, bundles });
     expect(byId(openTasks)).toMatchObject(expected.tasks.filter(({ open }) => open !== null));
     await store.close();
   });

@@ -13,6 +13,7 @@ import { StoreError } from '../../src/store/store.js';
 import { faultOf } from './bench.js';
 import { describeStore } from './contract.js';
 import { folder } from './files.js';
+import { allStates } from './fixtures/states.js';
 import { next, put, puts, task, taskId } from './rows.js';
 
 const shared = folder();
@@ -188,6 +189,22 @@ describe('an SQLite file', () => {
     expect(existsSync(`${copy}.unfinished`)).toBe(false);
     const restored = openSqliteStore({ file: copy });
     expect(await restored.readTasks([taskId(1)])).toEqual([task(1)]);
+    await restored.close();
+  });
+
+  test('is copied with everything of DAGs', async () => {
+    const store = new SqliteStore(openFile());
+    const { tasks, dags } = allStates();
+    await store.commit(puts({ tasks: tasks.map((row) => put(row)), dags }));
+    const copy = shared.file(`copy-${count++}.db`);
+    await store.backup(copy);
+    const restored = openSqliteStore({ file: copy });
+    const loaded = (await store.load()).dags;
+    expect(Object.values(loaded).every((rows) => rows.length > 0)).toBe(true);
+    expect((await restored.load()).dags).toEqual(loaded);
+    expect(await restored.listRuns({}, null, 9)).toEqual(await store.listRuns({}, null, 9));
+    expect(await restored.listAssetEvents(null, null, 9)).toHaveLength(2);
+    expect(await restored.newestAssetEvent()).toBe(2);
     await restored.close();
   });
 

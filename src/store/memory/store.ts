@@ -23,6 +23,7 @@ import type {
 } from '../dags.js';
 import {
   type DeliveryRow,
+  type FinishedFilter,
   type FinishedPosition,
   type LaneCount,
   type Loaded,
@@ -188,7 +189,7 @@ export class MemoryStore implements Store {
   async readFinished(
     after: FinishedPosition | null,
     limit: number,
-    runs: 'ended' | 'any' = 'ended',
+    { runs = 'ended', until = null }: FinishedFilter = {},
   ): Promise<FinishedTask[]> {
     const { dags, finished, tasks } = this.#usable();
     const isKept = ({ open, instance }: TaskRow): boolean =>
@@ -197,7 +198,7 @@ export class MemoryStore implements Store {
     let at = after === null ? 0 : finished.placeAfter(after);
     for (
       let place = finished.at(at);
-      place !== undefined && found.length < limit;
+      place !== undefined && found.length < limit && (until === null || place.finishedAt <= until);
       place = finished.at(++at)
     ) {
       const row = tasks.get(place.taskId)?.row;

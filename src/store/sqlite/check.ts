@@ -1,6 +1,8 @@
-import { isFinal, readyLane, type TaskRow } from '../../core/rows.js';
+import { dagIdOf } from '../../core/dag/rows.js';
+import { type Counters, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
 import type { Token } from '../../kit/ids.js';
-import { StoreError } from '../store.js';
+import { type Loaded, StoreError } from '../store.js';
+import { DAG_ORPHANS, dagFaults, dagRows } from './dag-check.js';
 import type { Driver } from './driver.js';
 import { openExisting } from './open.js';
 import { Reader } from './read.js';
@@ -87,14 +89,19 @@ class Check {
   }
 
   rows(): void {
-    for (const [what, query] of ORPHANS) {
+    for (const [what, query] of [...ORPHANS, ...DAG_ORPHANS]) {
       const n = Number(this.#driver.statement(query).get()?.n ?? 0);
       if (n > 0) this.findings.push(`there are ${n} ${what}`);
     }
-    const { counters } = this.#attempt('the counters, agents and sessions', () => this.#reader.load()) ?? {};
-    if (counters === undefined) return;
+    const loaded = this.#attempt('what a coordinator starts with', () => this.#reader.load());
+    if (loaded === undefined) return;
+    this.#tasks(loaded.counters);
+    this.#dags(loaded);
+  }
+
+  #tasks(counters: Counters): void {
     const ids = this.#driver.statement(
-      `SELECT rowid AS r, task_id, lane, is_open, finished_at, (SELECT count(*) FROM history h WHERE h.task_id = t.task_id) AS events
+      `SELECT rowid AS r, task_id, lane, is_open, finished_at, run, dag_id, (SELECT count(*) FROM history h WHERE h.task_id = t.task_id) AS events
         FROM tasks t WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE}`,
     );
     for (let after = 0, page = ids.all(after); page.length > 0; page = ids.all(after)) {
@@ -106,19 +113,28 @@ class Check {
         if (row === undefined) continue;
         for (const rule of TASK_RULES)
           if (!rule.holds({ row, stored, counters })) this.findings.push(`task ${taskId}: ${rule.says}`);
-        this.#tokenOnce(row);
+        this.#tokenOnce(`task ${taskId}`, row.lastToken);
       }
       if (this.findings.length > FINDINGS) return;
     }
   }
 
-  /** I1: a token was drawn for one task. */
-  #tokenOnce({ taskId, lastToken }: TaskRow): void {
-    if (lastToken === 0n) return;
-    const other = this.#tokens.get(lastToken);
-    if (other !== undefined)
-      this.findings.push(`task ${taskId}: token ${lastToken} is that of task ${other} too`);
-    this.#tokens.set(lastToken, taskId);
+  #dags({ dags, counters }: Loaded): void {
+    this.findings.push(...dagFaults(dags, counters));
+    for (const { triggerId, token } of dags.triggers) this.#tokenOnce(`trigger ${triggerId}`, token);
+    for (const { what, fault } of dagRows(this.#driver, this.#reader.dags)) {
+      if (this.findings.length > FINDINGS) return;
+      const found = this.#attempt(what, fault) ?? null;
+      if (found !== null) this.findings.push(`${what}: ${found}`);
+    }
+  }
+
+  /** I1: a token was drawn once, for a task or a trigger. */
+  #tokenOnce(what: string, token: Token): void {
+    if (token === 0n) return;
+    const other = this.#tokens.get(token);
+    if (other !== undefined) this.findings.push(`${what}: token ${token} is that of ${other} too`);
+    this.#tokens.set(token, what);
   }
 
   #attempt<T>(what: string, read: () => T): T | undefined {
@@ -168,6 +184,12 @@ const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase
   {
     says: 'its end is not noted for retention, or is without an end',
     holds: ({ row, stored }) => isFinal(row.state) === (stored.finished_at !== null),
+  },
+  {
+    says: 'it is listed under another run, or another DAG',
+    holds: ({ row: { instance }, stored }) =>
+      (instance?.run ?? null) === stored.run &&
+      (instance === null ? null : dagIdOf(instance.run)) === stored.dag_id,
   },
   { says: 'its history has gaps', holds: ({ row, stored }) => row.historyCount === stored.events },
 ];

@@ -15,6 +15,7 @@ import { decodeAgent, decodeHistory, decodeSession, decodeSpec } from '../codec.
 import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
   type DeliveryRow,
+  type FinishedFilter,
   type FinishedPosition,
   type LaneCount,
   type Loaded,
@@ -244,15 +245,24 @@ export class Reader {
    * What keeps a task from being taken is looked up for each: the instances of what runs now are few beside all that has
    * ended, and a mark in their index would have to be written again for all of them when their run ends.
    */
-  finished(after: FinishedPosition | null, limit: number, runs: 'ended' | 'any'): FinishedTask[] {
+  finished(
+    after: FinishedPosition | null,
+    limit: number,
+    { runs = 'ended', until = null }: FinishedFilter,
+  ): FinishedTask[] {
+    const to = until === null ? '' : 'AND finished_at <= ?';
     const kept = runs === 'any' ? '' : `AND NOT EXISTS (${ACTIVE_RUN_OF_TASK})`;
     const from = after === null ? '' : 'AND (finished_at, task_id) > (?, ?)';
     const rows = this.#driver
       .statement(
         `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM tasks INDEXED BY tasks_finished
-          WHERE finished_at IS NOT NULL AND is_open IS NULL ${kept} ${from} ORDER BY finished_at, task_id LIMIT ?`,
+          WHERE finished_at IS NOT NULL AND is_open IS NULL ${kept} ${from} ${to} ORDER BY finished_at, task_id LIMIT ?`,
       )
-      .all(...(after === null ? [] : [after.finishedAt, after.taskId]), limit);
+      .all(
+        ...(after === null ? [] : [after.finishedAt, after.taskId]),
+        ...(until === null ? [] : [until]),
+        limit,
+      );
     return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
   }
 

@@ -6,6 +6,7 @@ import type { ServiceMs, WallMs } from '../../kit/time.js';
 import type { BackfillPosition, EndedPosition, RunFilter, RunPosition, VersionKey } from '../dags.js';
 import {
   type DeliveryRow,
+  type FinishedFilter,
   type FinishedPosition,
   type LaneCount,
   type Loaded,
@@ -112,9 +113,9 @@ export class SqliteStore implements Store {
   async readFinished(
     after: FinishedPosition | null,
     limit: number,
-    runs: 'ended' | 'any' = 'ended',
+    filter: FinishedFilter = {},
   ): Promise<FinishedTask[]> {
-    return this.#reader.finished(after, limit, runs);
+    return this.#reader.finished(after, limit, filter);
   }
 
   async countTasks(): Promise<Partial<Record<TaskState, number>>> {
