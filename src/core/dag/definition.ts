@@ -147,6 +147,6 @@ export const DAG_LIMITS = {
   tasks: 10_000,
   /** Instances of one mapped task. */
   instances: 10_000,
-  /** Bytes of a definition as JSON. */
-  definitionBytes: 4 * 1024 * 1024,
+  /** Bytes of a definition as JSON. A task takes some 550 with its defaults, so that 10,000 short ones fit well. */
+  definitionBytes: 16 * 1024 * 1024,
 } as const;
