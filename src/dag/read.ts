@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { DagDefinition } from '../core/dag/definition.js';
 import { checkDag } from './check/index.js';
-import { type DagFault, FAULTS_TOLD, pathText } from './fault.js';
+import { type DagFault, FAULTS_TOLD, faultAt, pathText } from './fault.js';
 import { type Position, readDocuments } from './source.js';
 
 /** What a file holds. A file with one fault gives no DAG at all: half a file is never what somebody meant. */
@@ -19,6 +19,8 @@ export interface ReadDag {
 export const FILE_LIMITS = {
   /** Bytes of a file; a larger one is not read. */
   bytes: 8 * 1024 * 1024,
+  /** Bytes of one DAG as JSON, without defaults: as it travels in a snapshot. */
+  dagBytes: 4 * 1024 * 1024,
   /** DAGs of one file. */
   dags: 1_000,
 } as const;
@@ -101,18 +103,15 @@ function readFound(file: string, found: readonly Found[], earlier: readonly Loca
       errors.push(...checked.faults.map(tell));
       continue;
     }
-    const { dagId } = checked.definition;
-    if (dags.has(dagId)) {
-      errors.push(
-        tell({
-          path: ['dag_id'],
-          atName: false,
-          offset: null,
-          message: `there are two DAGs ${dagId} in this file`,
-        }),
-      );
-    }
-    dags.set(dagId, { definition: checked.definition, source: JSON.stringify(value) });
+    const { definition } = checked;
+    const source = JSON.stringify(value);
+    const fault = dags.has(definition.dagId)
+      ? `there are two DAGs ${definition.dagId} in this file`
+      : Buffer.byteLength(source) > FILE_LIMITS.dagBytes
+        ? `a DAG has at most ${FILE_LIMITS.dagBytes} bytes as JSON: put long texts into files of their own`
+        : null;
+    if (fault !== null) errors.push(tell(faultAt(['dag_id'], fault)));
+    dags.set(definition.dagId, { definition, source });
   }
   if (errors.length === 0 && dags.size === 0) {
     errors.push({

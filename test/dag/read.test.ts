@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { DAG_LIMITS } from '../../src/core/dag/definition.js';
+import { DEFINITION_LIMITS } from '../../src/core/dag/definition.js';
 import { checkDag } from '../../src/dag/check/index.js';
 import { languageOf, type ReadFile, readExported, readText } from '../../src/dag/read.js';
 
@@ -240,8 +240,8 @@ describe('a fault of a file', () => {
       '2:56: status of the trigger http cannot be 99',
     ],
     [
-      'dag_id: a\ntasks: {t: {command: [x, "{{ event }}"]}}',
-      '2:27: {{ event }} cannot be filled in: event is unknown here',
+      'dag_id: a\ntasks: {t: {command: [x, "{{ item }}"]}}',
+      '2:27: {{ item }} cannot be filled in: item is unknown here',
     ],
     [
       'dag_id: a\ntasks: {t: {command: [x, "{{ results.t }}"]}}',
@@ -333,8 +333,20 @@ describe('the limits of a DAG', () => {
     });
 
   test('are 10,000 tasks, which are read, with 10,001 refused', () => {
-    expect(dagsOf(readText('big', chain(DAG_LIMITS.tasks), 'json'))[0]?.tasks).toHaveLength(10_000);
-    expect(errorsOf(readText('big', chain(DAG_LIMITS.tasks + 1), 'json'))[0]).toContain('of at most 10000');
+    expect(dagsOf(readText('big', chain(DEFINITION_LIMITS.tasks), 'json'))[0]?.tasks).toHaveLength(10_000);
+    expect(errorsOf(readText('big', chain(DEFINITION_LIMITS.tasks + 1), 'json'))[0]).toContain(
+      'of at most 10000',
+    );
+  });
+
+  test('are 4 MiB of JSON in a file', () => {
+    const tasks = Object.fromEntries(
+      Array.from({ length: 80 }, (_, n) => [`t${n}`, { command: ['x', 'y'.repeat(60_000)] }]),
+    );
+    const file = JSON.stringify({ dag_id: 'a', tasks });
+    expect(errorsOf(readText('x', file, 'json'))).toEqual([
+      'x:1:11: a DAG has at most 4194304 bytes as JSON: put long texts into files of their own',
+    ]);
   });
 
   test('are 16 MiB of definition', () => {

@@ -141,12 +141,10 @@ export interface TriggerTemplate {
 /** The pool of tasks that name none. */
 export const DEFAULT_POOL = 'default_pool';
 
-/** What a DAG may have at most. A file beyond it is refused as a whole; a list beyond it fails its task. */
-export const DAG_LIMITS = {
+/** What a DAG may have at most; a file beyond it is refused. What a run may have is in limits.ts. */
+export const DEFINITION_LIMITS = {
   /** Tasks of one DAG. */
   tasks: 10_000,
-  /** Instances of one mapped task. */
-  instances: 10_000,
   /** Bytes of a definition as JSON. A task takes some 550 with its defaults, so that 10,000 short ones fit well. */
-  definitionBytes: 16 * 1024 * 1024,
+  bytes: 16 * 1024 * 1024,
 } as const;

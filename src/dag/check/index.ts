@@ -1,4 +1,4 @@
-import { DAG_LIMITS, type DagDefinition } from '../../core/dag/definition.js';
+import { type DagDefinition, DEFINITION_LIMITS } from '../../core/dag/definition.js';
 import { type DagFault, faultAt } from '../fault.js';
 import { define, type FileTask, tasksOf } from '../format/define.js';
 import { faultsOf } from '../format/faults.js';
@@ -37,9 +37,9 @@ export function checkDag(value: unknown): CheckedDag {
 function withinLimits(file: DagFile, order: readonly FileTask[]): CheckedDag {
   const definition = define(file, order);
   const size = Buffer.byteLength(JSON.stringify(definition));
-  if (size <= DAG_LIMITS.definitionBytes) return { ok: true, definition };
+  if (size <= DEFINITION_LIMITS.bytes) return { ok: true, definition };
   const message =
-    `the DAG takes ${size} bytes as JSON, and at most ${DAG_LIMITS.definitionBytes} are kept: ` +
+    `the DAG takes ${size} bytes as JSON, and at most ${DEFINITION_LIMITS.bytes} are kept: ` +
     'put long texts into files of their own, and what repeats into default_args or a mapped task';
   return { ok: false, faults: [faultAt(['dag_id'], message)] };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type AssetCondition, DAG_LIMITS } from '../../core/dag/definition.js';
+import { type AssetCondition, DEFINITION_LIMITS } from '../../core/dag/definition.js';
 import { bytes, choice, cpu, duration, flag, json, list, name, named, text, wait, whole } from './fields.js';
 
 /*
@@ -91,7 +91,10 @@ const taskFields = {
   input: json.optional().describe("The handler's input. Every text within is a template."),
   working_directory: text(4096).optional().describe('Of the command. Template. Default one of its own.'),
   needs: z
-    .union([name, list(name, 'tasks', DAG_LIMITS.tasks)], 'it must be the id of a task, or a list of them')
+    .union(
+      [name, list(name, 'tasks', DEFINITION_LIMITS.tasks)],
+      'it must be the id of a task, or a list of them',
+    )
     .optional()
     .describe('Tasks that come first.'),
   when: template
@@ -115,14 +118,17 @@ export const taskInList = z.strictObject(
   'it must be an object with task_id',
 );
 
-const TASKS_RULE = `it must be a list of tasks, or an object of them by id, of at most ${DAG_LIMITS.tasks}`;
+const TASKS_RULE = `it must be a list of tasks, or an object of them by id, of at most ${DEFINITION_LIMITS.tasks}`;
 const tasks = z.union(
   [
-    z.array(taskInList, TASKS_RULE).min(1, 'it must hold a task at least').max(DAG_LIMITS.tasks, TASKS_RULE),
+    z
+      .array(taskInList, TASKS_RULE)
+      .min(1, 'it must hold a task at least')
+      .max(DEFINITION_LIMITS.tasks, TASKS_RULE),
     z
       .record(name, taskBody, TASKS_RULE)
       .refine((value) => Object.keys(value).length > 0, 'it must hold a task at least')
-      .refine((value) => Object.keys(value).length <= DAG_LIMITS.tasks, TASKS_RULE),
+      .refine((value) => Object.keys(value).length <= DEFINITION_LIMITS.tasks, TASKS_RULE),
   ],
   TASKS_RULE,
 );
