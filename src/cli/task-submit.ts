@@ -28,7 +28,7 @@ import {
 } from './flags.js';
 import { WORKING_DIRECTORY_BYTES } from './limits.js';
 import { clientAction, pause, type Session, verb } from './session.js';
-import { taskShape } from './shapes.js';
+import { resultShape, taskShape } from './shapes.js';
 import type { TaskLine } from './task-file.js';
 import { readInput, refuseCommandFlags } from './task-input.js';
 import { taskView } from './task-views.js';
@@ -191,17 +191,33 @@ async function finish(session: Session, ids: readonly string[], many: boolean): 
     else await showTask(session, ids[0] ?? '');
   }
   requireSuccess(tasks);
-  if (output === 'table') session.terminal.err.print(`${successWords(tasks)}\n`);
+  if (output !== 'table') return;
+  const [only, second] = tasks;
+  const result = only !== undefined && second === undefined ? await resultWords(session, only.taskId) : '';
+  session.terminal.err.print(`${successWords(tasks, result)}\n`);
+}
+
+/** Longer results are looked at with `task describe`. */
+const RESULT_SHOWN = 200;
+
+/** What a task has to say for itself; empty when it has no result, or none for people. A watch brings no results. */
+async function resultWords(session: Session, taskId: string): Promise<string> {
+  const { result, resultEncoding } = resultShape(await session.client.tasks.get(taskId, session.call));
+  if (result === null) return '';
+  const text = JSON.stringify(result);
+  if (text.length > RESULT_SHOWN || resultEncoding !== undefined)
+    return `; result: holdfast task describe ${taskId}`;
+  return `; result ${text}`;
 }
 
 /** The last words about tasks that all succeeded; times are the coordinator's. */
-function successWords(tasks: readonly Task[]): string {
+function successWords(tasks: readonly Task[], result: string): string {
   const from = Math.min(...tasks.map((task) => task.submittedAt?.getTime() ?? Number.NaN));
   const to = Math.max(...tasks.map((task) => task.endedAt?.getTime() ?? Number.NaN));
   const span = Number.isNaN(to - from) ? '' : ` in ${exactSpanWords(to - from)}`;
   const [only, second] = tasks;
   return only !== undefined && second === undefined
-    ? `success${span}; output: holdfast task logs ${only.taskId}`
+    ? `success${span}${result}; output: holdfast task logs ${only.taskId}`
     : `success of all ${tasks.length} tasks${span}; output: holdfast task logs ID`;
 }
 

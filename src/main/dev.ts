@@ -93,10 +93,12 @@ function whenExited(
 /** The command that starts another worker in the place of ours; what was drained comes back cordoned. */
 function anotherWorker(config: Config, server: Server): string {
   const { address } = server.coordinator;
+  const handlers = config.find('agent.handlers');
   const args = [
     ...['--coordinator', address, '--agent-id', AGENT_ID, '--slots', String(config.get('agent.slots'))],
     ...config.get('agent.queues').flatMap((queue) => ['--queue', queue]),
     ...['--state-dir', devStateFolderOf(server.dbFile, AGENT_ID)],
+    ...(handlers === null ? [] : ['--handlers', handlers, '--isolation', config.get('agent.isolation')]),
   ];
   const uncordon = `holdfast agent uncordon ${AGENT_ID} --coordinator ${address}`;
   return `${commandWords(['holdfast', 'agent', 'start', ...args])} (after a drain also: ${uncordon})`;
@@ -107,6 +109,7 @@ function banner(server: Server, config: Config): string {
   const flag = address === '127.0.0.1:7400' ? '' : ` --coordinator ${address}`;
   const queues = config.get('agent.queues');
   const queue = queues.includes('default') ? '' : ` --queue ${queues[0]}`;
+  const call = `  holdfast task submit${flag}${queue} --wait --handler NAME --input '{}'   # one of yours`;
   return [
     `coordinator  ${address}`,
     `worker       ${AGENT_ID}, ${config.get('agent.slots')} slots, queues ${queues.join(', ')}`,
@@ -115,6 +118,7 @@ function banner(server: Server, config: Config): string {
     '',
     'Now, in another terminal:',
     `  holdfast task submit${flag}${queue} --wait -- sh -c 'echo hello from $HOLDFAST_AGENT_ID'`,
+    ...(config.find('agent.handlers') === null ? [] : [call]),
     `  holdfast task list${flag}`,
     '',
     'Ctrl-C stops both.',

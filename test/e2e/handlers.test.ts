@@ -190,6 +190,15 @@ describe('a handler', () => {
     await eventually('the end of its children', () => site.commandLines('handlers/child.js').length === 0);
   });
 
+  test('leaves nothing to complain of when its worker is drained: idle processes end with it', async () => {
+    const worker = await started(4);
+    await site.reaches(await call('pid'), 'SUCCESS');
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toMatchObject({ code: 0 });
+    expect(worker.stderr).not.toContain('idle process');
+    expect(worker.stderr).not.toMatch(/"level":"(warn|error)"/);
+  });
+
   test('that no worker has is not offered, and explained', async () => {
     await started();
     const taskId = await call('resize');

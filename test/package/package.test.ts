@@ -1,9 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -11,13 +13,18 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { eventually } from '../wire/support/wait.js';
 
 jest.setTimeout(120_000);
 
 const root = resolve(import.meta.dirname, '../..');
 const modules = join(root, 'node_modules');
 const consumer = mkdtempSync(join(tmpdir(), 'holdfast-consumer-'));
-const env = { ...process.env, PATH: `${join(modules, '.bin')}${delimiter}${process.env.PATH}` };
+const env = {
+  ...process.env,
+  HOME: consumer,
+  PATH: `${join(modules, '.bin')}${delimiter}${process.env.PATH}`,
+};
 
 function run(
   program: string,
@@ -130,5 +137,60 @@ describe('the packed package', () => {
     );
     const flags = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node', '--strict', '--noEmit'];
     expect(run('tsc', [...flags, 'old.cts'])).toEqual({ code: 0, said: '' });
+  });
+});
+
+/** What somebody has who has the package and nothing else. */
+describe('the README of the package, followed from an empty folder', () => {
+  const installed = join(consumer, 'node_modules/holdfast');
+  const readme = () => readFileSync(join(installed, 'README.md'), 'utf8');
+  const block = (heading: string, language: string): string => {
+    const [, section = ''] = readme().split(`\n## ${heading}\n`);
+    const [, code = ''] = new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's').exec(section) ?? [];
+    return code;
+  };
+  beforeAll(() => {
+    writeFileSync(join(consumer, 'handlers.mjs'), block('Handlers', 'js'));
+    writeFileSync(join(consumer, 'embed.mts'), block('Embedding', 'ts'));
+  });
+
+  test('leads to a worker with two typed handlers and a submitted task, by the command line', async () => {
+    const submit = /npx holdfast (task submit .*)'/.exec(block('Handlers', 'sh'))?.[1] ?? '';
+    const address = join(consumer, 'address.json');
+    const bin = join(installed, 'dist/main/bin.js');
+    const flags = ['--handlers', './handlers.mjs', '--port', '0', '--address-file', address];
+    const dev = spawn(process.execPath, [bin, 'dev', ...flags], { cwd: consumer, env, stdio: 'ignore' });
+    const ended = new Promise((resolveEnd) => dev.on('exit', resolveEnd));
+    try {
+      await eventually('it accepts calls', () => existsSync(address) || dev.exitCode !== null);
+      const { grpc } = JSON.parse(readFileSync(address, 'utf8')) as { grpc: string };
+      const words = `"${process.execPath}" "${bin}" ${submit}' --coordinator ${grpc}`;
+      const done = run('sh', ['-c', words]);
+      expect(done).toEqual({
+        code: 0,
+        said: expect.stringMatching(/success in .*; result \{"area":9\}; output: /),
+      });
+      const ping = run('sh', ['-c', words.replace(/resize.*' /, 'ping ')]);
+      expect(ping).toEqual({ code: 0, said: expect.stringContaining('; result "pong"; output: ') });
+    } finally {
+      dev.kill('SIGTERM');
+      await ended;
+    }
+  });
+
+  test('leads to a program that has a coordinator, a worker and a client', () => {
+    expect(
+      run(process.execPath, [
+        '--experimental-strip-types',
+        '--disable-warning=ExperimentalWarning',
+        'embed.mts',
+      ]),
+    ).toEqual({ code: 0, said: 'success {"area":9}\n' });
+  });
+
+  test('names only files that are there', () => {
+    const links = [...readme().matchAll(/\]\(((?!https?:)[^)#]+)[^)]*\)/g)].map(([, to = '']) => to);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter((to) => !existsSync(join(installed, to)))).toEqual([]);
   });
 });

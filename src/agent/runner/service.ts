@@ -89,10 +89,12 @@ export class RunnerService {
       this.allOver = resolve;
     });
     for (const run of this.runs.values()) run.killNow();
+    // Before the sweep, which kills its children: it would complain of their deaths, and make others.
+    const pooled = this.pool?.close();
     const mark = { variable: INSTANCE_VARIABLE, value: instanceId };
     const swept = await sweepMarked(clock, [mark], LAST_SWEEP_MS);
     if (this.runs.size > 0) await ended;
-    await this.pool?.close();
+    await pooled;
     this.ports.guardian.close();
     this.ports.lifeline.close();
     this.ports.pipes.close();
