@@ -49,7 +49,7 @@ export interface DagPuts {
   readonly triggerRemovals: readonly { readonly triggerId: string; readonly version: number }[];
   readonly bundles: readonly BundleRow[];
   readonly backfills: readonly BackfillRow[];
-  /** Runs that retention removes; their tasks are removed apart. */
+  /** Runs that retention removes; their tasks are removed apart, none of them later: `server check` finds what is left behind. */
   readonly runRemovals: readonly { readonly run: RunKey; readonly version: number }[];
   /**
    * Definitions to remove if nothing pins them once all else is written: one that a run pins, that is its DAG's newest,

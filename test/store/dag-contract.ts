@@ -235,7 +235,9 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
       const keysOf = (...numbers: number[]) =>
         numbers.map((definitionVersion) => ({ dagId: 'etl', definitionVersion }));
       const left = async () =>
-        (await store.readDagVersions(keysOf(1, 2, 3, 4))).map((row) => row.definitionVersion).sort();
+        (await store.readDagVersions(keysOf(1, 2, 3, 4)))
+          .map((row) => row.definitionVersion)
+          .sort((a, b) => a - b);
       await commit({
         dags: [dag('etl', { definitionVersion: 4 })],
         versions: [1, 2, 3, 4].map((n) => dagVersion('etl', n)),
