@@ -69,8 +69,8 @@ function helloOf(hello: Hello): proto.ConnectRequest[] {
     proof: identity.proof ?? undefined,
     hostname: identity.hostname,
     handlers: identity.handlers,
-    bundles: [],
-    triggerKinds: [],
+    bundles: identity.bundles,
+    triggerKinds: identity.triggerKinds,
   };
   return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
 }

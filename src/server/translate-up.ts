@@ -1,4 +1,5 @@
 import type { Health, Heartbeat, Hello, Report } from '../core/inputs.js';
+import type { AgentKind } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
@@ -29,17 +30,12 @@ export function helloOf(
   const kind = agentKinds.from(hello.kind);
   if (kind === undefined)
     throw new Malformed('kind is unspecified or unknown: say WORKER, TRIGGERER or DAG_PROCESSOR');
-  if (kind !== 'worker')
+  if (kind === 'triggerer')
     throw new Malformed(`kind ${kind} is not served by this version of the coordinator`, true);
   if (hello.protocolVersion < 1)
     throw new Malformed('protocol_version is 0: this coordinator speaks version 1', true);
   if (hello.streamNo < 1n) throw new Malformed('stream_no is 0: draw it increasing, from 1');
-  if (hello.queues.length < 1 || hello.queues.length > LIMITS.queues) {
-    throw new Malformed(`queues has ${hello.queues.length} entries: a worker serves 1 to ${LIMITS.queues}`);
-  }
-  if (hello.slots < 1 || hello.slots > maxSlots) {
-    throw new Malformed(`slots is ${hello.slots}: a worker has 1 to ${maxSlots}`);
-  }
+  checkKind(kind, hello, maxSlots);
   if (entries.length > maxInventory) {
     throw new Malformed(`the inventory has ${entries.length} entries, more than ${maxInventory}`);
   }
@@ -54,7 +50,7 @@ export function helloOf(
     slots: hello.slots,
     labels: labelsOf(hello.labels),
     handlers: handlersOf(hello.handlers),
-    bundles: [],
+    bundles: [...new Set(hello.bundles.map((bundle) => nameOf('bundles', bundle)))],
     triggerKinds: [],
     software: textOf(hello.software, LIMITS.nameLength),
     hostname: textOf(hello.hostname, LIMITS.nameLength),
@@ -70,6 +66,21 @@ export function helloOf(
     },
     proof: proofOf(hello.proof),
   };
+}
+
+/** What an agent serves belongs to its kind. Throws Malformed. */
+function checkKind(kind: AgentKind, { queues, slots, bundles }: proto.Hello, maxSlots: number): void {
+  const count = (field: string, has: number, least: number, most: number) => {
+    if (has < least || has > most)
+      throw new Malformed(`${field} has ${has} entries: a ${kind} has ${least} to ${most}`);
+  };
+  const isWorker = kind === 'worker';
+  count('queues', queues.length, isWorker ? 1 : 0, isWorker ? LIMITS.queues : 0);
+  const isProcessor = kind === 'dag_processor';
+  count('bundles', bundles.length, isProcessor ? 1 : 0, isProcessor ? LIMITS.bundles : 0);
+  const [least, most] = isWorker ? [1, maxSlots] : [0, 0];
+  if (slots < least || slots > most)
+    throw new Malformed(`slots is ${slots}: a ${kind} has ${least} to ${most}`);
 }
 
 function handlersOf(handlers: readonly string[]): string[] {

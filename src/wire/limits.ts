@@ -26,6 +26,8 @@ export const LIMITS = {
   /** Characters of a message for people. */
   messageLength: 4_096,
   queues: 64,
+  /** Bundles of one DAG processor. */
+  bundles: 64,
   labels: 32,
   /** Milliseconds until the Hello is complete. */
   helloMs: 10_000,

@@ -31,6 +31,17 @@ describe('a Hello that makes no sense is refused with the field and the reason',
     ['65 queues', { queues: many(65) }, 'queues has 65 entries'],
     ['a queue with a space', { queues: ['no way'] }, 'queues "no way" is not a name'],
     ['an empty queue', { queues: [''] }, 'queues "" is not a name'],
+    [
+      'a DAG processor with queues',
+      { kind: 'AGENT_KIND_DAG_PROCESSOR' },
+      'queues has 1 entries: a dag_processor',
+    ],
+    [
+      'a DAG processor without a bundle',
+      { kind: 'AGENT_KIND_DAG_PROCESSOR', queues: [], slots: 0 },
+      'bundles has 0 entries',
+    ],
+    ['a worker with bundles', { bundles: ['main'] }, 'bundles has 1 entries: a worker has 0 to 0'],
     ['no slots', { slots: 0 }, 'slots is 0'],
     ['absurdly many slots', { slots: 4_000_000_000 }, 'slots is 4000000000'],
     ['33 labels', { labels: Object.fromEntries(many(33).map((name) => [name, ''])) }, '33 labels'],
@@ -55,7 +66,6 @@ describe('a Hello that makes no sense is refused with the field and the reason',
 
   test.each([
     ['a triggerer', { kind: 'AGENT_KIND_TRIGGERER' }, 'triggerer is not served by this version'],
-    ['a DAG processor', { kind: 'AGENT_KIND_DAG_PROCESSOR' }, 'dag_processor is not served'],
     ['no protocol version', { protocolVersion: 0 }, 'protocol_version is 0'],
     ['a token far beyond any drawn', { highestToken: String(2n ** 60n) }, 'wrong coordinator?'],
   ])('%s is well said, but not supported here', async (_name, change, words) => {

@@ -17,6 +17,10 @@ export interface Identity {
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly handlers: readonly string[];
+  /** Bundles that a DAG processor reads; empty for the other kinds. */
+  readonly bundles: readonly string[];
+  /** Kinds of triggers that a triggerer can wait for; empty for the other kinds. */
+  readonly triggerKinds: readonly string[];
   readonly software: string;
   readonly hostname: string;
   readonly process: ProcessIdentity;

@@ -101,6 +101,7 @@ export class AgentNode {
     const { agentId, queues, slots, labels, handlers } = this.settings;
     const identity: Identity = {
       ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, handlers },
+      ...{ bundles: [], triggerKinds: [] },
       ...{ software: 'sim', hostname: agentId, process: { ...lock, pid: 1 } },
       proof: journal.instanceId === null ? null : { ...lock, instanceId: journal.instanceId },
     };

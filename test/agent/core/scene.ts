@@ -32,6 +32,8 @@ export const IDENTITY: Identity = {
   slots: 2,
   labels: {},
   handlers: [],
+  bundles: [],
+  triggerKinds: [],
   software: 'test/1',
   hostname: 'host',
   process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
