@@ -9,7 +9,11 @@ export function firstMatch<
   A extends readonly unknown[],
   R extends { readonly when: (...given: A) => boolean },
 >(table: RuleTable, rows: readonly R[], tally: Tally | undefined, ...given: A): R | undefined {
-  const row = rows.findIndex(({ when }) => when(...given));
-  if (row >= 0) tally?.(table, row);
-  return rows[row];
+  for (let row = 0; row < rows.length; row++) {
+    const rule = rows[row];
+    if (rule === undefined || !rule.when(...given)) continue;
+    tally?.(table, row);
+    return rule;
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@ import { decide, hear, observe } from '../core/decide.js';
 import { Draft } from '../core/draft.js';
 import type { Frame, Note } from '../core/frames.js';
 import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
+import type { Lane } from '../core/lanes.js';
 import type { Policy } from '../core/policy.js';
 import type { TaskRow, TaskSpecRow } from '../core/rows.js';
 import type { Tally } from '../core/rules.js';
@@ -199,6 +200,8 @@ export class Engine {
     this.#scheduled = true;
     this.#options.timers.soon(() => {
       this.#scheduled = false;
+      // Scheduled from within a batch that wrote nothing: the same drain may have decided it already.
+      if (this.#inbox.length === 0) return;
       this.#running ??= this.#drain().catch((error: unknown) => this.#break(error));
     });
   }
@@ -207,7 +210,8 @@ export class Engine {
     while (this.#inbox.length > 0) {
       this.counters.batches++;
       await this.#decide(this.#takeIn());
-      await this.#refill();
+      const lanes = this.state.lanesToRefill();
+      if (lanes.length > 0) await this.#refill(lanes);
     }
     this.#running = null;
     if (this.#inbox.length > 0) this.#schedule();
@@ -229,11 +233,13 @@ export class Engine {
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
       const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx);
-      const loaded = await loadRows(store, this.state, inputs, due, step, ctx.wall);
+      const rows = loadRows(store, this.state, inputs, due, step, ctx.wall);
+      const loaded = rows instanceof Promise ? await rows : rows;
       const draft = decide(this.state, ctx, inputs, loaded);
-      const specs = await this.#specsFor(draft);
+      const { specs, missing } = this.#specsFor(draft);
+      if (missing.length > 0) for (const spec of await store.readSpecs(missing)) specs.set(spec.taskId, spec);
       try {
-        await this.#commit(draft, ticks);
+        if (this.#isDurable(draft, ticks)) await this.#commit(draft);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         if (error.fault === 'busy') {
@@ -270,12 +276,16 @@ export class Engine {
     if (pause !== null) this.#options.timers.after(pause + 1, () => this.#prune());
   }
 
-  async #commit(draft: Draft, ticks: boolean): Promise<void> {
-    const { now, service } = draft.ctx;
+  /** Whether a draft has anything to commit, be it the service clock alone. */
+  #isDurable(draft: Draft, ticks: boolean): boolean {
+    if (draft.writes) return true;
     // What has ended ages by this clock too; a minute of it may be lost.
     const clockEveryMs = this.#deadlines.needServiceClock ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
-    const clockOnly = ticks && clockEveryMs !== null && this.#service.wantsWrite(now, clockEveryMs);
-    if (!draft.writes && !clockOnly) return;
+    return ticks && clockEveryMs !== null && this.#service.wantsWrite(draft.ctx.now, clockEveryMs);
+  }
+
+  async #commit(draft: Draft): Promise<void> {
+    const { service } = draft.ctx;
     draft.counters = { ...draft.counters, serviceMs: service };
     const puts = putsOf(draft);
     // failpoint: FP5 before
@@ -340,10 +350,10 @@ export class Engine {
   }
 
   /** Fills the windows of lanes that run low; what they bring is offered by the next batch, which follows at once. */
-  async #refill(): Promise<void> {
+  async #refill(lanes: readonly Lane[]): Promise<void> {
     const { store } = this.#options;
     let filled = false;
-    for (const lane of this.state.lanesToRefill()) {
+    for (const lane of lanes) {
       const limit = this.state.lanes.windowOf(lane);
       const more = limit + this.state.offeredOf(lane);
       const rows = await store.readReady(lane.key, null, more);
@@ -354,7 +364,8 @@ export class Engine {
     if (filled) this.put({ kind: 'tick' });
   }
 
-  async #specsFor(draft: Draft): Promise<Map<TaskId, TaskSpecRow>> {
+  /** What the permits of a draft are told with, as far as memory has it. */
+  #specsFor(draft: Draft): { specs: Map<TaskId, TaskSpecRow>; missing: TaskId[] } {
     const specs = new Map<TaskId, TaskSpecRow>();
     const missing: TaskId[] = [];
     const wanted = (taskId: TaskId) => {
@@ -366,9 +377,7 @@ export class Engine {
     for (const { hello } of draft.attachments) {
       for (const entry of hello.inventory) if (entry.phase === 'asked') wanted(entry.taskId);
     }
-    if (missing.length === 0) return specs;
-    for (const spec of await this.#options.store.readSpecs(missing)) specs.set(spec.taskId, spec);
-    return specs;
+    return { specs, missing };
   }
 
   #break(error: unknown): void {

@@ -20,8 +20,36 @@ interface Wanted {
   readonly keys: Set<string>;
 }
 
+/** What a batch is decided on. Most batches need no row that memory does not have: these wait for nothing. */
+export function loadRows(
+  ...[store, state, inputs, due, readFinished, wall]: Parameters<typeof readRows>
+): Loaded | Promise<Loaded> {
+  const needsRows = due !== null || inputs.some(({ kind }) => kind === 'prune' || isOfDags(kind));
+  if (needsRows || !isEmpty(wantedBy(state, inputs))) {
+    return readRows(store, state, inputs, due, readFinished, wall);
+  }
+  // Made anew each time: what is loaded belongs to its batch.
+  const none = { tasks: new Map(), histories: new Map(), byKey: new Map() };
+  return { ...none, due: [], finished: null, more: false, dags: NOTHING_OF_DAGS };
+}
+
+/** Inputs that are decided on rows of DAGs. */
+function isOfDags(kind: Input['kind']): boolean {
+  return kind === 'dag' || kind === 'advance';
+}
+
+function wantedBy(state: State, inputs: readonly Input[]): Wanted {
+  const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
+  for (const input of inputs) want(state, input, wanted);
+  return wanted;
+}
+
+function isEmpty({ tasks, histories, keys }: Wanted): boolean {
+  return tasks.size + histories.size + keys.size === 0;
+}
+
 /** Reads the rows that a batch needs: tasks it names, histories of tokens that are closed, known idempotency keys. */
-export async function loadRows(
+async function readRows(
   store: Store,
   state: State,
   inputs: readonly Input[],
@@ -29,9 +57,8 @@ export async function loadRows(
   readFinished: () => Promise<FinishedStretch>,
   wall: WallMs,
 ): Promise<Loaded> {
-  const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
-  for (const input of inputs) want(state, input, wanted);
-  const ofDags = inputs.some(({ kind }) => kind === 'dag' || kind === 'advance')
+  const wanted = wantedBy(state, inputs);
+  const ofDags = inputs.some(({ kind }) => isOfDags(kind))
     ? await loadDags(store, state, inputs, wall)
     : null;
   for (const taskId of ofDags?.tasks ?? []) wantTask(state, taskId, wanted);

@@ -12,12 +12,13 @@ export function unique<Row, Key>(
   what: string,
   rows: readonly Row[],
   keyOf: (row: Row) => Key,
-  stored: ReadonlyMap<Key, unknown> = new Map(),
+  stored?: ReadonlyMap<Key, unknown>,
 ): void {
+  if (rows.length === 0) return;
   const seen = new Set<Key>();
   for (const row of rows) {
     const key = keyOf(row);
-    if (seen.has(key) || stored.has(key)) throw conflict(`${what} ${String(key)}`, 'it is there already');
+    if (seen.has(key) || stored?.has(key)) throw conflict(`${what} ${String(key)}`, 'it is there already');
     seen.add(key);
   }
 }

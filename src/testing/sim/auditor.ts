@@ -353,7 +353,7 @@ export class Auditor {
     const seen = agents.map(({ settings: { agentId }, isWell, busy }) => {
       return { agentId, isWell, busy, session: this.#judges.rows.openSession(agentId) };
     });
-    const found = idlers.look(this.#events.now, this.tasks.values(), seen);
+    const found = idlers.look(this.#events.now, this.#judges.rows.queued.values(), seen);
     if (found !== null) this.#violated({ rule: 'K17', at: this.#events.now, ...found });
   }
 

@@ -32,6 +32,7 @@ export class CoordinatorNode {
   #store: MemoryStore;
   #process: Process | null = null;
   #engine: Engine | null = null;
+  #starting = 0;
   #generation = 0;
   #nextStream = 0;
   readonly #streams = new Map<StreamId, Connection>();
@@ -45,6 +46,11 @@ export class CoordinatorNode {
   /** Whether a batch is under way that time need not pass for. */
   get busy(): boolean {
     return (this.#engine?.busy ?? false) && !this.#world.disk.waited;
+  }
+
+  /** Whether any promise of its process may be on its way: it starts, or a batch is under way, waiting or not. */
+  get awaits(): boolean {
+    return this.#starting > 0 || (this.#engine?.busy ?? false);
   }
 
   get up(): boolean {
@@ -77,7 +83,9 @@ export class CoordinatorNode {
       listener,
       tally: this.#world.auditor.coverage.tally,
     };
+    this.#starting++;
     const engine = await Engine.start(options);
+    this.#starting--;
     if (this.#process !== process) return;
     this.#engine = engine;
     this.#world.auditor.coordinatorStarted(engine, this.host, startedAt);

@@ -138,6 +138,14 @@ function rowKey(table: RuleTable, row: number): string {
   return `${table}: ${name}${isTwice ? ` (row ${row + 1})` : ''}`;
 }
 
+/** By table and place: asked for with every decision. */
+const ROW_KEYS: ReadonlyMap<RuleTable, readonly string[]> = new Map(
+  (Object.keys(TABLES) as RuleTable[]).map((table) => [
+    table,
+    TABLES[table].map((_, row) => rowKey(table, row)),
+  ]),
+);
+
 /** Why a row cannot decide in the simulator. Everything else must be reached by the nightly seeds. */
 const EXEMPT: Readonly<Record<string, string>> = because({
   'agents of the simulator follow the protocol': [
@@ -193,7 +201,7 @@ export class Coverage {
   readonly counts = new Map<string, number>();
   readonly #states = new Map<TaskId, TaskState>();
 
-  readonly tally: Tally = (table, row) => this.#count(rowKey(table, row));
+  readonly tally: Tally = (table, row) => this.#count(ROW_KEYS.get(table)?.[row] ?? rowKey(table, row));
 
   #count(key: string): void {
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);

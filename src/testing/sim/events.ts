@@ -3,10 +3,20 @@ export interface Scheduled {
   cancel(): void;
 }
 
-interface Event {
+class Event implements Scheduled {
   readonly at: number;
   readonly order: number;
   run: (() => void) | null;
+
+  constructor(at: number, order: number, run: () => void) {
+    this.at = at;
+    this.order = order;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = null;
+  }
 }
 
 /**
@@ -17,16 +27,16 @@ export class EventQueue {
   /** True time in milliseconds; no process can read it. */
   now = 0;
   readonly #heap: Event[] = [];
+  /** Half of all events happen at the instant that they follow from: these need no heap, they come in order. */
+  #soon: Event[] = [];
+  #taken = 0;
   #order = 0;
 
   at(time: number, run: () => void): Scheduled {
-    const event: Event = { at: Math.max(time, this.now), order: this.#order++, run };
-    this.#push(event);
-    return {
-      cancel: () => {
-        event.run = null;
-      },
-    };
+    const event = new Event(Math.max(time, this.now), this.#order++, run);
+    if (event.at === this.now) this.#soon.push(event);
+    else this.#push(event);
+    return event;
   }
 
   after(ms: number, run: () => void): Scheduled {
@@ -36,14 +46,29 @@ export class EventQueue {
   /** Runs the next event at or before `end`; false when there is none. */
   step(end: number): boolean {
     for (;;) {
-      const first = this.#heap[0];
-      if (first === undefined || first.at > end) return false;
-      this.#pop();
+      const first = this.#next(end);
+      if (first === null) return false;
       if (first.run === null) continue;
       this.now = first.at;
       first.run();
       return true;
     }
+  }
+
+  #next(end: number): Event | null {
+    const soon = this.#soon[this.#taken];
+    const first = this.#heap[0];
+    if (soon !== undefined && (first === undefined || before(soon, first))) {
+      this.#taken++;
+      if (this.#taken === this.#soon.length) {
+        this.#soon = [];
+        this.#taken = 0;
+      }
+      return soon;
+    }
+    if (first === undefined || first.at > end) return null;
+    this.#pop();
+    return first;
   }
 
   #push(event: Event): void {

@@ -76,27 +76,22 @@ export class Host {
 
   /** Runs `task` once `ms` of the monotonic clock have passed: later, if the machine is suspended meanwhile. */
   timer(ms: number, task: () => void): Scheduled {
-    const deadline = (this.mono() as number) + ms;
-    let cancelled = false;
-    let scheduled: Scheduled | null = null;
-    const arm = () => {
-      if (cancelled) return;
-      if (this.#suspended) {
-        this.#frozen.push(arm);
-        return;
-      }
-      const left = deadline - (this.mono() as number);
-      // Never early, and never by less than a microsecond: fractions of it would be tried for ever.
-      if (left <= 0) task();
-      else scheduled = this.events.after(Math.max(left / this.rate, 0.001), arm);
-    };
-    scheduled = this.events.after(Math.max(0, ms) / this.rate, arm);
-    return {
-      cancel: () => {
-        cancelled = true;
-        scheduled?.cancel();
-      },
-    };
+    const timer = new Timer((this.mono() as number) + ms, task);
+    const arm = () => this.#arm(timer, arm);
+    timer.scheduled = this.events.after(Math.max(0, ms) / this.rate, arm);
+    return timer;
+  }
+
+  #arm(timer: Timer, again: () => void): void {
+    if (timer.cancelled) return;
+    if (this.#suspended) {
+      this.#frozen.push(again);
+      return;
+    }
+    const left = timer.deadline - (this.mono() as number);
+    // Never early, and never by less than a microsecond: fractions of it would be tried for ever.
+    if (left <= 0) timer.task();
+    else timer.scheduled = this.events.after(Math.max(left / this.rate, 0.001), again);
   }
 
   suspend(): void {
@@ -111,6 +106,24 @@ export class Host {
     this.#suspended = false;
     this.#trueAt = this.events.now;
     for (const arm of this.#frozen.splice(0)) arm();
+  }
+}
+
+class Timer implements Scheduled {
+  /** On the host's monotonic clock. */
+  readonly deadline: number;
+  readonly task: () => void;
+  cancelled = false;
+  scheduled: Scheduled | null = null;
+
+  constructor(deadline: number, task: () => void) {
+    this.deadline = deadline;
+    this.task = task;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.scheduled?.cancel();
   }
 }
 

@@ -21,7 +21,8 @@ export interface SeenAgent {
 export class Idlers {
   readonly #limitMs: number;
   readonly #idleSince = new Map<AgentId, number>();
-  readonly #readySince = new Map<TaskId, number>();
+  /** Of those that were ready at the last look. */
+  #readySince = new Map<TaskId, number>();
 
   constructor(limitMs: number) {
     this.#limitMs = limitMs;
@@ -45,18 +46,16 @@ export class Idlers {
     }
     const overdue = (since: number | undefined) => since !== undefined && now - since > this.#limitMs;
     const idle = agents.filter(({ agentId }) => overdue(this.#idleSince.get(agentId)));
+    const before = this.#readySince;
+    this.#readySince = new Map();
     for (const task of tasks) {
-      const isReady = task.state === 'queued' && task.notBefore === null && task.concurrencyKey === '';
-      if (!isReady) {
-        this.#readySince.delete(task.taskId);
-        continue;
-      }
-      const since = this.#readySince.get(task.taskId);
-      if (since === undefined) this.#readySince.set(task.taskId, now);
+      if (task.state !== 'queued' || task.notBefore !== null || task.concurrencyKey !== '') continue;
+      const since = before.get(task.taskId) ?? now;
+      this.#readySince.set(task.taskId, since);
       if (!overdue(since)) continue;
       const able = idle.find(({ session }) => session !== null && canServe(session, task));
       if (able === undefined) continue;
-      const ms = Math.round(now - (since ?? now));
+      const ms = Math.round(now - since);
       return {
         taskId: task.taskId,
         what: `it has waited ${ms} ms in the queue while ${able.agentId} had a free slot`,

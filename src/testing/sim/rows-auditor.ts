@@ -18,6 +18,8 @@ type Broken = (found: Omit<Violation, 'at'>) => void;
  */
 export class RowsAuditor {
   readonly tasks = new Map<TaskId, TaskRow>();
+  /** Those that wait in the queue: looked through again and again once the faults are over. */
+  readonly queued = new Map<TaskId, TaskRow>();
   /** Those with an open token: asked for with every permit, so nothing else is looked through. */
   readonly #open = new Map<TaskId, TaskRow>();
   readonly sessions = new Map<Epoch, SessionRow>();
@@ -76,6 +78,8 @@ export class RowsAuditor {
     const { taskId } = row;
     const before = this.tasks.get(taskId);
     this.tasks.set(taskId, row);
+    if (row.state === 'queued') this.queued.set(taskId, row);
+    else this.queued.delete(taskId);
     if (row.open === null) this.#open.delete(taskId);
     else this.#open.set(taskId, row);
     if (before !== undefined && isFinal(before.state)) {

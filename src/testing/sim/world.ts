@@ -47,6 +47,8 @@ const RECOVERED_MS = 60_000;
 /** K17: 8 s of the default interval of 5 s. An offer that nobody answers is taken back after 2 H: that must not be the rule. */
 const PROMPT_INTERVALS = 1.6;
 const LOOK_MS = 200;
+/** After a batch its answers travel through a few promises more. */
+const SETTLED_TURNS = 4;
 const LATE_BATCHES = 20;
 const LATE_EVERY_MS = 3_000;
 
@@ -87,7 +89,8 @@ class World implements AgentWorld, FaultWorld {
     this.random = seededRandom(seed);
     this.#mode = seed % 2 === 0 ? 'safety' : 'liveness';
     this.faultsEnd = minutes * 60_000 * (this.#mode === 'liveness' ? 0.5 : 1);
-    const heartbeatIntervalMs = this.pick([1_000, 5_000]);
+    // The default mostly: short intervals cost the most, and what they show is in every fourth world.
+    const heartbeatIntervalMs = this.pick([1_000, 5_000, 5_000, 5_000]);
     const queuedTimeoutMs = this.pick([60_000, 600_000]);
     // Short enough that tasks are removed while their runs still report, drawn from the seed itself.
     const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200, agentAgeMs: 60_000 };
@@ -167,15 +170,17 @@ class World implements AgentWorld, FaultWorld {
   }
 
   async #runUntil(end: number): Promise<void> {
-    while (this.auditor.violations.length === 0 && this.events.step(end)) await this.#settle();
+    while (this.auditor.violations.length === 0 && this.events.step(end))
+      if (this.coordinator.awaits) await this.#settle();
     this.events.now = Math.max(this.events.now, end);
   }
 
   /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
   async #settle(): Promise<void> {
-    for (let i = 0; i < 2 || this.coordinator.busy; i++) {
+    for (let i = 0, idle = 0; idle < SETTLED_TURNS; i++) {
       if (i > 10_000)
         return this.auditor.broke('the coordinator', new Error('a batch neither ends nor waits'));
+      idle = this.coordinator.busy ? 0 : idle + 1;
       await Promise.resolve();
     }
   }
