@@ -6,7 +6,7 @@ import { isTruthy } from './fill.js';
 import { endUnrun, makeReady, type NewInstance, type Unrun } from './instances.js';
 import { DAG_LIMITS } from './limits.js';
 import { type Plan, taskOf } from './plan.js';
-import { factsOf, instanceEnv, rendered, renderWork, resultOf } from './render.js';
+import { factsOf, instanceEnv, rendered, renderWork, resultOf, sizeOfWork } from './render.js';
 import { admit } from './room.js';
 import type { RunKey } from './rows.js';
 import { type RunView, standingOf } from './run-view.js';
@@ -217,6 +217,10 @@ function tooMany(length: number): string {
   return `${length} elements, because a mapped task has at most ${DAG_LIMITS.mappedInstances} instances; map over larger parts`;
 }
 
+function tooLarge(bytes: number): string {
+  return `${bytes} bytes once its templates are filled in, because a task gets at most ${DAG_LIMITS.workBytes}; hand on where the data is, not the data`;
+}
+
 function failedBy({ what, because, try: advice }: { what: string; because: string; try: string }): Unrun {
   return { edge: 'failTask', reason: 'template', message: `${what}, because ${because}; ${advice}` };
 }
@@ -228,6 +232,11 @@ function runInstance(draft: Draft, instance: NewInstance, facts: ScopeFacts): 'l
   const work = renderWork(task.work, scope, instanceEnv(view.row, task, mapIndex));
   if (!work.ok) {
     endUnrun(draft, instance, failedBy(work.fault));
+    return 'ended';
+  }
+  const size = work.value === null ? 0 : sizeOfWork(work.value);
+  if (size > DAG_LIMITS.workBytes) {
+    endUnrun(draft, instance, { edge: 'failTask', reason: 'work_too_large', message: tooLarge(size) });
     return 'ended';
   }
   if (task.wait !== null) return startWait(draft, instance, task.wait, scope, work.value);

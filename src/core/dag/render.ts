@@ -93,6 +93,13 @@ function renderCommand(
   return { ok: true, value: { kind: 'command', ...value } };
 }
 
+/** Bytes that an agent is told of an instance: its input, or its arguments and environment. */
+export function sizeOfWork(work: Work): number {
+  if (work.kind === 'handler') return work.input.length;
+  const texts = [...work.argv, ...Object.entries(work.env).flat(), work.workingDirectory];
+  return texts.reduce((sum, one) => sum + bytes.encode(one).length, 0);
+}
+
 /** What a command learns of the run that it belongs to, beside what its templates say. */
 export function instanceEnv(
   run: RunRow,
