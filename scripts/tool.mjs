@@ -22,7 +22,7 @@ export function run(program, args, { stdout = 'inherit' } = {}) {
   const ended = spawnSync(program, args, {
     cwd: root,
     env: { ...process.env, PATH: path },
-    stdio: ['ignore', stdout, 'inherit'],
+    stdio: ['ignore', /** @type {'inherit' | 'pipe'} */ (stdout), 'inherit'],
   });
   if (ended.error) throw ended.error;
   return ended.status ?? 1;

@@ -20,7 +20,9 @@ export async function startStore(file, port = 0) {
     const answer = (status, headers = {}, body = '') => response.writeHead(status, headers).end(body);
     if (request.method === 'GET') {
       const row = read.get(request.url);
-      return row === undefined ? answer(404) : answer(200, { 'fencing-token': row.fence }, row.value);
+      return row === undefined
+        ? answer(404)
+        : answer(200, { 'fencing-token': String(row.fence) }, String(row.value));
     }
     if (request.method !== 'PUT') return answer(405);
     const token = request.headers['fencing-token'] ?? '';
@@ -40,11 +42,12 @@ export async function startStore(file, port = 0) {
   const server = createServer(
     (request, response) => void serve(request, response).catch(() => response.destroy()),
   );
-  await new Promise((listening) => server.listen(port, '127.0.0.1', listening));
+  await new Promise((listening) => server.listen(port, '127.0.0.1', () => listening(undefined)));
   const close = async () => {
     server.closeAllConnections();
     await new Promise((closed) => server.close(closed));
     db.close();
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, close };
+  const at = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${at.port}`, close };
 }

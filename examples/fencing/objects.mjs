@@ -24,7 +24,8 @@ export async function current(bucket, name) {
   const answer = await fetch(`${bucket}/${name}`);
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Error(`${name} was not read: ${answer.status}`);
-  return { ...(await answer.json()), etag: answer.headers.get('etag') };
+  const { fence, key } = /** @type {{ fence: string, key: string }} */ (await answer.json());
+  return { fence, key, etag: answer.headers.get('etag') };
 }
 
 /** False when the condition does not hold (412), or when a write at the same time got in between (409). */

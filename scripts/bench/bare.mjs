@@ -29,7 +29,7 @@ export class BareAgent {
       process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: process.pid },
       proof: null,
     };
-    this.session = new AgentSession(identity, NOTHING_RECOVERED, Math.random);
+    this.session = new AgentSession(/** @type {any} */ (identity), NOTHING_RECOVERED, Math.random);
     this.link = new Link(address, realClock, {
       happened: (event) => this.happened(event),
       logAcknowledged: () => {},

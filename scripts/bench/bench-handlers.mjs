@@ -2,14 +2,14 @@
 import { defineHandlers } from '../../dist/agent/index.js';
 
 export default defineHandlers({
-  echo: (input) => input,
+  echo: (/** @type {any} */ input) => input,
   /** Blocks its event loop and a core. */
-  spin: (ms) => {
+  spin: (/** @type {any} */ ms) => {
     for (const end = performance.now() + ms; performance.now() < end; );
     return ms;
   },
   /** Blocks its event loop as a synchronous call to elsewhere does. */
-  freeze: (ms) => {
+  freeze: (/** @type {any} */ ms) => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     return ms;
   },

@@ -71,7 +71,7 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
   const startedAt = performance.now();
   const stdio = ['ignore', 'ignore', 'inherit', ...(probe || choice.channel ? ['ipc'] : [])];
   const all = [...nodeOptions, ...(probe ? PROBE : []), bin, ...args, ...options];
-  const child = follow(spawn(process.execPath, all, { stdio }));
+  const child = follow(spawn(process.execPath, all, { stdio: /** @type {any} */ (stdio) }));
   await until(() => existsSync(addressFile), 15_000, 'the coordinator did not come up');
   const readyMs = performance.now() - startedAt;
   const address = JSON.parse(readFileSync(addressFile, 'utf8')).grpc;
@@ -89,7 +89,7 @@ export function startAgents(address, id, slots, agents = 1, tell = '', queue = '
   let sessions = 0;
   const connected = new Promise((resolve) => {
     child.on('message', (message) => {
-      if (message.connected !== undefined && ++sessions === agents) resolve();
+      if (message.connected !== undefined && ++sessions === agents) resolve(undefined);
     });
   });
   const stop = async () => {

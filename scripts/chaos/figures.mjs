@@ -60,10 +60,10 @@ export class Figures {
     console.log(
       `\n  ${name}, ${samples.length} samples after the warm-up:   first     last   slope per hour (± 95 %)   bound`,
     );
-    for (const [what, bound, unit] of [
-      ['heapMib', BOUNDS.heapMibPerHour, 'heap after collection, MiB'],
-      ['rssMib', BOUNDS.rssMibPerHour, 'resident memory, MiB'],
-      ['descriptors', BOUNDS.descriptorsPerHour, 'open descriptors'],
+    for (const { what, bound, unit } of [
+      { what: 'heapMib', bound: BOUNDS.heapMibPerHour, unit: 'heap after collection, MiB' },
+      { what: 'rssMib', bound: BOUNDS.rssMibPerHour, unit: 'resident memory, MiB' },
+      { what: 'descriptors', bound: BOUNDS.descriptorsPerHour, unit: 'open descriptors' },
     ]) {
       const points = samples.map(({ at, of }) => ({ x: at / HOUR_MS, y: of[name][what] }));
       const { slope, spread } = lineThrough(points);

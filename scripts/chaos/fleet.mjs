@@ -33,12 +33,12 @@ class Member {
     const child = spawn(command[0], command.slice(1), {
       cwd: folder,
       env,
-      stdio: ['ignore', 'ignore', 'pipe', ...(asked ? ['ipc'] : [])],
+      stdio: /** @type {any} */ (['ignore', 'ignore', 'pipe', ...(asked ? ['ipc'] : [])]),
     });
-    this.child = child;
-    child.wanted = false;
+    this.child = Object.assign(child, { wanted: false });
+    const started = this.child;
     this.#exit = once(child, 'exit');
-    const told = (how) => child.wanted || this.#unwanted(`${this.name} ended by itself: ${how}`);
+    const told = (how) => started.wanted || this.#unwanted(`${this.name} ended by itself: ${how}`);
     this.#exit.then(([code, signal]) => told(signal ?? `exit code ${code}`), told);
     createInterface({ input: child.stderr }).on('line', (line) => this.#hear(line, child.pid));
   }

@@ -31,6 +31,7 @@ export class Load {
     if (last === null) return;
     const theirs = last.pid === pid ? now.theirs - last.theirs : 0;
     const ours = now.ours - last.ours;
+    /** @returns {[string, number]} */
     const since = ([name, [own, waited]]) => {
       const [before, then] = last.agents.get(name) ?? [0, 0];
       return [name, before === own ? waited - then : 0];

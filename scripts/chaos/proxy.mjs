@@ -31,9 +31,9 @@ class LaggingProxy {
 
   async listen(host) {
     await new Promise((resolve, reject) => {
-      this.#server.once('error', reject).listen(0, host, resolve);
+      this.#server.once('error', reject).listen(0, host, () => resolve(undefined));
     });
-    this.port = this.#server.address().port;
+    this.port = /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port;
   }
 
   /** No byte passes in these directions ('up' is towards the coordinator), of old and new connections alike. */

@@ -24,7 +24,8 @@ export function printRounds(rounds) {
   }
 }
 
-const nameOf = ({ kind, how, cut }) => (kind === 'several' ? kind : `${kind} ${how ?? cut ?? ''}`.trim());
+const nameOf = (/** @type {any} */ { kind, how, cut }) =>
+  kind === 'several' ? kind : `${kind} ${how ?? cut ?? ''}`.trim();
 
 /** What was done and seen in figures. */
 export function printFigures({ counts, times }, { faults, workload }) {

@@ -132,8 +132,8 @@ async function breakSeveral(site, { how, leases, cut, longestL, coordinator }) {
   ];
   if (coordinator) parts.push(killCoordinator(site));
   const told = await Promise.allSettled(parts);
-  for (const { reason } of told) if (reason !== undefined) throw reason;
-  return told.map(({ value }) => value ?? `${cut} SKIPPED`).join('; ');
+  for (const part of told) if (part.status === 'rejected') throw part.reason;
+  return told.map((part) => (part.status === 'fulfilled' && part.value) ?? `${cut} SKIPPED`).join('; ');
 }
 
 /** A silence this long must be noticed while it lasts. */

@@ -65,7 +65,7 @@ const server = createServer((socket) => socket.destroy());
 // Another process cannot have this name: a token is drawn once. If it has, the second start must be seen as well.
 server.on('error', () => {});
 await new Promise((resolve) => {
-  server.once('error', resolve).listen(`${env.CHAOS_KEY}.${token}`, resolve);
+  server.once('error', resolve).listen(`${env.CHAOS_KEY}.${token}`, () => resolve(undefined));
 });
 mark('start', { execNs: String(execNs), beside: await runsBeside() });
 setInterval(() => mark('alive'), Number(env.CHAOS_STEP_MS));

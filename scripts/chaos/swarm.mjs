@@ -27,7 +27,7 @@ export class Swarm {
 
   startGroup(index) {
     const child = fork(program, [JSON.stringify({ ...this.#options, agentIds: this.groups[index] })]);
-    child.on('message', (told) => this.sessions.set(told.agentId, told));
+    child.on('message', (/** @type {any} */ told) => this.sessions.set(told.agentId, told));
     this.#children[index] = child;
   }
 

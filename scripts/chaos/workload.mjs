@@ -65,7 +65,7 @@ export class Workload {
 
   start() {
     this.#running = true;
-    this.#loop = Promise.all([this.#submitting(), this.#watching()]);
+    this.#loop = Promise.all([this.#submitting(), this.#watching()]).then(() => {});
   }
 
   /** No new tasks; resolves when what was begun is acknowledged. */

@@ -39,7 +39,8 @@ export function runInside({ net, mount, userns }) {
     detached: true,
     env: { ...process.env, [WORLD]: told },
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('exit', (code) => resolve(code ?? 1));
   });

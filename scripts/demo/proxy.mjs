@@ -23,9 +23,10 @@ class PausingProxy {
 
   async listen() {
     await new Promise((resolve, reject) => {
-      this.#server.once('error', reject).listen(0, '127.0.0.1', resolve);
+      this.#server.once('error', reject).listen(0, '127.0.0.1', () => resolve(undefined));
     });
-    this.address = `127.0.0.1:${this.#server.address().port}`;
+    const at = /** @type {import('node:net').AddressInfo} */ (this.#server.address());
+    this.address = `127.0.0.1:${at.port}`;
   }
 
   /** From now on no byte passes, in either direction, of old and new connections alike. */

@@ -3,7 +3,10 @@ import { POINTS, SIDES } from './points.mjs';
 
 export const FAULTS = ['kill agent', 'kill coordinator', 'kill store', 'drop', 'duplicate', 'delay'];
 
-/** The first row that matches says why a cell cannot exist. */
+/**
+ * The first row that matches says why a cell cannot exist.
+ * @type {{ name: string, when: (cell: { fault: string, of: string, side: string }) => boolean, why: string }[]}
+ */
 const IMPOSSIBLE = [
   {
     name: 'no store process',

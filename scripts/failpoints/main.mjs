@@ -83,7 +83,7 @@ async function playAll() {
     console.log(ending.signal.reason.message);
     return 130;
   }
-  const broken = ends.find(({ status }) => status === 'rejected');
+  const broken = ends.find((end) => end.status === 'rejected');
   if (broken !== undefined) throw broken.reason;
   return conclude(results, startedAt);
 }

@@ -28,7 +28,7 @@ function socket(address, bytes) {
     peer.on('error', () => {});
     peer.on('close', () => {
       clearTimeout(timer);
-      resolve();
+      resolve(undefined);
     });
   });
 }
@@ -107,7 +107,7 @@ function withSession(address, use) {
     session.on('error', () => {});
     session.on('close', () => {
       clearTimeout(timer);
-      resolve();
+      resolve(undefined);
     });
     session.on('connect', () => use(session));
   });

@@ -35,7 +35,7 @@ function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }
       over = true;
       clearTimeout(deaf);
       call.cancel();
-      resolve();
+      resolve(undefined);
     };
     call.on('error', end);
     call.on('end', end);

@@ -8,6 +8,7 @@ import { changed, editsOf } from './table.mjs';
 
 /** All that the simulator and the model import, by folder. */
 const ROOMS = ['kit', 'core', 'agent/core', 'engine', 'store', 'testing'];
+/** @type {import('@swc/core').Options} */
 const SWC = {
   swcrc: false,
   jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },

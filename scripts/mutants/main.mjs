@@ -80,6 +80,7 @@ async function runAll(mutants) {
 /** Whether a seed holds without any mutant: a promise that is broken anyway says nothing about a mutant. Asked once each. */
 function cleanHolds(bench) {
   const known = new Map();
+  /** @type {Promise<unknown>} */
   let last = Promise.resolve();
   return (seed) => {
     if (!known.has(seed)) {
@@ -103,7 +104,7 @@ async function judge(build, mutant, holds) {
   return { mutant, ...result };
 }
 
-function line({ mutant, killed, rule, seed, what, tried, ms }) {
+function line(/** @type {any} */ { mutant, killed, rule, seed, what, tried, ms }) {
   const by = () => (seed === null ? 'the model' : `${rule.padEnd(9)} seed ${seed}`);
   const verdict = killed ? `killed by ${by()}` : `SURVIVED ${tried} seeds`;
   const seen = what === null ? '' : oneLine(what);

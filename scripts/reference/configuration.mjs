@@ -6,7 +6,7 @@ const cell = (text) => text.replaceAll('|', '\\|');
 
 export function configurationPage() {
   const rows = Object.entries(SETTINGS).map(([key, of]) => {
-    const given = of.fallback === null ? '' : of.kind.show(of.fallback);
+    const given = of.fallback === null ? '' : of.kind.show(/** @type {never} */ (of.fallback));
     const preset = given === '' ? (of.otherwise ?? 'none') : `\`${cell(given)}\``;
     const variables = [variableOf(of.flag), ...(of.foreign ?? []).map(({ variable }) => variable)];
     const names = variables.map((name) => `\`${name}\``).join(', ');
