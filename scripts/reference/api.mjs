@@ -12,6 +12,11 @@ const ENTRIES = [
   ],
   ['holdfast/client', 'dist/client/index.d.ts', 'The client alone.'],
   ['holdfast/agent', 'dist/agent/index.d.ts', 'Workers inside a program.'],
+  [
+    'holdfast/dag',
+    'dist/dag/builder/index.d.ts',
+    'DAGs as modules; what they may hold is in [DAG files](dag-files.md).',
+  ],
 ];
 
 const cell = (text) => text.replace(/\s*\n\s*/g, ' ').replaceAll('|', '\\|');

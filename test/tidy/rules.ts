@@ -10,6 +10,11 @@ const readers: readonly { path: string; may: readonly Outside[]; why: string }[]
   { path: 'src/agent/clock.ts', may: ['time', 'timers', 'chance'], why: "an agent's one real clock" },
   { path: 'src/main/', may: ['time', 'timers', 'chance'], why: 'composition hands out clocks and chance' },
   { path: 'src/server/ids.ts', may: ['chance'], why: 'task ids that cannot be guessed' },
+  {
+    path: 'src/dag/clock.ts',
+    may: ['time', 'timers'],
+    why: 'time limits of reading DAG files, and when to look again',
+  },
   { path: 'src/client/clock.ts', may: ['time', 'timers', 'chance'], why: 'deadlines and jitter of calls' },
   { path: 'src/cli/', may: ['timers'], why: 'redraws and time limits of commands, for people only' },
 ];
