@@ -1,6 +1,8 @@
 import { later } from '../kit/time.js';
 import { decideCall } from './calls.js';
 import { advanceRuns } from './dag/advance.js';
+import { decideSnapshot } from './dag/bundles.js';
+import { seatHolders } from './dag/holders.js';
 import { Draft, type LoadedRows } from './draft.js';
 import { decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
@@ -68,6 +70,7 @@ export function observe(state: State, input: Input): void {
       presenceOf(state, input.hello)?.greetings.delete(input.streamId);
       return;
     case 'goodbye':
+    case 'snapshot':
     case 'tick':
     case 'advance':
     case 'prune':
@@ -93,6 +96,7 @@ export function decide(state: State, ctx: Context, inputs: readonly Input[], loa
   const draft = new Draft(state, ctx, loaded);
   for (const input of inputs) if (!isLate(input)) decideInput(draft, input);
   for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
+  seatHolders(draft);
   for (const input of inputs) if (input.kind === 'advance') decideInput(draft, input);
   if (state.recovery === null && !draft.losesCommits) draft.counters = done(draft.counters, 'wait');
   return draft;
@@ -117,6 +121,8 @@ function decideInput(draft: Draft, input: Input): void {
       if (presence === undefined || draft.attaches(presence.epoch) || !input.endsSession) return;
       return decideGoodbye(draft, presence.epoch, input.streamId, input.reason);
     }
+    case 'snapshot':
+      return decideSnapshot(draft, input);
     case 'tick':
       return decideTick(draft);
     case 'advance':

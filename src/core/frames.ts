@@ -1,4 +1,5 @@
 import type { AgentId, Epoch, Nonce, StreamId, TaskId, Token } from '../kit/ids.js';
+import type { BundleHold, SnapshotAnswer } from './dag/draft.js';
 import type { AgentKind, PartitionPolicy } from './rows.js';
 
 /** What the coordinator says on a stream, as the core decides it; server/translate turns it into the proto's messages. */
@@ -7,6 +8,8 @@ export type Frame =
   | { readonly kind: 'ack'; readonly streamId: StreamId; readonly ack: Ack }
   | { readonly kind: 'refused'; readonly streamId: StreamId; readonly refused: Refused }
   | { readonly kind: 'farewell'; readonly streamId: StreamId }
+  | { readonly kind: 'bundle_hold'; readonly streamId: StreamId; readonly hold: BundleHold }
+  | { readonly kind: 'bundle_answer'; readonly streamId: StreamId; readonly answer: SnapshotAnswer }
   | { readonly kind: 'close'; readonly streamId: StreamId; readonly reason: CloseReason };
 
 /** Why the coordinator ends a stream; the status of each stands in wire/status.ts. */
@@ -172,4 +175,30 @@ export type Note =
     }
   | { readonly kind: 'inventory_mismatch'; readonly agentId: AgentId; readonly epoch: Epoch }
   | { readonly kind: 'poison'; readonly taskId: TaskId; readonly agentIds: readonly AgentId[] }
+  | {
+      readonly kind: 'bundle_held';
+      readonly bundle: string;
+      readonly agentId: AgentId;
+      readonly epoch: Epoch;
+    }
+  | {
+      readonly kind: 'snapshot_in_force';
+      readonly bundle: string;
+      readonly agentId: AgentId;
+      readonly epoch: Epoch;
+      readonly sequence: bigint;
+      readonly dags: number;
+      readonly changed: number;
+      readonly gone: number;
+      readonly importErrors: number;
+      /** Pools without slots that its new definitions name: tasks wait until somebody gives them some. At most ten. */
+      readonly closedPools: readonly string[];
+    }
+  | {
+      readonly kind: 'snapshot_refused';
+      readonly bundle: string;
+      readonly agentId: AgentId;
+      readonly sequence: bigint;
+      readonly message: string;
+    }
   | { readonly kind: 'commits_lost'; readonly agentId: AgentId; readonly highestToken: Token };

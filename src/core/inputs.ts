@@ -1,6 +1,7 @@
 import type { AgentId, Epoch, InstanceId, Nonce, StreamId, TaskId, Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type { MonoMs, ServiceMs, WallMs } from '../kit/time.js';
+import type { SnapshotInput } from './dag/bundles.js';
 import type { DagCall, DagFaultCode, DagReply } from './dag/calls.js';
 import type { RunKey } from './dag/rows.js';
 import type { Timetable } from './dag/timetable.js';
@@ -29,7 +30,8 @@ export type StreamInput =
       readonly endsSession: boolean;
       readonly reason: string;
     }
-  | { readonly kind: 'stream_closed'; readonly streamId: StreamId };
+  | { readonly kind: 'stream_closed'; readonly streamId: StreamId }
+  | SnapshotInput;
 
 export interface Hello {
   readonly agentId: AgentId;

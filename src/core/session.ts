@@ -186,6 +186,8 @@ function attach(draft: Draft, live: SessionRow, hello: Hello): SessionRow {
   return draft.putSession({
     ...live,
     ...described(hello),
+    // P17: holders follow each other by their epochs, so whoever wants further bundles needs another session.
+    bundles: live.bundles,
     streamNo: hello.streamNo,
     holder: draft.ctx.coordinatorId,
   });

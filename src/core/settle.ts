@@ -2,6 +2,7 @@ import type { Epoch, StreamId, Token } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import { later, MINUTE } from '../kit/time.js';
 import { directiveOf } from './calls.js';
+import { bundleFrames } from './dag/holders.js';
 import type { AckParts, Attachment, Draft } from './draft.js';
 import type { Frame, Permit } from './frames.js';
 import { leaseTerms, renewedLease } from './lease.js';
@@ -43,6 +44,7 @@ export function settle(draft: Draft): Frame[] {
     detach(state, streamId);
     frames.push({ kind: 'farewell', streamId });
   }
+  frames.push(...bundleFrames(draft));
   settleRecovery(draft);
   takeBackSpent(draft);
   draft.notes.push(...state.notes.splice(0));

@@ -67,8 +67,8 @@ const STALL_MS = 100;
 const CALL_LIMIT = 10_000;
 /** Wait before a store that is busy is asked again. */
 const BUSY_RETRY_MS = 20;
-/** Wait before a goodbye that found the store full is tried again. */
-const GOODBYE_RETRY_MS = 1_000;
+/** Wait before a goodbye or a snapshot that found the store full is tried again. */
+const FULL_RETRY_MS = 1_000;
 
 /** The answer when a call cannot be decided at all. */
 export type Unanswered =
@@ -337,8 +337,9 @@ export class Engine {
         draft.refusals.push({ streamId: input.streamId, refused });
       }
       if (input.kind === 'prune') this.#pruned(draft);
-      // Said once and never again by its agent: it waits here.
-      if (input.kind === 'goodbye') this.#options.timers.after(GOODBYE_RETRY_MS, () => this.put(input));
+      // Said once and never again by its agent: it waits here, a snapshot as long as its stream does.
+      const waits = input.kind === 'snapshot' && this.state.presenceOfStream(input.streamId) !== undefined;
+      if (input.kind === 'goodbye' || waits) this.#options.timers.after(FULL_RETRY_MS, () => this.put(input));
       if ('callId' in input) this.#answer(input.callId, { kind: 'store_full' });
     }
     this.#letOut(draft, new Map());

@@ -64,6 +64,8 @@ function weightOf(input: Input): number {
       return 1 + input.taskIds.length;
     case 'hello':
       return 4 + input.hello.inventory.length;
+    case 'snapshot':
+      return 1 + input.dags.length;
     case 'tick':
       return 16;
     case 'advance':

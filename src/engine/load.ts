@@ -113,6 +113,7 @@ function want(state: State, input: Input, wanted: Wanted): void {
       return;
     case 'prune':
     case 'goodbye':
+    case 'snapshot':
     case 'stream_closed':
     case 'stall':
     case 'limit_queue':

@@ -31,6 +31,12 @@ const WORDS: Readonly<Record<Note['kind'], { level: 'info' | 'warn' | 'error'; t
     text: 'what an agent holds differs from what was told: asking for all of it',
   },
   poison: { level: 'error', text: 'a task took down too many agents: failed as poison' },
+  bundle_held: { level: 'info', text: 'a DAG processor holds a bundle: its snapshots count from now on' },
+  snapshot_in_force: { level: 'info', text: 'a snapshot of a bundle is in force' },
+  snapshot_refused: {
+    level: 'warn',
+    text: 'a snapshot of a bundle was refused; the one before stays in force',
+  },
   commits_lost: {
     level: 'error',
     text: 'an agent has seen tokens that the store never drew: commits were lost',

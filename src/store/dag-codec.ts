@@ -243,6 +243,7 @@ export function encodeBundle(row: BundleRow): string {
     row.agentId,
     row.receivedAt,
     row.importErrors.map(({ file, message, since }) => [file, message, since]),
+    row.hash,
   ]);
 }
 
@@ -256,6 +257,7 @@ export function decodeBundle(bundle: string, version: number, stored: string): B
     agentId: r.text() as AgentId | '',
     receivedAt: r.numberOrNull() as WallMs | null,
     importErrors: r.tuples(readImportError),
+    hash: r.textOr(''),
   };
 }
 

@@ -147,6 +147,7 @@ export const bundle = (name: string, changes: Partial<BundleRow> = {}): BundleRo
   sequence: 0n,
   agentId: '',
   receivedAt: null,
+  hash: '',
   importErrors: [],
   ...changes,
 });

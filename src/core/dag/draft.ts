@@ -1,4 +1,4 @@
-import type { TaskId } from '../../kit/ids.js';
+import type { Epoch, StreamId, TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import { isFinal, type TaskRow } from '../rows.js';
 import type { Plan } from './plan.js';
@@ -29,6 +29,25 @@ export interface LoadedDags {
 
 export const NOTHING_OF_DAGS: LoadedDags = { plans: new Map(), runs: new Map(), instances: new Map() };
 
+/** Whom a session is told that a bundle is held by: itself, or another. */
+export interface BundleHold {
+  readonly epoch: Epoch;
+  readonly bundle: string;
+  readonly held: boolean;
+  /** Of the snapshot in force, hex; empty when it is to be sent in any case. */
+  readonly hash: string;
+}
+
+/** What has become of a whole snapshot. */
+export interface SnapshotAnswer {
+  readonly streamId: StreamId;
+  readonly bundle: string;
+  readonly sequence: bigint;
+  readonly state: 'in_force' | 'refused' | 'not_held';
+  /** Why it is refused, for people. */
+  readonly message: string;
+}
+
 /** An instance that a draft changes: where it stood when committed, and where it stands now. */
 interface InstanceChange {
   readonly run: RunKey;
@@ -54,6 +73,9 @@ export class DagDraft {
   readonly bundles = new Map<string, BundleRow>();
   readonly backfills = new Map<string, BackfillRow>();
   readonly runRemovals = new Map<RunKey, number>();
+  /** P17: what DAG processors are told, and how their snapshots are answered. */
+  readonly holds: BundleHold[] = [];
+  readonly answers: SnapshotAnswer[] = [];
   readonly versionRemovals: { readonly dagId: string; readonly definitionVersion: number }[] = [];
   readonly changes = new Map<TaskId, InstanceChange>();
   /** Runs that this draft has advanced. */

@@ -194,6 +194,12 @@ export interface BundleRow {
   readonly sequence: bigint;
   readonly agentId: AgentId | '';
   readonly receivedAt: WallMs | null;
+  /**
+   * SHA-256 of that snapshot, hex: the same one need not be sent again. Empty when there is none, and when a DAG of it
+   * belongs to another bundle: what another bundle gives up is taken in by sending it again.
+   */
+  readonly hash: string;
+  /** At most BUNDLE_LIMITS.importErrors. */
   readonly importErrors: readonly ImportError[];
 }
 
@@ -204,6 +210,14 @@ export interface ImportError {
   readonly message: string;
   readonly since: WallMs;
 }
+
+/** What is kept of one bundle at most. */
+export const BUNDLE_LIMITS = {
+  /** Files with import errors that are told of; the DAGs of further ones are kept all the same. */
+  importErrors: 1_000,
+  /** Characters of an import error; longer ones are cut. */
+  messageLength: 4_096,
+} as const;
 
 /** A request to run a DAG over a range of logical dates. */
 export interface BackfillRow {

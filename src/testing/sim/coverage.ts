@@ -108,6 +108,7 @@ const ANSWERS = {
       poison: 0,
       commits_lost: 0,
     },
+    ...{ bundle_held: 0, snapshot_in_force: 0, snapshot_refused: 0 },
   }),
   fault: keys<CallFault['code']>({
     ...{
@@ -168,6 +169,7 @@ const EXEMPT: Readonly<Record<string, string>> = because({
     ...['edge: cancelTask from deferred', 'edge: requeueFinal from upstream_failed'],
     'edge: requeueFinal from skipped',
   ],
+  'no DAG processors yet': ['note: bundle_held', 'note: snapshot_in_force', 'note: snapshot_refused'],
   'what is open on a queued task leaves it queued when it was never started': [
     'edge: voidPermit from queued',
   ],
@@ -246,6 +248,8 @@ export class Coverage {
       case 'close':
         return this.#count(`close: ${frame.reason}`);
       case 'farewell':
+      case 'bundle_hold':
+      case 'bundle_answer':
         return;
     }
   }

@@ -4,7 +4,7 @@ import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
 import type { DagRow, RunRow } from '../../../src/core/dag/rows.js';
 import { NO_TIMETABLE, type Timetable } from '../../../src/core/dag/timetable.js';
 import { Draft } from '../../../src/core/draft.js';
-import type { Frame } from '../../../src/core/frames.js';
+import type { Frame, Note } from '../../../src/core/frames.js';
 import type { Report } from '../../../src/core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../../src/core/policy.js';
 import type { TaskRow } from '../../../src/core/rows.js';
@@ -125,6 +125,9 @@ export type End = Partial<Pick<Report, 'kind' | 'reason' | 'message'>> & { reado
 export class DagWorld {
   engine!: Engine;
   readonly store = new MemoryStore();
+  /** All that was sent and noted since the test began. */
+  readonly frames: Frame[] = [];
+  readonly notes: Note[] = [];
   readonly clockwork = new Clockwork();
   readonly timetable: Timetable;
   readonly policy: Policy;
@@ -165,11 +168,14 @@ export class DagWorld {
       newTaskId: () => `task-${String(++this.#tasks).padStart(5, '0')}` as TaskId,
       timetable: this.timetable,
       listener: {
-        send: (frames) => void this.#worker?.hear(frames),
+        send: (frames) => {
+          this.frames.push(...frames);
+          this.#worker?.hear(frames);
+        },
         changed: () => {},
         removed: () => {},
         notified: () => {},
-        noted: () => {},
+        noted: (notes) => void this.notes.push(...notes),
         broke: (error) => {
           throw error;
         },
