@@ -22,6 +22,8 @@ export class BareAgent {
       kind: 'worker',
       queues: [queue],
       handlers: [],
+      bundles: [],
+      triggerKinds: [],
       slots,
       labels: {},
       software: 'bare-agent',

@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 export const bin = new URL('../../dist/main/bin.js', import.meta.url).pathname;
 const bareAgent = new URL('./bare-agent.mjs', import.meta.url).pathname;
 const ANSWER_LIMIT_MS = 30_000;
+const CONNECT_LIMIT_MS = 60_000;
 const started = new Set();
 
 /**
