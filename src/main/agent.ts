@@ -4,6 +4,7 @@ import type { AgentEnd, RunningAgent, WorkerOptions } from '../agent/options.js'
 import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
 import { agentFailure, stateDirectoryFailure } from './faults.js';
+import { keepYoungGenerationSmall } from './garbage.js';
 import { openLog } from './log.js';
 import { handlerPool, startWorker } from './parts.js';
 import { dataFolder, makeFolder } from './paths.js';
@@ -13,6 +14,7 @@ import { catchStopSignals, onFault, type StopSignals } from './signals.js';
 /** `agent start`: runs until it is drained, stopped or broken; returns the exit code. */
 export async function runAgent(config: Config, reload: () => Promise<Config>): Promise<number> {
   requireWorker(config);
+  keepYoungGenerationSmall();
   const log = openLog(config, 'holdfast-agent');
   onFault(log, EXIT.internal);
   const signals = catchStopSignals();
