@@ -6,10 +6,16 @@ import { root } from '../tool.mjs';
 import { apiPage } from './api.mjs';
 import { cliPage } from './cli.mjs';
 import { configurationPage } from './configuration.mjs';
+import { dagSchemaText } from './dag-schema.mjs';
 
 const check = process.argv.includes('--check');
 const api = apiPage();
-const pages = { 'api.md': api.text, 'cli.md': cliPage(), 'configuration.md': configurationPage() };
+const pages = {
+  'api.md': api.text,
+  'cli.md': cliPage(),
+  'configuration.md': configurationPage(),
+  'dag.schema.json': dagSchemaText(),
+};
 const faults = api.silent.map((name) => `${name} is exported and has no comment`);
 for (const [name, text] of Object.entries(pages)) {
   const file = resolve(root, 'docs/reference', name);

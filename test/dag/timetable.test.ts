@@ -202,6 +202,15 @@ describe('a timetable', () => {
     expect(iso(timetable.next(cron(preset, 'Europe/Berlin'), at('2026-01-15T10:20:30Z'), null))).toBe(next);
   });
 
+  test('takes either day field when both are restricted', () => {
+    const either = cron('0 0 13 * FRI', 'UTC');
+    const first = timetable.next(either, at('2026-01-10T00:00:00Z'), null);
+    expect([first, timetable.next(either, first ?? from, null)].map(iso)).toEqual([
+      '2026-01-13T00:00:00Z',
+      '2026-01-16T00:00:00Z',
+    ]);
+  });
+
   test('is strict on both sides, to the millisecond', () => {
     const daily = cron('0 12 * * *', 'UTC');
     expect(iso(timetable.next(daily, at('2026-05-01T12:00:00Z'), null))).toBe('2026-05-02T12:00:00Z');

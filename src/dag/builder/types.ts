@@ -91,13 +91,17 @@ export type AssetExpression =
 
 /** A param with its type, where a mere default does not say enough. */
 export interface ParamOptions {
+  /** What its values are; an integer is a whole number. */
   type: 'string' | 'integer' | 'number' | 'boolean' | 'array' | 'object';
   /** Without one, whoever triggers a run must give a value; such a DAG has no schedule. */
   default?: unknown;
+  /** For people. */
   description?: string;
   /** Only these values. */
   enum?: unknown[];
+  /** Of numbers. */
   minimum?: number;
+  /** Of numbers. */
   maximum?: number;
 }
 
@@ -105,7 +109,9 @@ export interface ParamOptions {
 export interface DagOptions {
   /** Unique in the whole installation. */
   dag_id: string;
+  /** For people. */
   description?: string;
+  /** For people, to find it by. */
   tags?: string[];
   /** When runs are created: cron, a preset such as `@daily`, an interval, or assets. Default never, but by hand. */
   schedule?:

@@ -13,7 +13,7 @@ export interface ListedFile {
   readonly isDag: boolean;
 }
 
-export const BUNDLE_LIMITS = {
+const BUNDLE_LIMITS = {
   /** DAG files of a bundle. */
   files: 10_000,
   /** Files and folders of a bundle, DAGs or not. */

@@ -7,7 +7,7 @@ import { bytes, choice, cpu, duration, flag, json, list, name, named, text, wait
  * so that each description is one that people read. What needs more than one field is judged in ../check.
  */
 
-export const TRIGGER_RULES = [
+const TRIGGER_RULES = [
   'all_success',
   'all_failed',
   'all_done',
@@ -112,8 +112,8 @@ const taskFields = {
   outlets: assets.optional().describe('Assets that its success updates.'),
 };
 
-export const taskBody = z.strictObject(taskFields, 'it must be an object with command, handler or neither');
-export const taskInList = z.strictObject(
+const taskBody = z.strictObject(taskFields, 'it must be an object with command, handler or neither');
+const taskInList = z.strictObject(
   { task_id: name.describe('Unique within the DAG.'), ...taskFields },
   'it must be an object with task_id',
 );
@@ -191,23 +191,22 @@ const param = z.union(
   PARAM_RULE,
 );
 
-const date = text(64, 1).describe(
-  "A date, or a date and time, with its zone or in the DAG's: 2026-01-31, 2026-01-31T08:00:00Z.",
-);
+const date = text(64, 1);
+const DATE = "A date, or a date and time, with its zone or in the DAG's: 2026-01-31, 2026-01-31T08:00:00Z.";
 
 /** A DAG as files have it, after YAML or JSON. */
 export const dagFile = z.strictObject(
   {
     $schema: z.string().optional().describe('For editors.'),
     dag_id: name.describe('Unique in the whole installation.'),
-    description: text(4096).optional(),
-    tags: list(text(128, 1), 'tags', 64).optional(),
+    description: text(4096).optional().describe('For people.'),
+    tags: list(text(128, 1), 'tags', 64).optional().describe('For people, to find it by.'),
     schedule: schedule.optional().describe('When runs are created. Default never, but by hand.'),
     timezone: text(64, 1)
       .optional()
       .describe('IANA name: of the schedule, and of dates without a zone. Default UTC.'),
-    start_date: date.optional(),
-    end_date: date.optional(),
+    start_date: date.optional().describe(`No run has a logical date before it. ${DATE}`),
+    end_date: date.optional().describe(`No run has a logical date after it. ${DATE}`),
     catchup: flag
       .optional()
       .describe(
