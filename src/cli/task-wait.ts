@@ -36,6 +36,12 @@ export async function awaitTasks(
 
 const MOST_SHOWN = 10;
 
+/** A handler that refused its input was never called: there is no output to look at. */
+const adviceFor = ({ taskId, reason }: Task): string =>
+  reason === 'handler_input_invalid'
+    ? 'correct the input, and submit it again'
+    : `holdfast task logs ${taskId}`;
+
 /** Throws (exit code 3) when a task that was waited for did not succeed. */
 export function requireSuccess(tasks: readonly Task[]): void {
   const failed = tasks.filter((task) => task.state !== 'success');
@@ -43,7 +49,7 @@ export function requireSuccess(tasks: readonly Task[]): void {
   const problems = failed.slice(0, MOST_SHOWN).map((task) => ({
     what: `task ${task.taskId} ended as ${task.state}`,
     because: [task.reason, task.message].filter((text) => text !== '').join(': '),
-    try: `holdfast task logs ${task.taskId}`,
+    try: adviceFor(task),
   }));
   if (failed.length > MOST_SHOWN) {
     problems.push({

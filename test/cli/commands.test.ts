@@ -19,11 +19,22 @@ afterEach(() => fake.stop());
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   inProcess(args, { ...options, env: { HOLDFAST_COORDINATOR: fake.address, ...options.env } });
 
-const finishes = (state: TaskState) => {
+const finishes = (
+  state: TaskState,
+  why = 'exit_code',
+  more: { result?: Buffer; resultType?: string } = {},
+) => {
   fake.hooks.watchTasks = (request, send) => {
     for (const id of request.taskIds) {
       const task = fake.tasks.get(id);
-      if (task !== undefined) send({ ...task, state, reason: state === TaskState.FAILED ? 'exit_code' : '' });
+      if (task === undefined) continue;
+      const ended = fake.addTask({
+        ...task,
+        ...more,
+        state,
+        reason: state === TaskState.FAILED ? why : '',
+      } as never);
+      send(ended);
     }
     return true;
   };
@@ -142,6 +153,27 @@ describe('task submit', () => {
     expect(bad.stderr).toBe(
       'error: task task-3 ended as failed [TASK_FAILED]\n  because: exit_code\n  try: holdfast task logs task-3\n',
     );
+  });
+
+  test('with --wait shows the result of one task, and where to find one that is long or is no text', async () => {
+    const wait = async (result: Buffer, resultType: string) => {
+      finishes(TaskState.SUCCESS, '', { result, resultType });
+      return (await run(['task', 'submit', '--wait', '--', 'true'])).stderr;
+    };
+    expect(await wait(Buffer.from('{"area":9}'), 'application/json')).toContain(
+      '; result {"area":9}; output: ',
+    );
+    expect(await wait(Buffer.from('plain'), 'text/plain')).toContain('; result "plain"; output: ');
+    expect(await wait(Buffer.alloc(300, 'x'), 'text/plain')).toMatch(
+      /; result: holdfast task describe task-\d+; /,
+    );
+    expect(await wait(Buffer.from([0xff, 0xfe]), 'image/png')).toContain('; result: holdfast task describe ');
+  });
+
+  test('with --wait of a handler that refused its input says so, and sends nobody to an empty log', async () => {
+    finishes(TaskState.FAILED, 'handler_input_invalid');
+    const { stderr } = await run(['task', 'submit', '--wait', '--handler', 'resize']);
+    expect(stderr).toContain('  try: correct the input, and submit it again\n');
   });
 
   test('with --wait and --timeout gives up waiting, not the task', async () => {
