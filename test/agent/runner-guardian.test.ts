@@ -85,7 +85,8 @@ test('the guardian acts although the agent is stopped, and kills what ignores SI
   const stubborn = shell('trap "" TERM; while :; do sleep 0.05; done');
   const agent = new AgentProcess({
     namespace: 'auto',
-    guardianMs: 1_000,
+    // Time enough for a shell to set its trap, on a busy machine too.
+    guardianMs: 3_000,
     runs: [
       runOf('1', stubborn, { singleRun: true }),
       // Floods the stopped agent: the guardian's word must not wait behind its output.
@@ -96,7 +97,7 @@ test('the guardian acts although the agent is stopped, and kills what ignores SI
   const [first, other, third] = await Promise.all(['1', '2', '3'].map((run) => agent.heard('started', run)));
   const pid = (line: typeof first): number => line?.pid as number;
   agent.kill('SIGSTOP');
-  await until('the end of both single runs', () => !isAlive(pid(first)) && !isAlive(pid(third)), 3_000);
+  await until('the end of both single runs', () => !isAlive(pid(first)) && !isAlive(pid(third)), 8_000);
   expect(isAlive(pid(other))).toBe(true);
   agent.kill('SIGCONT');
   expect(await agent.heard('ended', '1')).toMatchObject({ stopReason: 'gate', signal: 'SIGKILL' });
