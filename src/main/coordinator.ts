@@ -4,7 +4,7 @@ import { SILENT } from '../kit/log.js';
 import type { Coordinator as RunningCoordinator } from '../server/options.js';
 import type { Store } from '../store/store.js';
 import { type CheckedOptions, type CoordinatorOptions, checkOptions } from './coordinator-options.js';
-import { openStore, outletOf, startCoordinator } from './parts.js';
+import { dagParts, openStore, outletOf, startCoordinator } from './parts.js';
 import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
 import { listenProblem, type OptionNames, type StartProblem, storeProblem } from './start-problem.js';
 
@@ -134,7 +134,8 @@ async function open(options: CheckedOptions): Promise<RunningCoordinator> {
   const log = options.log ?? SILENT;
   const outlet = outletOf(options.webhooks, store, log);
   try {
-    return await startCoordinator({ host, port, store, policy, logDirectory, log, outlet });
+    const dags = await dagParts();
+    return await startCoordinator({ host, port, store, policy, logDirectory, log, outlet, ...dags });
   } catch (error) {
     await store.close().catch(() => {});
     throw toError(listenProblem(host, port, error, NAMES), error);

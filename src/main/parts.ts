@@ -19,6 +19,22 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   return (await import('../server/coordinator.js')).startCoordinator(options);
 }
 
+/** What a coordinator needs for DAGs: their instants, and the rules that DAG files are checked by. */
+export async function dagParts(): Promise<Required<Pick<CoordinatorOptions, 'timetable' | 'checkDag'>>> {
+  const { checkDag } = await import('../dag/check/index.js');
+  const { pathText } = await import('../dag/fault.js');
+  const { openTimetable } = await import('../dag/timetable.js');
+  return {
+    timetable: openTimetable(),
+    checkDag: (value) => {
+      const checked = checkDag(value);
+      if (checked.ok) return checked;
+      const errors = checked.faults.map(({ path, message }) => `${pathText(path) || 'DAG'}: ${message}`);
+      return { ok: false, errors };
+    },
+  };
+}
+
 /** What a worker needs for its handlers. */
 export async function handlerPool(
   ...chosen: Parameters<typeof poolOf>

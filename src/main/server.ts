@@ -8,7 +8,7 @@ import { eventsOf } from '../webhooks/endpoint.js';
 import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './address-file.js';
 import { listenFailure, storeFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
-import { openStore, outletOf, startCoordinator } from './parts.js';
+import { dagParts, openStore, outletOf, startCoordinator } from './parts.js';
 import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
 import { restoreBackup } from './restore.js';
 import { asFailure } from './settings.js';
@@ -48,7 +48,7 @@ export async function openServer(
     const outlet = outletOf(webhooks, store, log);
     const notify = eventsOf(webhooks);
     coordinator = await startCoordinator({
-      ...{ host, port, store, logDirectory, log, outlet },
+      ...{ host, port, store, logDirectory, log, outlet, ...(await dagParts()) },
       policy: { ...policy, notify },
     });
   } catch (error) {

@@ -18,6 +18,7 @@ import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
 import { Backups } from './backup.js';
+import { BundleDesk } from './bundle-desk.js';
 import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
 import { LogUpkeep } from './log-upkeep.js';
@@ -135,8 +136,12 @@ class RunningCoordinator implements Coordinator, EngineListener {
     const progress = new ProgressBoard(engine.state, this.#watchers);
     const gone = (streamId: StreamId) => void this.#streams.delete(streamId);
     const maxSlots = policy.limits.slots;
+    const bundles = new BundleDesk({
+      ...{ engine, clock: REAL_CLOCK, timers: REAL_TIMERS, check: this.#options.checkDag ?? null },
+    });
     const streamHost = {
       engine,
+      bundles,
       clock: REAL_CLOCK,
       timers: REAL_TIMERS,
       logs,

@@ -3,6 +3,7 @@ import type { Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
 import type { ServiceMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
+import type { DagCheck } from './snapshot-check.js';
 
 /** What a coordinator is started with. */
 export interface CoordinatorOptions {
@@ -18,6 +19,8 @@ export interface CoordinatorOptions {
   readonly log: Log;
   /** Instants of schedules. Default: DAGs have none of their own, and run by hand and by assets. */
   readonly timetable?: Timetable;
+  /** Checks the DAGs of snapshots. Default: this coordinator takes none. */
+  readonly checkDag?: DagCheck;
   /** What delivers notifications to the outside, once there is a service clock; null when nobody wants any. */
   readonly outlet?: ((serviceNow: () => ServiceMs) => Promise<Outlet>) | null;
 }

@@ -16,11 +16,15 @@ import type {
 } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { CLOSE_STATUS, HELLO_STATUS, type StreamEnd } from '../wire/status.js';
+import type { BundleDesk } from './bundle-desk.js';
+import { BundleIntake, type UploadState } from './bundle-intake.js';
 import type { TaskLogs } from './logs.js';
 import { type AgentCall, Outbox } from './outbox.js';
 import type { ProgressBoard } from './progress.js';
 import {
   ackOf,
+  bundleAckOf,
+  bundleHoldOf,
   type Coordinates,
   FAREWELL,
   logAckOf,
@@ -39,6 +43,7 @@ export interface StreamHost {
   readonly timers: Timers;
   readonly logs: TaskLogs;
   readonly progress: ProgressBoard;
+  readonly bundles: BundleDesk;
   readonly log: Log;
   readonly coordinates: Coordinates;
   readonly maxSlots: number;
@@ -65,6 +70,7 @@ export class AgentStream {
   readonly #host: StreamHost;
   readonly #outbox: Outbox;
   readonly #helloTimer: { cancel(): void };
+  readonly #bundles: BundleIntake;
   #state: 'hello' | 'greeting' | 'open' | 'ended' = 'hello';
   #assembly: Assembly | null = null;
   #agentId: AgentId | '' = '';
@@ -77,6 +83,7 @@ export class AgentStream {
     this.#call = call;
     this.#host = host;
     this.#outbox = new Outbox(call, () => this.#finish('slow'));
+    this.#bundles = new BundleIntake(streamId, host.bundles, (upload) => this.#tellUpload(upload));
     this.#helloTimer = host.timers.after(LIMITS.helloMs, () => this.#finish('no_hello'));
     call.on('data', (request: ConnectRequest) => this.#guard(() => this.#receive(request)));
     // Half-close, cancel and a dead socket look alike; none of them is a goodbye.
@@ -111,6 +118,11 @@ export class AgentStream {
       case 'farewell':
         this.#outbox.push(FAREWELL, 'urgent');
         this.#call.end();
+        return;
+      case 'bundle_answer':
+        return this.#host.bundles.decided(frame.streamId, frame.answer);
+      case 'bundle_hold':
+        this.#outbox.push(bundleHoldOf(frame.hold), 'urgent');
         return;
       case 'close':
         this.#finish(frame.reason);
@@ -153,6 +165,9 @@ export class AgentStream {
         this.#mustBeOpen('Progress');
         if (this.#agentId !== '') this.#host.progress.note(this.#agentId, message.value);
         return;
+      case 'bundleChunk':
+        this.#mustBeOpen('BundleChunk');
+        return this.#bundles.receive(message.value);
       case 'goodbye': {
         this.#mustBeOpen('Goodbye');
         const { endsSession, reason } = message.value;
@@ -231,6 +246,12 @@ export class AgentStream {
       this.#call.resume();
   }
 
+  /** What has become of a snapshot never goes after a hold that was decided later. */
+  #tellUpload(upload: UploadState): void {
+    if (this.#state === 'open')
+      this.#outbox.push(bundleAckOf(upload), upload.state === 'receiving' ? 'bulk' : 'urgent');
+  }
+
   #logChunk(chunk: LogChunk): void {
     if (this.#agentId === '') return;
     void this.#host.logs.append(this.#agentId, chunk).then(({ nextOffset, closed, resend }) => {
@@ -272,6 +293,7 @@ export class AgentStream {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#helloTimer.cancel();
+    this.#bundles.close();
     this.#host.engine.put({ kind: 'stream_closed', streamId: this.#streamId });
     this.#host.gone(this.#streamId);
   }

@@ -1,3 +1,4 @@
+import type { BundleHold } from '../core/dag/draft.js';
 import type { Ack, Directive, Frame, Permit, Verdict, Welcome } from '../core/frames.js';
 import type { TaskSpecRow, Work } from '../core/rows.js';
 import { NO_NONCE, type TaskId } from '../kit/ids.js';
@@ -10,10 +11,12 @@ import {
   helloRefusals,
   partitionPolicies,
   refusalReasons,
+  snapshotStates,
   stopReasons,
   verdictKinds,
 } from '../wire/names.js';
 import { durationOf } from '../wire/time.js';
+import type { UploadState } from './bundle-intake.js';
 
 export type Specs = ReadonlyMap<TaskId, TaskSpecRow>;
 
@@ -144,6 +147,15 @@ function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
       instance: undefined,
     },
   ];
+}
+
+export function bundleAckOf({ nextOffset, state, ...rest }: UploadState): proto.ConnectResponse {
+  const value = { ...rest, nextOffset: BigInt(nextOffset), state: snapshotStates.to(state) };
+  return { message: { $case: 'bundleAck', value } };
+}
+
+export function bundleHoldOf({ bundle, held, hash }: BundleHold): proto.ConnectResponse {
+  return { message: { $case: 'bundleHold', value: { bundle, held, lastSha256: Buffer.from(hash, 'hex') } } };
 }
 
 export function workOf(work: Work): ProtoWork {

@@ -28,6 +28,20 @@ export const LIMITS = {
   queues: 64,
   /** Bundles of one DAG processor. */
   bundles: 64,
+  /** Bytes of data in one BundleChunk, and of all chunks of one snapshot; a larger one is refused. */
+  bundleChunkBytes: 256 * 1024,
+  snapshotBytes: 64 * 1024 * 1024,
+  /** Bytes of snapshots on their way, of all processors together; a further one waits before its first chunk. */
+  bundlesBytes: 128 * 1024 * 1024,
+  /** Milliseconds without a chunk after which a snapshot gives its room back; it may begin again. */
+  bundleIdleMs: 30_000,
+  /** Bytes of snapshots that an agent leaves unacknowledged. */
+  bundleWindowBytes: 1024 * 1024,
+  /** DAGs of one snapshot, and bytes of each; a snapshot with more, or the DAG, is refused. */
+  bundleDags: 100_000,
+  dagBytes: 4 * 1024 * 1024,
+  /** Characters of the path of a file within its bundle. */
+  fileLength: 1_024,
   labels: 32,
   /** Milliseconds until the Hello is complete. */
   helloMs: 10_000,

@@ -4,6 +4,7 @@ import {
   RefusalReason,
   ReportDisposition,
   ReportKind,
+  SnapshotState,
   StopReason,
   VerdictKind,
 } from './gen/holdfast/v1/agent_service.js';
@@ -79,6 +80,17 @@ export const dispositions = names(
     unknown: ReportDisposition.UNKNOWN,
   },
   'recorded',
+);
+
+/** An unknown state waits for a known one. */
+export const snapshotStates = names(
+  {
+    receiving: SnapshotState.RECEIVING,
+    in_force: SnapshotState.IN_FORCE,
+    refused: SnapshotState.REFUSED,
+    not_held: SnapshotState.NOT_HELD,
+  },
+  'receiving',
 );
 
 export const verdictKinds = names({

@@ -27,7 +27,15 @@ export interface Verdict {
 }
 /** What the coordinator may say, as proto-loader gives it. */
 export interface Down {
-  readonly message: 'welcome' | 'ack' | 'logAck' | 'reconnect' | 'refused' | 'farewell';
+  readonly message:
+    | 'welcome'
+    | 'ack'
+    | 'logAck'
+    | 'reconnect'
+    | 'refused'
+    | 'farewell'
+    | 'bundleAck'
+    | 'bundleHold';
   readonly welcome: {
     readonly epoch: string;
     readonly heartbeatInterval: Duration;
@@ -59,6 +67,14 @@ export interface Down {
     readonly acknowledgements: readonly Acknowledgement[];
   };
   readonly farewell: object;
+  readonly bundleAck: {
+    readonly bundle: string;
+    readonly sequence: string;
+    readonly nextOffset: string;
+    readonly state: string;
+    readonly message: string;
+  };
+  readonly bundleHold: { readonly bundle: string; readonly held: boolean; readonly lastSha256: Buffer };
 }
 type Arm = Down['message'];
 type Ack = Down['ack'];

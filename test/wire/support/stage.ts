@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { DEFAULT_POLICY, type Policy } from '../../../src/core/policy.js';
 import { SILENT } from '../../../src/kit/log.js';
+import { dagParts } from '../../../src/main/parts.js';
 import { startCoordinator } from '../../../src/server/coordinator.js';
 import type { Coordinator } from '../../../src/server/options.js';
 import { MemoryStore } from '../../../src/store/memory/store.js';
@@ -36,6 +37,7 @@ export class Stage {
       policy: { ...DEFAULT_POLICY, ...change },
       logDirectory: logs,
       log: SILENT,
+      ...(await dagParts()),
     });
     return new Stage(coordinator, logs);
   }

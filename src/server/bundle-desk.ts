@@ -1,0 +1,139 @@
+import type { SnapshotAnswer } from '../core/dag/draft.js';
+import type { Clock } from '../engine/clock.js';
+import type { Engine } from '../engine/engine.js';
+import type { Timers } from '../engine/timers.js';
+import type { StreamId } from '../kit/ids.js';
+import { LIMITS } from '../wire/limits.js';
+import { type CheckedSnapshot, checkSnapshot, type DagCheck } from './snapshot-check.js';
+
+export interface DeskPorts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Null: this coordinator takes no DAGs. */
+  readonly check: DagCheck | null;
+}
+
+/** A whole snapshot that waits to be checked and decided. */
+export interface WholeSnapshot {
+  readonly streamId: StreamId;
+  readonly bundle: string;
+  readonly sequence: bigint;
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+  /** False once a newer one, or the end of its stream, has made it useless. */
+  isWanted(): boolean;
+  /** Told once, if it is still wanted. */
+  answer(answer: Pick<SnapshotAnswer, 'state' | 'message'>): void;
+}
+
+/** Somebody who waits for room in memory. */
+interface Waiting {
+  readonly bytes: number;
+  readonly granted: () => void;
+}
+
+/**
+ * What the streams of all DAG processors share: the memory for snapshots on their way, and the one place where they are
+ * checked and decided, one after the other. What is in force while one is checked is so when it is decided.
+ */
+export class BundleDesk {
+  readonly #ports: DeskPorts;
+  readonly #line: WholeSnapshot[] = [];
+  #deciding: { readonly snapshot: WholeSnapshot; readonly settle: () => void } | null = null;
+  #busy = false;
+  #taken = 0;
+  #waiting: Waiting[] = [];
+
+  constructor(ports: DeskPorts) {
+    this.#ports = ports;
+  }
+
+  get engine(): Engine {
+    return this.#ports.engine;
+  }
+
+  get timers(): Timers {
+    return this.#ports.timers;
+  }
+
+  /** Takes room for a snapshot; `granted` is called when there is some, at once or later. Give it back, or leave the line. */
+  takeRoom(bytes: number, granted: () => void): { giveBack(): void } {
+    const waiting = { bytes, granted };
+    this.#waiting.push(waiting);
+    this.#grant();
+    let over = false;
+    return {
+      giveBack: () => {
+        if (over) return;
+        over = true;
+        if (this.#waiting.includes(waiting)) this.#waiting = this.#waiting.filter((one) => one !== waiting);
+        else this.#taken -= bytes;
+        this.#grant();
+      },
+    };
+  }
+
+  /** In the order of arrival: a large one is not overtaken for ever by small ones. */
+  #grant(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined || this.#taken + first.bytes > LIMITS.bundlesBytes) return;
+      this.#waiting.shift();
+      this.#taken += first.bytes;
+      first.granted();
+    }
+  }
+
+  put(snapshot: WholeSnapshot): void {
+    this.#line.push(snapshot);
+    void this.#work();
+  }
+
+  /** The engine has decided a snapshot, or its stream is gone. */
+  decided(streamId: StreamId, answer: SnapshotAnswer | null): void {
+    const { snapshot, settle } = this.#deciding ?? {};
+    if (snapshot?.streamId !== streamId) return;
+    if (answer !== null && (answer.bundle !== snapshot.bundle || answer.sequence !== snapshot.sequence))
+      return;
+    this.#deciding = null;
+    if (answer !== null) snapshot.answer(answer);
+    settle?.();
+  }
+
+  async #work(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift())
+      await this.#takeIn(next);
+    this.#busy = false;
+  }
+
+  async #takeIn(snapshot: WholeSnapshot): Promise<void> {
+    if (!snapshot.isWanted()) return;
+    const checked = await this.#check(snapshot);
+    if (checked.kind === 'unwanted' || !snapshot.isWanted()) return;
+    if (checked.kind === 'malformed') return snapshot.answer({ state: 'refused', message: checked.message });
+    const { streamId, bundle, sequence, hash } = snapshot;
+    const { dags, importErrors } = checked;
+    await new Promise<void>((settle) => {
+      this.#deciding = { snapshot, settle };
+      this.engine.put({ kind: 'snapshot', streamId, bundle, sequence, hash, dags, importErrors });
+    });
+  }
+
+  async #check({ bundle, bytes, isWanted }: WholeSnapshot): Promise<CheckedSnapshot> {
+    const { check, clock, timers } = this.#ports;
+    if (check === null) return { kind: 'malformed', message: 'this coordinator takes no DAGs' };
+    const known = new Map<string, string>();
+    for (const dag of this.engine.state.dags.dags.values())
+      if (dag.active && dag.bundle === bundle) known.set(dag.definitionHash, dag.dagId);
+    return checkSnapshot(bytes, {
+      check,
+      known,
+      isWanted,
+      now: () => clock.mono(),
+      rest: () => new Promise((resolve) => timers.soon(resolve)),
+    });
+  }
+}

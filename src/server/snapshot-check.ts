@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { SnapshotInput } from '../core/dag/bundles.js';
+import type { DagDefinition } from '../core/dag/definition.js';
+import { BundleSnapshot, type DagFile } from '../wire/gen/holdfast/v1/dag_service.js';
+import { LIMITS } from '../wire/limits.js';
+
+/** Checks a DAG as files have it: its definition with all defaults, or what is wrong with it, line by line. */
+export type DagCheck = (
+  dag: unknown,
+) =>
+  | { readonly ok: true; readonly definition: DagDefinition }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+export interface CheckPorts {
+  readonly check: DagCheck;
+  /** DAGs of the bundle that are in force, by their hash. */
+  readonly known: ReadonlyMap<string, string>;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Lets everything else have its turn. */
+  rest(): Promise<void>;
+  /** False once nobody waits for it any more. */
+  isWanted(): boolean;
+}
+
+export type CheckedSnapshot =
+  | ({ readonly kind: 'checked' } & Pick<SnapshotInput, 'dags' | 'importErrors'>)
+  | { readonly kind: 'malformed'; readonly message: string }
+  /** Given up half way, because nobody waits for it. */
+  | { readonly kind: 'unwanted' };
+
+/** Checking goes on for so long at a time, in milliseconds; then heartbeats have their turn. */
+const SLICE_MS = 10;
+
+/**
+ * Reads a snapshot and checks its DAGs, except those that are in force as they are. A DAG that is none is an error of
+ * its file, and the others stand: a processor of another version must not hold up a whole bundle.
+ */
+export async function checkSnapshot(bytes: Uint8Array, ports: CheckPorts): Promise<CheckedSnapshot> {
+  const decoded = decode(bytes);
+  if (typeof decoded === 'string') return { kind: 'malformed', message: decoded };
+  const dags: SnapshotInput['dags'][number][] = [];
+  const importErrors = decoded.importErrors.map(({ file, message }) => ({ file, message }));
+  let began = ports.now();
+  for (const one of decoded.dags) {
+    const checked = checkOne(one, ports);
+    if (typeof checked === 'string') importErrors.push({ file: one.file, message: checked });
+    else dags.push(checked);
+    if (ports.now() - began < SLICE_MS) continue;
+    await ports.rest();
+    if (!ports.isWanted()) return { kind: 'unwanted' };
+    began = ports.now();
+  }
+  return { kind: 'checked', dags, importErrors };
+}
+
+function decode(bytes: Uint8Array): BundleSnapshot | string {
+  let snapshot: BundleSnapshot;
+  try {
+    snapshot = BundleSnapshot.decode(bytes);
+  } catch (error) {
+    return `it is no BundleSnapshot: ${(error as Error).message}`;
+  }
+  if (snapshot.dags.length > LIMITS.bundleDags)
+    return `it has ${snapshot.dags.length} DAGs, and at most ${LIMITS.bundleDags} are taken`;
+  const files = [...snapshot.dags, ...snapshot.importErrors];
+  const odd = files.find(({ file }) => file === '' || file.length > LIMITS.fileLength);
+  if (odd === undefined) return snapshot;
+  return `the file ${JSON.stringify(odd.file.slice(0, 100))} is empty or longer than ${LIMITS.fileLength}`;
+}
+
+function checkOne(
+  { file, dag }: DagFile,
+  { check, known }: CheckPorts,
+): SnapshotInput['dags'][number] | string {
+  if (dag.length > LIMITS.dagBytes)
+    return `${file}: the DAG has ${dag.length} bytes, and at most ${LIMITS.dagBytes} are taken`;
+  const hash = createHash('sha256').update(dag).digest('hex');
+  const dagId = known.get(hash);
+  if (dagId !== undefined) return { dagId, file, hash, checked: null };
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(dag));
+  } catch (error) {
+    return `${file}: the DAG is no JSON: ${(error as Error).message}`;
+  }
+  const checked = check(value);
+  if (!checked.ok) return checked.errors.map((error) => `${file}: ${error}`).join('\n');
+  const { definition } = checked;
+  return { dagId: definition.dagId, file, hash, checked: { definition, text: JSON.stringify(definition) } };
+}
