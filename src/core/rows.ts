@@ -332,8 +332,12 @@ export function laneKeyParts(key: string): Needs & Pick<TaskRow, 'concurrencyKey
   return { queue, requiredLabels, handler, concurrencyKey: decodeURIComponent(concurrencyKey) };
 }
 
-/** The lane in which the task waits for an agent now; null while it does not (not queued, or in a back-off). */
+/** Whether the task waits for an agent now: queued, and in no back-off. */
+export function isReady({ state, notBefore }: Pick<TaskRow, 'state' | 'notBefore'>): boolean {
+  return state === 'queued' && notBefore === null;
+}
+
+/** The lane in which the task waits for an agent now; null while it does not. */
 export function readyLane(task: TaskRow): string | null {
-  if (task.state !== 'queued' || task.notBefore !== null) return null;
-  return laneOf(task);
+  return isReady(task) ? laneOf(task) : null;
 }

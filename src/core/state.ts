@@ -11,8 +11,8 @@ import { owes, waitEnds } from './recovery.js';
 import {
   type AgentRow,
   type Counters,
+  isReady,
   type QueueRow,
-  readyLane,
   type SessionRow,
   type TaskRow,
 } from './rows.js';
@@ -181,8 +181,8 @@ export class State {
 
   /** A task was committed: everything that is kept of its old row is of its new one now. */
   settleTask(old: TaskRow | undefined, task: TaskRow): void {
-    if (old !== undefined && readyLane(old) !== null) this.#countWaiting(old.queue, -1);
-    if (readyLane(task) !== null) this.#countWaiting(task.queue, 1);
+    if (old !== undefined && isReady(old)) this.#countWaiting(old.queue, -1);
+    if (isReady(task)) this.#countWaiting(task.queue, 1);
     this.#putTask(old, task);
   }
 
@@ -198,15 +198,14 @@ export class State {
     this.#indexOpen(task);
     this.#countPlaces(old, task);
     const offered = this.offered.get(task.taskId);
-    const wasReady = old !== undefined && readyLane(old) !== null;
-    const isReady = readyLane(task) !== null;
+    const waits = isReady(task);
     if (offered !== undefined) {
-      if (isReady) offered.task = task;
+      if (waits) offered.task = task;
       return;
     }
-    if (wasReady) this.lanes.remove(old);
-    if (isReady && old !== undefined) this.lanes.insert(task);
-    else if (isReady && task.open === null) this.lanes.insert(task);
+    if (old !== undefined && isReady(old)) this.lanes.remove(old);
+    if (waits && old !== undefined) this.lanes.insert(task);
+    else if (waits && task.open === null) this.lanes.insert(task);
   }
 
   #countPlaces(old: TaskRow | undefined, task: TaskRow): void {
