@@ -3,6 +3,8 @@ import { decideCall } from './calls.js';
 import { advanceRuns } from './dag/advance.js';
 import { decideSnapshot } from './dag/bundles.js';
 import { seatHolders } from './dag/holders.js';
+import { fireDueTriggers } from './dag/trigger-events.js';
+import { assignTriggers } from './dag/trigger-placement.js';
 import { Draft, type LoadedRows } from './draft.js';
 import { decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
@@ -98,6 +100,7 @@ export function decide(state: State, ctx: Context, inputs: readonly Input[], loa
   for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
   seatHolders(draft);
   for (const input of inputs) if (input.kind === 'advance') decideInput(draft, input);
+  assignTriggers(draft);
   if (state.recovery === null && !draft.losesCommits) draft.counters = done(draft.counters, 'wait');
   return draft;
 }
@@ -126,6 +129,7 @@ function decideInput(draft: Draft, input: Input): void {
     case 'tick':
       return decideTick(draft);
     case 'advance':
+      fireDueTriggers(draft);
       return advanceRuns(draft, input.runs);
     case 'prune':
       draft.prunedTo = decidePrune(draft);

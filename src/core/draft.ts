@@ -349,5 +349,8 @@ export function emptyAck(): AckParts {
     withdrawals: [],
     directive: null,
     sendFullInventory: false,
+    triggerStarts: [],
+    triggerStops: [],
+    triggerAcks: [],
   };
 }

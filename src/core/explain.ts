@@ -2,6 +2,7 @@ import { formatDuration } from '../kit/duration.js';
 import type { AgentId } from '../kit/ids.js';
 import { between, later, type ServiceMs, type WallMs } from '../kit/time.js';
 import { FLOW_FINDINGS, isHeldBack } from './explain-flow.js';
+import { endOfWait, WAIT_FINDINGS } from './explain-wait.js';
 import type { Context } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { offerBlock } from './placement.js';
@@ -127,17 +128,7 @@ const FINDINGS: readonly {
       try: '',
     }),
   },
-  {
-    name: 'backoff',
-    when: ({ task }) => task.notBefore !== null,
-    then: ({ task }) => ({
-      message:
-        task.state === 'up_for_retry'
-          ? `waits before its next try (retry ${task.retriesUsed} of ${task.retries})`
-          : `its permit was never started ${task.neverStarted} times in a row; waits before it is offered again`,
-      try: '',
-    }),
-  },
+  ...WAIT_FINDINGS,
   {
     name: 'offered',
     when: ({ offer }) => offer !== null,
@@ -327,9 +318,11 @@ function summary(s: Situation): string {
     case 'up_for_retry':
       return `try ${task.tryNumber} failed (${task.reason}); another one follows`;
     case 'scheduled':
-      return 'scheduled: waits for its start_after';
+      return task.instance === null
+        ? 'scheduled: waits for its start_after'
+        : 'scheduled: waits for room in its pool or its run';
     case 'deferred':
-      return 'deferred: waits for something other than an agent';
+      return `deferred: waits for an event (${task.reason}), without a slot`;
     case 'success':
     case 'failed':
     case 'upstream_failed':
@@ -346,8 +339,8 @@ function nextSteps(s: Situation): NextStep[] {
   const at = (code: string, when: ServiceMs | null | undefined, message: string) => {
     if (when != null) steps.push({ code, inMs: Math.max(0, between(ctx.service, when)), message });
   };
-  const retry = task.state === 'up_for_retry';
-  at(retry ? 'retry' : 'ready_again', task.notBefore, retry ? 'queued for its next try' : 'offered again');
+  const [code, message] = endOfWait(task);
+  at(code, task.notBefore, message);
   const waits = ctx.policy.queuedTimeoutWaitsForAgent ? ', unless no agent serves it then' : '';
   const wallAt = (code: string, when: WallMs | null, message: string) => {
     if (when !== null) steps.push({ code, inMs: Math.max(0, between(ctx.wall, when)), message });

@@ -93,6 +93,8 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
     move(task, 'releaseLostTry', {
       open: released,
       neverStarted: 0,
+      // P16: the next try starts from the beginning; used events are not replayed.
+      resume: null,
       queuedSince: draft.ctx.service,
       queuedMs: 0,
       reason: 'agent_lost',
@@ -117,11 +119,12 @@ export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason
     draft.put({ ...task, open: null, losses }, happening);
     return;
   }
-  draft.put(
-    move(task, 'releaseLostTry', { open: null, losses, queuedSince: draft.ctx.service, queuedMs: 0, reason }),
-    happening,
-    { event: 'requeued', ...about(open), reason },
-  );
+  const queued = { queuedSince: draft.ctx.service, queuedMs: 0, resume: null };
+  draft.put(move(task, 'releaseLostTry', { ...queued, open: null, losses, reason }), happening, {
+    event: 'requeued',
+    ...about(open),
+    reason,
+  });
 }
 
 /** P14: the third lost try that was seen running; the agents it took down are named. */
@@ -146,8 +149,10 @@ export function voidPermit(draft: Draft, task: TaskRow, reason: string): void {
   if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
   const losses = task.losses.filter((loss) => loss.token !== open.token);
   const happening: Happening = { event: 'never_started', ...about(open), reason };
+  // A segment that was not started leaves its try where it was, and its event unused (P16).
+  const tryNumber = task.resume === null ? open.tryNumber - 1 : open.tryNumber;
   if (task.state === 'queued') {
-    draft.put({ ...task, open: null, losses, tryNumber: open.tryNumber - 1 }, happening);
+    draft.put({ ...task, open: null, losses, tryNumber }, happening);
     return;
   }
   const wait = fullJitter(draft.ctx.policy.neverStartedBackoff, task.neverStarted, draft.ctx.random);
@@ -156,7 +161,7 @@ export function voidPermit(draft: Draft, task: TaskRow, reason: string): void {
       open: null,
       losses,
       stopRequest: null,
-      tryNumber: open.tryNumber - 1,
+      tryNumber,
       neverStarted: task.neverStarted + 1,
       queuedSince: draft.ctx.service,
       notBefore: wait > 0 ? later(draft.ctx.service, wait) : null,
@@ -192,6 +197,7 @@ export function failTry(draft: Draft, task: TaskRow, { reason, message, exitCode
       stopRequest: null,
       retriesUsed: task.retriesUsed + 1,
       neverStarted: 0,
+      resume: null,
       queuedMs: 0,
       notBefore: later(draft.ctx.service, wait),
       reason,

@@ -1,5 +1,6 @@
 import type { AgentId, Epoch, Nonce, StreamId, TaskId, Token } from '../kit/ids.js';
 import type { BundleHold, SnapshotAnswer } from './dag/draft.js';
+import type { Instance, Resumption } from './dag/rows.js';
 import type { AgentKind, PartitionPolicy } from './rows.js';
 
 /** What the coordinator says on a stream, as the core decides it; server/translate turns it into the proto's messages. */
@@ -60,6 +61,9 @@ export interface Permit {
   readonly partitionPolicy: PartitionPolicy;
   readonly executionTimeoutMs: number | null;
   readonly killGraceMs: number;
+  /** The event that the task has waited for; null at the start of a try. */
+  readonly resumption: Resumption | null;
+  readonly instance: Instance | null;
 }
 
 export type RefusalReason =
@@ -107,6 +111,30 @@ export interface Ack {
   readonly withdrawals: readonly TaskId[];
   readonly directive: Directive | null;
   readonly sendFullInventory: boolean;
+  readonly triggerStarts: readonly TriggerStart[];
+  readonly triggerStops: readonly string[];
+  readonly triggerAcks: readonly TriggerAck[];
+}
+
+/** Assigns a trigger (P16). */
+export interface TriggerStart {
+  readonly triggerId: string;
+  readonly token: Token;
+  readonly epoch: Epoch;
+  readonly kind: string;
+  /** JSON text. */
+  readonly input: string;
+  readonly taskId: TaskId;
+  /** How long it has waited by now, in milliseconds by the coordinator's wall clock. */
+  readonly waitedMs: number;
+}
+
+/** Answers a trigger event. */
+export interface TriggerAck {
+  readonly triggerId: string;
+  readonly eventId: string;
+  /** False: it has changed nothing. */
+  readonly taken: boolean;
 }
 
 export type HelloRefusal = 'unsupported' | 'in_use' | 'old_stream' | 'full' | 'unavailable';

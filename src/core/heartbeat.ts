@@ -1,3 +1,4 @@
+import { judgeEvent } from './dag/trigger-events.js';
 import type { Draft } from './draft.js';
 import { about, closeVanished } from './failure.js';
 import type { StreamInput } from './inputs.js';
@@ -19,6 +20,7 @@ export function decideHeartbeat(draft: Draft, presence: Presence, input: BeatInp
   const { beat, streamId } = input;
   const ack = draft.say(streamId);
   for (const report of beat.reports) ack.acknowledgements.push(judgeReport(draft, session.agentId, report));
+  for (const event of beat.triggerEvents ?? []) ack.triggerAcks.push(judgeEvent(draft, event));
   if (presence.unresolved) {
     if (!ack.sendFullInventory)
       draft.notes.push({ kind: 'inventory_mismatch', agentId: session.agentId, epoch: session.epoch });

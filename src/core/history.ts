@@ -7,6 +7,8 @@ export const EVENTS = {
   expired: 'its first try was not permitted before its start_before',
   permitted: 'start confirmed to an agent: the token is open',
   success: 'ended well',
+  deferred: 'waits for an event, without a slot; its token is closed',
+  resumed: 'its event has come: it goes on',
   failed: 'ended badly for good',
   try_failed: 'a try ended badly; a retry follows',
   retry_queued: 'back-off over, queued again for a retry',
@@ -20,7 +22,8 @@ export const EVENTS = {
   adopted: 'the agent came back with the run: it goes on, the loss is not charged',
   regained: 'an agent showed a run whose permit the store had lost (P18): its token is open again',
   assignment_failed: 'offered to an agent that was lost before the start; queued as before',
-  skipped: 'its trigger rule, its condition or a short circuit says that it is not run',
+  skipped:
+    'its trigger rule, its condition, a short circuit or the task itself says that there is nothing to do',
   upstream_failed: 'what it needs has failed',
   cancel_requested: 'a cancel waits for the agent',
   timeout_requested: 'the execution timeout has passed; the agent is asked to stop the run',

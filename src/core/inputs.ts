@@ -75,6 +75,26 @@ export interface Heartbeat {
   readonly health: Health | null;
   /** The whole inventory instead of changes, chunks put together. */
   readonly fullInventory: readonly Entry[] | null;
+  /** What a triggerer's triggers have come to; unset means nothing. */
+  readonly triggerEvents?: readonly TriggerEvent[];
+}
+
+/** A trigger has fired, or cannot go on (P16). */
+export interface TriggerEvent {
+  readonly triggerId: string;
+  readonly token: Token;
+  /** Drawn by the triggerer; repetitions bear the same. */
+  readonly eventId: string;
+  /** JSON text. */
+  readonly payload: string;
+  /** Set instead of a payload when it cannot go on: the task's try fails with it. */
+  readonly failure: TriggerFailure | null;
+}
+
+export interface TriggerFailure {
+  /** A stable code. */
+  readonly reason: string;
+  readonly message: string;
 }
 
 export interface Health {
@@ -87,7 +107,7 @@ export interface StartRequest {
   readonly taskId: TaskId;
 }
 
-export type ReportKind = 'success' | 'failed' | 'killed' | 'never_started' | 'lost';
+export type ReportKind = 'success' | 'skipped' | 'deferred' | 'failed' | 'killed' | 'never_started' | 'lost';
 
 export interface Report {
   readonly token: Token;
@@ -102,6 +122,20 @@ export interface Report {
   readonly final: boolean;
   /** How long the run lasted by its agent's clock, in milliseconds; unset when the agent does not say. */
   readonly ranMs?: number | undefined;
+  /** Of a deferral: what the task waits for. */
+  readonly deferral?: Deferral | undefined;
+}
+
+/** What a task waits for before its next segment starts (P16). */
+export interface Deferral {
+  /** Kind of the trigger. */
+  readonly kind: string;
+  /** JSON text. */
+  readonly input: string;
+  /** What the task's code wants to see again; JSON text, empty means nothing. */
+  readonly state: string;
+  /** From the deferral on, on the service clock; null means for ever. */
+  readonly timeoutMs: number | null;
 }
 
 /** A call of the public API that changes something; answered once its effects are durable. */

@@ -49,6 +49,10 @@ export interface Presence {
   /** Tokens that the agent has shown as running: losing them counts (P14), missing them later is a loss (P13). */
   readonly shown: Set<Token>;
   health: Health | null;
+  /** Of a triggerer: triggers assigned to it and not told on this stream yet. */
+  untold: Set<string>;
+  /** Number of the message that told the last portion of them; the next one waits until it was applied. */
+  toldIn: number;
 }
 
 export interface OpenOffer {
@@ -100,6 +104,8 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
     unshown: new Map(),
     shown: new Set(),
     health: null,
+    untold: new Set(),
+    toldIn: 0,
   };
 }
 

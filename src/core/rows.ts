@@ -100,7 +100,10 @@ export interface TaskRow {
   readonly queuedSince: ServiceMs | null;
   /** Queued time gathered before `queuedSince` that still counts (P12), in milliseconds. */
   readonly queuedMs: number;
-  /** When a back-off ends: of a retry, or of a permit that was never started. Null means no back-off. */
+  /**
+   * When a back-off ends: of a retry, or of a permit that was never started; while deferred, when the wait times out. Null
+   * means neither.
+   */
   readonly notBefore: ServiceMs | null;
   /** How often an operator has had it tried again after its end. */
   readonly retried: number;

@@ -1,5 +1,15 @@
 /** The ordered tables of the core whose first matching row decides. */
-export type RuleTable = 'hello' | 'start' | 'report' | 'hold' | 'due' | 'offer' | 'regain' | 'unrun';
+export type RuleTable =
+  | 'hello'
+  | 'start'
+  | 'report'
+  | 'hold'
+  | 'due'
+  | 'offer'
+  | 'regain'
+  | 'unrun'
+  | 'trigger_event'
+  | 'triggerer';
 
 /** Hears which row of a table has decided, by its place from 0; the simulator counts them. */
 export type Tally = (table: RuleTable, row: number) => void;

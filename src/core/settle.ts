@@ -3,6 +3,7 @@ import { invariant } from '../kit/invariant.js';
 import { later, MINUTE } from '../kit/time.js';
 import { directiveOf } from './calls.js';
 import { bundleFrames } from './dag/holders.js';
+import { noteTriggerChanges, tellAgain, tellTriggers, triggerChanges } from './dag/trigger-telling.js';
 import type { AckParts, Attachment, Draft } from './draft.js';
 import type { Frame, Permit } from './frames.js';
 import { leaseTerms, renewedLease } from './lease.js';
@@ -28,6 +29,7 @@ export function settle(draft: Draft): Frame[] {
   for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
   for (const task of draft.tasks.values()) settleTask(draft, task.taskId);
+  const ofTriggers = triggerChanges(draft);
   draft.dags.settle();
   for (const session of draft.sessions.values())
     if (session.state !== 'live') endPresence(state, session.epoch);
@@ -45,12 +47,14 @@ export function settle(draft: Draft): Frame[] {
     frames.push({ kind: 'farewell', streamId });
   }
   frames.push(...bundleFrames(draft));
+  noteTriggerChanges(draft, ofTriggers);
   settleRecovery(draft);
   takeBackSpent(draft);
   draft.notes.push(...state.notes.splice(0));
   const placement = new Placement(state, draft.ctx, draft.acks);
   placement.lapseOffers();
   placement.run();
+  tellTriggers(draft);
   for (const [streamId, parts] of draft.acks) sendAck(draft, streamId, parts, frames);
   return frames;
 }
@@ -107,6 +111,7 @@ function endPresence(state: State, epoch: Epoch): void {
   for (const taskId of [...presence.offers.keys()]) state.takeBackOffer(presence, taskId);
   if (presence.streamId !== null) state.streams.delete(presence.streamId);
   state.presences.delete(epoch);
+  state.dags.triggers.release(epoch);
   state.aliveSince.delete(epoch);
   state.dirty.add(epoch);
 }
@@ -152,6 +157,7 @@ function settleAttachment(draft: Draft, attachment: Attachment, frames: Frame[])
   });
   state.streams.set(streamId, epoch);
   takeInventory(presence, attachment);
+  tellAgain(draft, presence);
   const { heartbeatMs, leaseMs, gateMs } = leaseTerms(session.heartbeatMs);
   const directive = directiveOf(draft, state.agents.get(session.agentId));
   const { acknowledgements } = attachment;

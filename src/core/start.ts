@@ -92,7 +92,8 @@ function confirmStart(
   makePlace(draft, task);
   const open: OpenPermit = {
     token: draft.drawToken(),
-    tryNumber: task.tryNumber + 1,
+    // P16: a segment after a deferral belongs to the same try.
+    tryNumber: task.resume === null ? task.tryNumber + 1 : task.tryNumber,
     agentId: session.agentId,
     instanceId: session.instanceId,
     epoch: session.epoch,
@@ -148,5 +149,7 @@ export function permitFrame(task: TaskRow, open: OpenPermit): Permit {
     partitionPolicy: task.partitionPolicy,
     executionTimeoutMs: task.executionTimeoutMs,
     killGraceMs: task.killGraceMs,
+    resumption: task.resume,
+    instance: task.instance,
   };
 }

@@ -94,6 +94,9 @@ export class State {
   /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
   readonly aliveSince = new Map<Epoch, MonoMs>();
 
+  /** Live sessions of triggerers. */
+  readonly triggerers = new Set<Epoch>();
+
   readonly dags: DagState;
 
   constructor(policy: Policy, start: Start, now: MonoMs) {
@@ -106,6 +109,8 @@ export class State {
     const live = start.sessions.filter((session) => session.state === 'live');
     if (owes(start.counters, 'wait')) this.recovery = { until: waitEnds(policy, start.sessions, now) };
     for (const session of start.sessions) this.putSession(session);
+    for (const epoch of [...this.dags.triggers.sessions])
+      if (!this.triggerers.has(epoch)) this.dags.triggers.release(epoch);
     for (const session of live) {
       const term = recoveryTermMs(
         leaseTerms(policy.heartbeatIntervalMs).leaseMs,
@@ -147,6 +152,8 @@ export class State {
 
   putSession(session: SessionRow): void {
     this.#leaveQueues(session.epoch);
+    if (session.kind === 'triggerer' && session.state === 'live') this.triggerers.add(session.epoch);
+    else this.triggerers.delete(session.epoch);
     const newest = this.newest.get(session.agentId);
     if (newest !== undefined && newest > session.epoch) {
       if (session.state !== 'live') this.sessions.delete(session.epoch);

@@ -21,19 +21,24 @@ export const EDGES = {
   /** The agent came back with its run (P10). */
   adoptRun: { from: ['running', 'queued'], to: 'running' },
   /** The agent shows a run whose permit was among lost commits (P18). */
-  regainRun: { from: ['scheduled', 'queued', 'running', 'up_for_retry'], to: 'running' },
+  regainRun: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'running' },
   /** From scheduled: an instance without any work. */
   succeedTask: { from: ['scheduled', 'running', 'queued'], to: 'success' },
-  failTask: { from: ['scheduled', 'running', 'queued', 'up_for_retry'], to: 'failed' },
+  failTask: { from: ['scheduled', 'running', 'queued', 'up_for_retry', 'deferred'], to: 'failed' },
   /** A try failed by itself and the user's retries allow another. */
-  retryTask: { from: ['running', 'queued'], to: 'up_for_retry' },
+  retryTask: { from: ['running', 'queued', 'deferred'], to: 'up_for_retry' },
+  /** It waits for an event, without a slot (P16); from scheduled: before its first try. */
+  deferTask: { from: ['running', 'queued', 'scheduled'], to: 'deferred' },
+  /** The event has come; an instance waits for room in its pool first. */
+  resumeTask: { from: ['deferred'], to: 'queued' },
+  resumeInstance: { from: ['deferred'], to: 'scheduled' },
   /** The back-off of a retry is over. */
   queueRetry: { from: ['up_for_retry'], to: 'queued' },
   /** An operator wants a task tried again that has ended. */
   /** The back-off of an instance's retry is over: it waits for room in its pool again. */
   scheduleRetry: { from: ['up_for_retry'], to: 'scheduled' },
-  /** An instance that is decided without a try. */
-  skipTask: { from: ['scheduled'], to: 'skipped' },
+  /** An instance that is decided without a try, or whose run says that there was nothing to do. */
+  skipTask: { from: ['scheduled', 'running', 'queued'], to: 'skipped' },
   failUpstream: { from: ['scheduled'], to: 'upstream_failed' },
   requeueFinal: { from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'], to: 'queued' },
   rescheduleFinal: { from: ['cancelled'], to: 'scheduled' },
@@ -57,7 +62,10 @@ export function move(task: TaskRow, edge: Edge, change: TaskChange): TaskRow {
   );
   const moved: TaskRow = { ...task, reason: '', message: '', ...change, state: to };
   if (!isFinal(to)) return moved;
-  return { ...moved, open: null, stopRequest: null, queuedSince: null, notBefore: null };
+  // What has ended is decided, also when it was cancelled, or timed out, before its wait was over.
+  const instance = moved.instance && { ...moved.instance, ready: true };
+  const over = { open: null, stopRequest: null, queuedSince: null, notBefore: null, resume: null };
+  return { ...moved, instance, ...over };
 }
 
 /** Leaves the queue with the time spent in it kept, in case it does not count as having left (P12). */

@@ -1,5 +1,6 @@
 import { later } from '../kit/time.js';
 import { createDueRuns } from './dag/schedule.js';
+import { failDeferred } from './dag/triggers.js';
 import type { Draft } from './draft.js';
 import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
 import { forgetAgents } from './forget.js';
@@ -125,6 +126,15 @@ export const DUE_RULES: readonly {
           event: 'retry_queued',
         });
     },
+  },
+  {
+    name: 'deferral_timeout',
+    when: (draft, task) => task.state === 'deferred' && passed(draft, task.notBefore),
+    then: (draft, task) =>
+      failDeferred(draft, task, {
+        reason: 'deferral_timeout',
+        message: 'its event did not come in time',
+      }),
   },
   {
     name: 'ready_again',

@@ -1,4 +1,5 @@
 import type { AgentId } from '../kit/ids.js';
+import { deferTask } from './dag/triggers.js';
 import type { Draft } from './draft.js';
 import { about, cancelNow, closeAsLost, failTry, voidPermit } from './failure.js';
 import type { Acknowledgement, Disposition } from './frames.js';
@@ -11,6 +12,8 @@ import { move } from './task.js';
 /** The history events that record an end report: once one of them bears a token, that token's outcome stands (I2). */
 const RECORDED: ReadonlySet<string> = new Set([
   'success',
+  'skipped',
+  'deferred',
   'failed',
   'try_failed',
   'never_started',
@@ -86,18 +89,12 @@ function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit 
   const open = { ...late.open, lost: null };
   const task = { ...late, open, losses: uncharge(late) };
   switch (report.kind) {
-    case 'success': {
-      // A handler has no exit code, whatever the report's field says.
-      const exitCode = task.handler === '' ? report.exitCode : null;
-      const change = { result: report.result, resultType: report.resultType, exitCode };
-      const done = move(task, 'succeedTask', { ...change, endedAt: draft.ctx.wall });
-      draft.put(done, {
-        event: 'success',
-        ...about(open),
-        message: lost === null ? '' : 'reported after its agent was lost',
-      });
-      return;
-    }
+    case 'success':
+      return recordSuccess(draft, task, report, lost !== null);
+    case 'skipped':
+      return recordSkip(draft, task, report, lost !== null);
+    case 'deferred':
+      return deferTask(draft, task, report);
     case 'failed':
       failTry(draft, task, report);
       return;
@@ -116,6 +113,26 @@ function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit 
       );
       return;
   }
+}
+
+type Open = TaskRow & { readonly open: OpenPermit };
+
+function recordSuccess(draft: Draft, task: Open, report: Report, late: boolean): void {
+  // A handler has no exit code, whatever the report's field says.
+  const exitCode = task.handler === '' ? report.exitCode : null;
+  const change = { result: report.result, resultType: report.resultType, exitCode };
+  const done = move(task, 'succeedTask', { ...change, endedAt: draft.ctx.wall });
+  draft.put(done, { event: 'success', ...about(task.open), message: late ? LATE : '' });
+}
+
+const LATE = 'reported after its agent was lost';
+
+/** There was nothing to do. A task that belongs to no run has nobody who would ask which of the two it was. */
+function recordSkip(draft: Draft, task: Open, report: Report, late: boolean): void {
+  if (task.instance === null) return recordSuccess(draft, task, report, late);
+  const { message } = report;
+  const skipped = move(task, 'skipTask', { reason: 'skipped', message, endedAt: draft.ctx.wall });
+  draft.put(skipped, { event: 'skipped', ...about(task.open), reason: 'skipped', message });
 }
 
 /** P15: killed is final if a cancel or timeout asked for it, else the try is lost; a session that lives charges nothing. */

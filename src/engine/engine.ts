@@ -263,8 +263,8 @@ export class Engine {
 
   /** What runs of DAGs do next is decided apart, on rows that their definitions ask for. */
   #advance(): void {
-    const { dirty, unfinished } = this.state.dags;
-    if (dirty.size === 0 && !unfinished) return;
+    const { dirty, unfinished, triggers } = this.state.dags;
+    if (dirty.size === 0 && !unfinished && triggers.due.size === 0) return;
     this.put({ kind: 'advance', runs: [...dirty].slice(0, ADVANCE_RUNS) });
   }
 

@@ -7,6 +7,7 @@ import { admissible } from '../core/dag/room.js';
 import { type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
 import { runIdOf } from '../core/dag/runs.js';
 import { planKey } from '../core/dag/state.js';
+import { FIRE_STEP } from '../core/dag/trigger-events.js';
 import type { Input } from '../core/inputs.js';
 import type { TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
@@ -22,6 +23,7 @@ class WantedOfDags {
   readonly pinned = new Map<string, Pinned>();
   readonly runs = new Set<RunKey>();
   readonly instances = new Set<RunKey>();
+  readonly tasks: TaskId[] = [];
 
   plan(pinned: Pinned | undefined): void {
     if (pinned !== undefined) this.pinned.set(planKey(pinned.dagId, pinned.definitionVersion), pinned);
@@ -54,15 +56,21 @@ export async function loadDags(
   for (const row of runs.values()) wanted.plan(row);
   const instances = new Map<RunKey, TaskRow[]>();
   for (const run of wanted.instances) instances.set(run, await store.readInstances(run));
-  const tasks: TaskId[] = [];
+  const tasks: TaskId[] = [...wanted.tasks];
   for (const run of advancing) {
     const view = state.dags.runs.get(run);
     const plan =
       view && (state.dags.planOf(view.row) ?? plans.get(planKey(view.row.dagId, view.row.definitionVersion)));
     if (view !== undefined && plan !== undefined) tasks.push(...wantedBy(view, plan));
   }
-  if (inputs.some(({ kind }) => kind === 'advance')) tasks.push(...admissible(state.dags));
+  if (inputs.some(({ kind }) => kind === 'advance'))
+    tasks.push(...admissible(state.dags), ...dueTasks(state));
   return { dags: { plans, runs, instances }, tasks };
+}
+
+/** Tasks that the core itself resumes next. */
+function dueTasks({ dags: { triggers } }: State): TaskId[] {
+  return [...triggers.due].slice(0, FIRE_STEP).flatMap((triggerId) => triggers.get(triggerId)?.taskId ?? []);
 }
 
 async function readPlans(store: Store, state: State, wanted: WantedOfDags): Promise<Map<string, Plan>> {
@@ -83,6 +91,11 @@ function wantCall(state: State, call: DagCall, wall: WallMs, wanted: WantedOfDag
       wanted.plan(state.dags.dags.get(call.dagId));
       const runId = call.runId === '' ? runIdOf('manual', call.logicalDate ?? wall) : call.runId;
       wanted.runs.add(runKeyOf(call.dagId, runId));
+      return;
+    }
+    case 'fire_trigger': {
+      const trigger = state.dags.triggers.get(call.triggerId);
+      if (trigger !== undefined) wanted.tasks.push(trigger.taskId);
       return;
     }
     case 'pause':

@@ -86,6 +86,10 @@ function want(state: State, input: Input, wanted: Wanted): void {
       if (presence === undefined) return;
       for (const report of input.beat.reports) wantReport(state, presence.agentId, report, wanted);
       for (const { taskId } of input.beat.startRequests) wantTask(state, taskId, wanted);
+      for (const { triggerId } of input.beat.triggerEvents ?? []) {
+        const trigger = state.dags.triggers.get(triggerId);
+        if (trigger !== undefined) wantTask(state, trigger.taskId, wanted);
+      }
       return;
     }
     case 'hello':

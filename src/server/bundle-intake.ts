@@ -4,7 +4,7 @@ import type { StreamId } from '../kit/ids.js';
 import type { BundleChunk } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import type { BundleDesk } from './bundle-desk.js';
-import { Malformed, nameOf } from './translate-up.js';
+import { Malformed, nameOf } from './fields.js';
 
 /** What a processor is told of a snapshot. */
 export interface UploadState {

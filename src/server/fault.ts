@@ -95,6 +95,7 @@ export function expectReply<K extends Reply['kind']>(
     case 'run':
     case 'dag':
     case 'pool':
+    case 'trigger':
       throw new Error(`a reply of kind ${reply.kind} to a call that wants ${kind}`);
   }
 }

@@ -18,6 +18,7 @@ import { LIMITS } from '../wire/limits.js';
 import { CLOSE_STATUS, HELLO_STATUS, type StreamEnd } from '../wire/status.js';
 import type { BundleDesk } from './bundle-desk.js';
 import { BundleIntake, type UploadState } from './bundle-intake.js';
+import { Malformed } from './fields.js';
 import type { TaskLogs } from './logs.js';
 import { type AgentCall, Outbox } from './outbox.js';
 import type { ProgressBoard } from './progress.js';
@@ -34,7 +35,7 @@ import {
   type Specs,
   welcomeOf,
 } from './translate-down.js';
-import { heartbeatOf, helloOf, Malformed } from './translate-up.js';
+import { heartbeatOf, helloOf } from './translate-up.js';
 
 /** What a stream needs of its coordinator. */
 export interface StreamHost {

@@ -9,8 +9,9 @@ import { LIMITS } from '../wire/limits.js';
 import { partitionPolicies } from '../wire/names.js';
 import { millisOf } from '../wire/time.js';
 import { Fault } from './fault.js';
+import { Malformed, nameOf } from './fields.js';
 import { contentHashOf, limitLabelsOf, type Wrong, workOf } from './submitted-work.js';
-import { labelsOf, Malformed, nameOf } from './translate-up.js';
+import { labelsOf } from './translate-up.js';
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -17,6 +17,7 @@ import {
 } from '../wire/names.js';
 import { durationOf } from '../wire/time.js';
 import type { UploadState } from './bundle-intake.js';
+import { instanceOf, resumptionOf, triggerStartOf } from './translate-triggers.js';
 
 export type Specs = ReadonlyMap<TaskId, TaskSpecRow>;
 
@@ -91,9 +92,9 @@ export function ackOf(ack: Ack, specs: Specs): proto.ConnectResponse[] {
     withdrawals: ack.withdrawals,
     directive: ack.directive === null ? undefined : directiveOf(ack.directive),
     sendFullInventory: ack.sendFullInventory,
-    triggerStarts: [],
-    triggerStops: [],
-    triggerAcks: [],
+    triggerStarts: ack.triggerStarts.map(triggerStartOf),
+    triggerStops: ack.triggerStops,
+    triggerAcks: ack.triggerAcks,
     more: groups.length > 1,
   };
   const parts = groups
@@ -143,8 +144,8 @@ function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
       executionTimeout: executionTimeoutMs === null ? undefined : durationOf(executionTimeoutMs),
       killGrace: durationOf(killGraceMs),
       traceparent: spec.traceparent,
-      resumption: undefined,
-      instance: undefined,
+      resumption: permit.resumption === null ? undefined : resumptionOf(permit.resumption),
+      instance: permit.instance === null ? undefined : instanceOf(permit.instance),
     },
   ];
 }
@@ -192,7 +193,12 @@ function groupBySize(permits: proto.Permit[]): proto.Permit[][] {
 }
 
 /** An upper estimate of a permit's bytes: at most three for each character of its text. */
-function sizeOf({ work }: proto.Permit): number {
+function sizeOf({ work, resumption }: proto.Permit): number {
+  const resumed = (resumption?.event.length ?? 0) + (resumption?.state.length ?? 0);
+  return resumed + sizeOfWork(work);
+}
+
+function sizeOfWork(work: proto.Permit['work']): number {
   let characters = 0;
   if (work?.work?.$case === 'handler') return 1_024 + work.work.value.input.length;
   if (work?.work?.$case === 'command') {

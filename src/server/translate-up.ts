@@ -1,23 +1,13 @@
 import type { Health, Heartbeat, Hello, Report } from '../core/inputs.js';
 import type { AgentKind } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
-import { NAME_PATTERN } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { agentKinds, phases, reportKinds } from '../wire/names.js';
 import { millisOf } from '../wire/time.js';
-
-/** What is wrong with a message: which field, because of what. The stream ends with it. */
-export class Malformed extends Error {
-  override readonly name = 'Malformed';
-  /** Whether the field is fine in itself but not supported here. */
-  readonly unsupported: boolean;
-  constructor(message: string, unsupported = false) {
-    super(message);
-    this.unsupported = unsupported;
-  }
-}
+import { counterOf, Malformed, nameOf, textOf, tokenOf } from './fields.js';
+import { deferralOf, eventOf } from './translate-triggers.js';
 
 /** Checks a Hello with its chunks put together, field by field, and gives it in the core's words. Throws Malformed. */
 export function helloOf(
@@ -30,8 +20,6 @@ export function helloOf(
   const kind = agentKinds.from(hello.kind);
   if (kind === undefined)
     throw new Malformed('kind is unspecified or unknown: say WORKER, TRIGGERER or DAG_PROCESSOR');
-  if (kind === 'triggerer')
-    throw new Malformed(`kind ${kind} is not served by this version of the coordinator`, true);
   if (hello.protocolVersion < 1)
     throw new Malformed('protocol_version is 0: this coordinator speaks version 1', true);
   if (hello.streamNo < 1n) throw new Malformed('stream_no is 0: draw it increasing, from 1');
@@ -51,7 +39,7 @@ export function helloOf(
     labels: labelsOf(hello.labels),
     handlers: handlersOf(hello.handlers),
     bundles: [...new Set(hello.bundles.map((bundle) => nameOf('bundles', bundle)))],
-    triggerKinds: [],
+    triggerKinds: [...new Set(hello.triggerKinds.map((name) => nameOf('trigger_kinds', name)))],
     software: textOf(hello.software, LIMITS.nameLength),
     hostname: textOf(hello.hostname, LIMITS.nameLength),
     highestToken: counterOf('highest_token', hello.highestToken) as Token,
@@ -69,18 +57,19 @@ export function helloOf(
 }
 
 /** What an agent serves belongs to its kind. Throws Malformed. */
-function checkKind(kind: AgentKind, { queues, slots, bundles }: proto.Hello, maxSlots: number): void {
-  const count = (field: string, has: number, least: number, most: number) => {
-    if (has < least || has > most)
-      throw new Malformed(`${field} has ${has} entries: a ${kind} has ${least} to ${most}`);
+function checkKind(kind: AgentKind, hello: proto.Hello, maxSlots: number): void {
+  const { queues, slots, bundles, triggerKinds } = hello;
+  const count = (field: string, has: number, of: AgentKind, most: number) => {
+    const [from, to] = kind === of ? [1, most] : [0, 0];
+    if (has < from || has > to)
+      throw new Malformed(`${field} has ${has} entries: a ${kind} has ${from} to ${to}`);
   };
-  const isWorker = kind === 'worker';
-  count('queues', queues.length, isWorker ? 1 : 0, isWorker ? LIMITS.queues : 0);
-  const isProcessor = kind === 'dag_processor';
-  count('bundles', bundles.length, isProcessor ? 1 : 0, isProcessor ? LIMITS.bundles : 0);
-  const [least, most] = isWorker ? [1, maxSlots] : [0, 0];
-  if (slots < least || slots > most)
-    throw new Malformed(`slots is ${slots}: a ${kind} has ${least} to ${most}`);
+  count('queues', queues.length, 'worker', LIMITS.queues);
+  count('bundles', bundles.length, 'dag_processor', LIMITS.bundles);
+  count('trigger_kinds', triggerKinds.length, 'triggerer', LIMITS.triggerKinds);
+  const most = { worker: maxSlots, triggerer: LIMITS.triggers, dag_processor: 0 }[kind];
+  if (slots < Math.min(1, most) || slots > most)
+    throw new Malformed(`slots is ${slots}: a ${kind} has ${Math.min(1, most)} to ${most}`);
 }
 
 function handlersOf(handlers: readonly string[]): string[] {
@@ -116,6 +105,7 @@ export function heartbeatOf(beat: proto.Heartbeat, full: readonly proto.Inventor
     freeSlots: beat.freeSlots,
     health: healthOf(beat.health),
     fullInventory: full === null ? null : full.map(entryOf),
+    triggerEvents: beat.triggerEvents.map(eventOf),
   };
 }
 
@@ -144,6 +134,7 @@ function reportOf(report: proto.Report): Report {
     throw new Malformed(`a result has ${report.result.length} bytes, more than ${LIMITS.resultBytes}`);
   }
   const hasResult = report.result.length > 0 || report.resultType !== '';
+  const deferred = kind === 'deferred' ? deferralOf(report.deferral) : null;
   return {
     token: tokenOf('reports.token', report.token),
     taskId: report.taskId === '' ? ('' as TaskId) : idOf('reports.task_id', report.taskId),
@@ -156,6 +147,7 @@ function reportOf(report: proto.Report): Report {
     resultType: textOf(report.resultType, LIMITS.nameLength),
     final: report.final,
     ranMs: ranMsOf(report),
+    ...deferred,
   };
 }
 
@@ -165,34 +157,13 @@ function ranMsOf({ startedAt, endedAt }: proto.Report): number | undefined {
   return Math.max(0, endedAt.getTime() - startedAt.getTime());
 }
 
-/** An id, a queue or another name. Throws Malformed when it has another form. */
-export function nameOf(field: string, name: string): string {
-  if (!NAME_PATTERN.test(name)) {
-    throw new Malformed(
-      `${field} ${JSON.stringify(name.slice(0, 140))} is not a name: 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter or digit`,
-    );
-  }
-  return name;
-}
-
 function idOf(field: string, id: string): TaskId {
   return nameOf(field, id) as TaskId;
-}
-
-function tokenOf(field: string, token: bigint): Token {
-  if (token < 1n) throw new Malformed(`${field} is 0: a fencing token is greater than 0`);
-  return counterOf(field, token) as Token;
 }
 
 function nonceOf(nonce: bigint): Nonce {
   if (nonce < 1n) throw new Malformed('nonce is 0: draw it greater than 0, and never twice');
   return counterOf('nonce', nonce) as Nonce;
-}
-
-/** Counters stay below 2^63, so that every store can hold them. */
-function counterOf(field: string, value: bigint): bigint {
-  if (value >= 1n << 63n) throw new Malformed(`${field} is ${value}: it must be below 2^63`);
-  return value;
 }
 
 function safeNumber(field: string, value: bigint): number {
@@ -215,8 +186,4 @@ export function labelsOf(labels: ReadonlyMap<string, string>): Record<string, st
     checked[name] = value;
   }
   return { ...checked };
-}
-
-function textOf(text: string, limit: number): string {
-  return text.length > limit ? text.slice(0, limit) : text;
 }

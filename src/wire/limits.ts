@@ -6,6 +6,12 @@ export const LIMITS = {
   resultBytes: 256 * 1024,
   /** Bytes of a handler's input; a submission with a larger one is refused. */
   inputBytes: 256 * 1024,
+  /** Bytes of a trigger's input, of the state that a deferral keeps, and of an event's payload, each; the try fails beyond. */
+  triggerBytes: 64 * 1024,
+  /** Kinds that one triggerer names; a Hello with more is refused. */
+  triggerKinds: 256,
+  /** Triggers of one triggerer (its slots); a Hello with more is refused. */
+  triggers: 100_000,
   /** Handlers of one worker; a Hello with more is refused. */
   handlers: 1_000,
   /** Characters of a progress message. */

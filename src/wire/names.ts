@@ -59,6 +59,8 @@ export const reportKinds = names({
   killed: ReportKind.KILLED,
   never_started: ReportKind.NEVER_STARTED,
   lost: ReportKind.LOST,
+  deferred: ReportKind.DEFERRED,
+  skipped: ReportKind.SKIPPED,
 });
 
 export const stopReasons = names(

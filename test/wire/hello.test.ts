@@ -42,6 +42,16 @@ describe('a Hello that makes no sense is refused with the field and the reason',
       'bundles has 0 entries',
     ],
     ['a worker with bundles', { bundles: ['main'] }, 'bundles has 1 entries: a worker has 0 to 0'],
+    [
+      'a triggerer without a kind of triggers',
+      { kind: 'AGENT_KIND_TRIGGERER', queues: [] },
+      'trigger_kinds has 0 entries: a triggerer has 1 to 256',
+    ],
+    [
+      'a triggerer with a kind that is no name',
+      { kind: 'AGENT_KIND_TRIGGERER', queues: [], triggerKinds: ['a b'] },
+      'trigger_kinds "a b" is not a name',
+    ],
     ['no slots', { slots: 0 }, 'slots is 0'],
     ['absurdly many slots', { slots: 4_000_000_000 }, 'slots is 4000000000'],
     ['33 labels', { labels: Object.fromEntries(many(33).map((name) => [name, ''])) }, '33 labels'],
@@ -65,7 +75,6 @@ describe('a Hello that makes no sense is refused with the field and the reason',
   });
 
   test.each([
-    ['a triggerer', { kind: 'AGENT_KIND_TRIGGERER' }, 'triggerer is not served by this version'],
     ['no protocol version', { protocolVersion: 0 }, 'protocol_version is 0'],
     ['a token far beyond any drawn', { highestToken: String(2n ** 60n) }, 'wrong coordinator?'],
   ])('%s is well said, but not supported here', async (_name, change, words) => {

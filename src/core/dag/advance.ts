@@ -9,11 +9,11 @@ import { type Plan, taskOf } from './plan.js';
 import { factsOf, instanceEnv, rendered, renderWork, resultOf, sizeOfWork } from './render.js';
 import { admit } from './room.js';
 import type { RunKey } from './rows.js';
-import { type RunView, standingOf } from './run-view.js';
+import { isUndecided, type RunView, standingOf } from './run-view.js';
 import { endRun, startRun } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
 import { type Decision, decideByRule } from './trigger-rules.js';
-import { startWait } from './triggers.js';
+import { eventOf, startWait } from './triggers.js';
 
 /**
  * What comes next in runs of which something has changed. It compares what their definitions want with what is there, so
@@ -56,7 +56,11 @@ function advanceRun(draft: Draft, view: RunView, plan: Plan): void {
 function markedTasks(view: RunView, plan: Plan): Set<number> {
   if (view.touched === 'all') return new Set(plan.tasks.keys());
   const marked = new Set<number>();
-  for (const task of view.touched) markDownstream(plan, task, marked);
+  for (const task of view.touched) {
+    // Itself as well: it may have been cleared, or its wait be over.
+    marked.add(plan.placeOf.get(task) ?? -1);
+    markDownstream(plan, task, marked);
+  }
   return marked;
 }
 
@@ -68,10 +72,10 @@ function markDownstream(plan: Plan, task: string, marked: Set<number>): void {
 function undecided(view: RunView, task: string): number[] | null {
   const instances = view.of(task);
   if (instances.size === 0) return null;
-  return [...instances.values()].filter(({ ready }) => !ready).map(({ mapIndex }) => mapIndex);
+  return [...instances.values()].filter(isUndecided).map(({ mapIndex }) => mapIndex);
 }
 
-function isUndecided(view: RunView, task: string): boolean {
+function hasUndecided(view: RunView, task: string): boolean {
   const indexes = undecided(view, task);
   return indexes === null || indexes.length > 0;
 }
@@ -81,9 +85,10 @@ export function wantedBy(view: RunView, plan: Plan): TaskId[] {
   const wanted: TaskId[] = [];
   for (const place of markedTasks(view, plan)) {
     const task = plan.tasks[place];
-    if (task === undefined || !isUndecided(view, task.taskId)) continue;
+    if (task === undefined || !hasUndecided(view, task.taskId)) continue;
     if (decideByRule(task.triggerRule, standingOf(view, task.needs)) === 'wait') continue;
-    for (const { ready, taskId } of view.of(task.taskId).values()) if (!ready) wanted.push(taskId);
+    for (const instance of view.of(task.taskId).values())
+      if (isUndecided(instance)) wanted.push(instance.taskId);
     for (const named of plan.results.get(task.taskId) ?? []) {
       for (const { state, taskId } of view.of(named).values()) if (state === 'success') wanted.push(taskId);
     }
@@ -228,7 +233,10 @@ function failedBy({ what, because, try: advice }: { what: string; because: strin
 /** One instance: ready to be queued, deferred to its trigger first, or over at once when it has no work. */
 function runInstance(draft: Draft, instance: NewInstance, facts: ScopeFacts): 'left' | 'ended' {
   const { view, task, mapIndex } = instance;
-  const scope = scopeOf(facts);
+  const taskId = view.of(task.taskId).get(mapIndex)?.taskId;
+  const event = task.wait === null ? undefined : eventOf(taskId && draft.task(taskId));
+  if (task.wait !== null && event === undefined) return startWait(draft, instance, task.wait, scopeOf(facts));
+  const scope = scopeOf({ ...facts, event });
   const work = renderWork(task.work, scope, instanceEnv(view.row, task, mapIndex));
   if (!work.ok) {
     endUnrun(draft, instance, failedBy(work.fault));
@@ -239,9 +247,9 @@ function runInstance(draft: Draft, instance: NewInstance, facts: ScopeFacts): 'l
     endUnrun(draft, instance, { edge: 'failTask', reason: 'work_too_large', message: tooLarge(size) });
     return 'ended';
   }
-  if (task.wait !== null) return startWait(draft, instance, task.wait, scope, work.value);
   if (work.value === null) {
-    endUnrun(draft, instance, { edge: 'succeedTask', reason: '', message: '' });
+    const result = event === undefined ? {} : { result: new TextEncoder().encode(JSON.stringify(event)) };
+    endUnrun(draft, instance, { edge: 'succeedTask', reason: '', message: '', ...result });
     return 'ended';
   }
   makeReady(draft, instance, work.value);

@@ -3,8 +3,9 @@ import type { Draft } from '../draft.js';
 import type { CallFault } from '../inputs.js';
 import type { Json } from './definition.js';
 import { fillParams } from './params.js';
-import { type DagRow, type PoolRow, type RunRow, runKeyOf } from './rows.js';
+import { type DagRow, type PoolRow, type RunRow, runKeyOf, type TriggerRow } from './rows.js';
 import { createRun, intervalStartOf, runIdOf } from './runs.js';
+import { fireTrigger } from './trigger-events.js';
 
 /** What the public API may ask of DAGs, their runs and what they share. */
 export type DagCall =
@@ -23,14 +24,27 @@ export type DagCall =
       readonly pool: string;
       readonly slots: number;
       readonly description: string;
+    }
+  /** An event by hand: of a trigger of kind `external`, or of any other that somebody cannot wait for. */
+  | {
+      readonly action: 'fire_trigger';
+      readonly triggerId: string;
+      /** JSON text. */
+      readonly payload: string;
     };
 
 export type DagReply =
   | { readonly kind: 'run'; readonly run: RunRow }
   | { readonly kind: 'dag'; readonly dag: DagRow }
-  | { readonly kind: 'pool'; readonly pool: PoolRow };
+  | { readonly kind: 'pool'; readonly pool: PoolRow }
+  | { readonly kind: 'trigger'; readonly trigger: TriggerRow };
 
-export type DagFaultCode = 'DAG_NOT_FOUND' | 'DAG_PAUSED' | 'RUN_EXISTS' | 'INVALID_PARAMS';
+export type DagFaultCode =
+  | 'DAG_NOT_FOUND'
+  | 'DAG_PAUSED'
+  | 'RUN_EXISTS'
+  | 'INVALID_PARAMS'
+  | 'TRIGGER_NOT_FOUND';
 
 export function decideDagCall(draft: Draft, callId: number, call: DagCall): void {
   const reply = replyTo(draft, call);
@@ -50,6 +64,17 @@ function replyTo(draft: Draft, call: DagCall): DagReply | CallFault {
     case 'set_pool': {
       const { pool, slots, description } = call;
       return { kind: 'pool', pool: draft.dags.putPool({ pool, version: 0, slots, description }) };
+    }
+    case 'fire_trigger': {
+      const trigger = draft.dags.trigger(call.triggerId);
+      if (trigger !== undefined && fireTrigger(draft, trigger, call.payload))
+        return { kind: 'trigger', trigger };
+      return {
+        code: 'TRIGGER_NOT_FOUND',
+        what: `no trigger ${call.triggerId}`,
+        because: 'no task waits for it: it has fired, or its task was cancelled, cleared or has timed out',
+        try: 'use `trigger list` to see what is waited for',
+      };
     }
   }
 }

@@ -14,7 +14,7 @@ import type {
   RunRow,
   TriggerRow,
 } from './rows.js';
-import { type InstanceAt, instanceAt, RunView, takesRoom, waitsForRoom } from './run-view.js';
+import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
 import { type DagState, planKey } from './state.js';
 
 /** Rows of DAGs that the engine read from the store because an input of the batch needs them. */
@@ -85,6 +85,7 @@ export class DagDraft {
   /** Whether there is more to decide at once: room that was left, rows that were not read yet. */
   unfinished = false;
   readonly #poolUse = new Map<string, number>();
+  readonly #triggerOf = new Map<TaskId, string>();
   readonly #state: DagState;
   readonly #loaded: LoadedDags;
 
@@ -149,6 +150,9 @@ export class DagDraft {
   /** Hears of every task that the draft puts. */
   noteTask(task: TaskRow): void {
     const { instance, taskId } = task;
+    // Whatever takes it out of its wait: nobody waits for the event any more.
+    const trigger = task.state === 'deferred' ? undefined : this.triggerOf(taskId);
+    if (trigger !== undefined) this.removeTrigger(trigger.triggerId);
     if (instance === null) return;
     const view = this.run(instance.run);
     // What ends after its run did, such as a cancelled try that still stopped, moves nothing.
@@ -157,7 +161,8 @@ export class DagDraft {
     const now = instanceAt(task);
     view.put(instance.task, now);
     // Only ends, and ends that are taken back, change what comes after it.
-    if (isFinal(now.state) || before?.ready !== now.ready) view.touch(instance.task);
+    // And an instance whose wait is over, which is to be decided itself.
+    if (isFinal(now.state) || before?.ready !== now.ready || isUndecided(now)) view.touch(instance.task);
     const left = before !== undefined && takesRoom(before) && !takesRoom(now);
     if (left || waitsForRoom(now)) this.unfinished = true;
     const change = this.changes.get(taskId);
@@ -188,10 +193,17 @@ export class DagDraft {
     return this.triggers.get(triggerId) ?? this.#state.triggers.get(triggerId);
   }
 
+  /** The trigger that a deferred task waits for. */
+  triggerOf(taskId: TaskId): TriggerRow | undefined {
+    const triggerId = this.#triggerOf.get(taskId) ?? this.#state.triggers.ofTask(taskId);
+    return triggerId === undefined ? undefined : this.trigger(triggerId);
+  }
+
   putTrigger(trigger: TriggerRow): TriggerRow {
     const version = (this.#state.triggers.get(trigger.triggerId)?.version ?? 0) + 1;
     const row = { ...trigger, version };
     this.triggers.set(row.triggerId, row);
+    this.#triggerOf.set(row.taskId, row.triggerId);
     return row;
   }
 
@@ -255,9 +267,9 @@ export class DagDraft {
     for (const dag of this.dags.values()) state.putDag(dag);
     for (const pool of this.pools.values()) state.pools.set(pool.pool, pool);
     for (const pool of this.poolRemovals.keys()) state.pools.delete(pool);
-    for (const asset of this.assets.values()) state.assets.set(asset.asset, asset);
-    for (const trigger of this.triggers.values()) state.triggers.set(trigger.triggerId, trigger);
-    for (const triggerId of this.triggerRemovals.keys()) state.triggers.delete(triggerId);
+    for (const triggerId of this.triggerRemovals.keys()) state.triggers.remove(triggerId);
+    for (const trigger of this.triggers.values()) state.triggers.put(trigger);
+    for (const asset of this.assets.values()) state.putAsset(asset);
     for (const bundle of this.bundles.values()) state.bundles.set(bundle.bundle, bundle);
     for (const backfill of this.backfills.values()) {
       if (backfill.state === 'running' || backfill.state === 'paused')

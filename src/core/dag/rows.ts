@@ -180,7 +180,7 @@ export interface TriggerRow {
   readonly timeoutAt: ServiceMs | null;
   /** Newest assignment, or none: from the same counter as the tokens of runs. */
   readonly token: Token;
-  /** Session that it is assigned to; 0 while unowned. */
+  /** Session that it was last assigned to; 0 before that. Unowned while that session is not live. */
   readonly epoch: Epoch;
   readonly agentId: AgentId | '';
 }

@@ -37,6 +37,11 @@ export function waitsForRoom({ state, ready }: Pick<InstanceAt, 'state' | 'ready
   return state === 'scheduled' && ready;
 }
 
+/** Whether an instance is to be decided, for the first time or once more: cleared, or its wait is over. */
+export function isUndecided({ state, ready }: Pick<InstanceAt, 'state' | 'ready'>): boolean {
+  return state === 'scheduled' && !ready;
+}
+
 /**
  * A run with its instances: as committed, or as a draft makes it over the committed one. What a draft changes is
  * copied task by task; what is thrown away leaves no trace.

@@ -18,12 +18,14 @@ export interface ScopeFacts {
   readonly results: Readonly<Record<string, Json>>;
   /** Of a mapped task's instance. */
   readonly item?: Json | undefined;
+  /** What the task has waited for. */
+  readonly event?: Json | undefined;
   /** Assets whose events made the run. */
   readonly triggeringAssets: readonly string[];
 }
 
 /** Where a first name may be used, besides everywhere. */
-type Where = 'everywhere' | 'mapped';
+type Where = 'everywhere' | 'mapped' | 'after the wait';
 
 /** The first names of paths, and whether what they stand for is of our own making: safe within a shell's text. */
 export const ROOTS: Readonly<Record<string, { readonly where: Where; readonly isPlain: boolean }>> = {
@@ -31,6 +33,7 @@ export const ROOTS: Readonly<Record<string, { readonly where: Where; readonly is
   results: { where: 'everywhere', isPlain: false },
   item: { where: 'mapped', isPlain: false },
   map_index: { where: 'mapped', isPlain: true },
+  event: { where: 'after the wait', isPlain: false },
   triggering_assets: { where: 'everywhere', isPlain: false },
   dag_id: { where: 'everywhere', isPlain: true },
   run_id: { where: 'everywhere', isPlain: false },
@@ -55,6 +58,7 @@ export function scopeOf(facts: ScopeFacts): Scope {
     task_id: facts.taskId,
     ...(facts.mapIndex < 0 ? {} : { map_index: facts.mapIndex }),
     ...(facts.item === undefined ? {} : { item: facts.item }),
+    ...(facts.event === undefined ? {} : { event: facts.event }),
     ...(facts.logicalDate === null ? {} : datesOf(facts.logicalDate)),
     ...(facts.intervalStart === null ? {} : { data_interval_start: secondsOf(facts.intervalStart) }),
     ...(facts.intervalEnd === null ? {} : { data_interval_end: secondsOf(facts.intervalEnd) }),

@@ -15,6 +15,7 @@ import type {
   TriggerRow,
 } from './rows.js';
 import { type InstanceAt, instanceAt, RunView, takesRoom, waitsForRoom } from './run-view.js';
+import { TriggerBook } from './trigger-book.js';
 
 /** The rows of DAGs that a coordinator starts from (see Store.load). */
 export interface DagStart {
@@ -52,7 +53,7 @@ export class DagState {
   readonly assets = new Map<string, AssetRow>();
   /** DAGs whose schedule names an asset. */
   readonly dagsOfAsset = new Map<string, Set<string>>();
-  readonly triggers = new Map<string, TriggerRow>();
+  readonly triggers = new TriggerBook();
   readonly bundles = new Map<string, BundleRow>();
   readonly backfills = new Map<string, BackfillRow>();
   /** Runs of which something is to be decided. */
@@ -65,8 +66,8 @@ export class DagState {
   constructor(start: DagStart) {
     for (const dag of start.dags) this.putDag(dag);
     for (const pool of start.pools) this.pools.set(pool.pool, pool);
-    for (const asset of start.assets) this.assets.set(asset.asset, asset);
-    for (const trigger of start.triggers) this.triggers.set(trigger.triggerId, trigger);
+    for (const trigger of start.triggers) this.triggers.put(trigger);
+    for (const asset of start.assets) this.putAsset(asset);
     for (const bundle of start.bundles) this.bundles.set(bundle.bundle, bundle);
     for (const backfill of start.backfills) this.backfills.set(backfill.backfill, backfill);
     for (const run of start.runs) {
@@ -92,6 +93,11 @@ export class DagState {
     this.dags.set(dag.dagId, dag);
     for (const asset of assetsOf(dag)) add(this.dagsOfAsset, asset, dag.dagId);
     if (mayCreate(dag)) this.nextInstant = earliest(this.nextInstant, dag.nextInstant);
+  }
+
+  putAsset(asset: AssetRow): void {
+    this.assets.set(asset.asset, asset);
+    this.triggers.noteAsset(asset);
   }
 
   /** The definition that a run pins, or a DAG has now, if it is in memory. */

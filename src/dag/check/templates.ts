@@ -44,6 +44,7 @@ export function faultsOfTemplates(file: DagFile, order: readonly FileTask[]): Da
 
 function placesOf({ path, own, fields }: FileTask): Place[] {
   const mapped = fields.expand === undefined ? [] : ['item', 'map_index'];
+  const work = [...mapped, ...(fields.wait === undefined ? [] : ['event'])];
   const places: Place[] = [];
   const add = (at: Path, text: string | undefined, form: Place['form'], mayName: readonly string[]): void => {
     if (text !== undefined && text !== '') places.push({ path: at, text, form, mayName });
@@ -53,16 +54,16 @@ function placesOf({ path, own, fields }: FileTask): Place[] {
   };
   add([...path, 'when'], fields.when?.trim(), 'condition', []);
   add([...path, 'expand'], fields.expand?.trim(), 'list', []);
-  if (typeof fields.command === 'string') add([...path, 'command'], fields.command, 'shell', mapped);
-  else addWithin([...path, 'command'], fields.command ?? [], mapped);
+  if (typeof fields.command === 'string') add([...path, 'command'], fields.command, 'shell', work);
+  else addWithin([...path, 'command'], fields.command ?? [], work);
   // A variable may come from the default arguments: there it is written, and found.
   addWithin(
     own.env === undefined ? ['default_args', 'env'] : [...path, 'env'],
     fields.command === undefined ? {} : (fields.env ?? {}),
-    mapped,
+    work,
   );
-  add([...path, 'working_directory'], fields.working_directory, 'text', mapped);
-  addWithin([...path, 'input'], (fields.input ?? null) as Json, mapped);
+  add([...path, 'working_directory'], fields.working_directory, 'text', work);
+  addWithin([...path, 'input'], (fields.input ?? null) as Json, work);
   addWithin([...path, 'wait', 'input'], (fields.wait?.input ?? null) as Json, mapped);
   return places;
 }
@@ -92,13 +93,18 @@ function faultsOfPlace(place: Place, task: FileTask, world: World): DagFault[] {
   });
 }
 
+const WHERE = {
+  mapped: 'only the work and the wait of a task with expand know it',
+  'after the wait': 'only the work of a task with wait knows it',
+} as const;
+
 function faultOfRoot(root: string, { form, mayName }: Place): string | null {
   const rule = Object.hasOwn(ROOTS, root) ? ROOTS[root] : undefined;
   if (rule === undefined) {
     return `there is no ${root}${didYouMean(root, Object.keys(ROOTS))}; there are ${Object.keys(ROOTS).join(', ')}`;
   }
   if (rule.where !== 'everywhere' && !mayName.includes(root))
-    return `${root} is unknown here: only the work and the wait of a task with expand know it`;
+    return `${root} is unknown here: ${WHERE[rule.where]}`;
   if (form === 'shell' && !rule.isPlain) {
     return (
       'a shell would run whatever it holds; hand it over as a variable of env and write "$NAME", ' +

@@ -1,4 +1,6 @@
 import { UNRUN_RULES } from '../../core/dag/advance.js';
+import { EVENT_RULES } from '../../core/dag/trigger-events.js';
+import { TRIGGERER_BLOCKS } from '../../core/dag/trigger-placement.js';
 import { HOLD_RULES } from '../../core/failure.js';
 import type {
   CloseReason,
@@ -40,6 +42,8 @@ const TABLES: Readonly<Record<RuleTable, readonly { readonly name: string }[]>> 
   offer: OFFER_BLOCKS,
   regain: REGAIN_REFUSALS,
   unrun: UNRUN_RULES,
+  trigger_event: EVENT_RULES,
+  triggerer: TRIGGERER_BLOCKS,
 };
 
 /** What an event of a task's history does to its state; null for none. */
@@ -49,6 +53,9 @@ const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   expired: 'failTask',
   permitted: 'confirmStart',
   success: 'succeedTask',
+  deferred: 'deferTask',
+  // What belongs to no run; the simulator has no DAGs.
+  resumed: 'resumeTask',
   failed: 'failTask',
   try_failed: 'retryTask',
   retry_queued: 'queueRetry',
@@ -122,7 +129,7 @@ const ANSWERS = {
     START_BEFORE_PASSED: 0,
     TOO_MANY_KEYS: 0,
     TOO_MANY_QUEUES: 0,
-    ...{ DAG_NOT_FOUND: 0, DAG_PAUSED: 0, RUN_EXISTS: 0, INVALID_PARAMS: 0 },
+    ...{ DAG_NOT_FOUND: 0, DAG_PAUSED: 0, RUN_EXISTS: 0, INVALID_PARAMS: 0, TRIGGER_NOT_FOUND: 0 },
   }),
   event: Object.keys(EVENTS),
 } as const;
@@ -168,6 +175,13 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'no DAGs and no deferrals yet': [
     ...['edge: cancelTask from deferred', 'edge: requeueFinal from upstream_failed'],
     'edge: requeueFinal from skipped',
+    ...EVENT_RULES.map(({ name }) => `trigger_event: ${name}`),
+    ...TRIGGERER_BLOCKS.map(({ name }) => `triggerer: ${name}`),
+    ...['event: deferred', 'event: resumed', 'due: deferral_timeout', 'fault: TRIGGER_NOT_FOUND'],
+    ...['edge: deferTask from running', 'edge: deferTask from queued', 'edge: deferTask from scheduled'],
+    ...['edge: resumeTask from deferred', 'edge: resumeInstance from deferred'],
+    ...['edge: failTask from deferred', 'edge: retryTask from deferred', 'edge: regainRun from deferred'],
+    ...['edge: skipTask from running', 'edge: skipTask from queued'],
   ],
   'no DAG processors yet': ['note: bundle_held', 'note: snapshot_in_force', 'note: snapshot_refused'],
   'what is open on a queued task leaves it queued when it was never started': [

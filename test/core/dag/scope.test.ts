@@ -39,9 +39,10 @@ describe('what templates know of a run', () => {
     });
   });
 
-  test('includes item and map index for a mapped instance only', () => {
+  test('includes item and map index for a mapped instance only, the event after its wait', () => {
     expect(scopeOf({ ...facts, mapIndex: 0, item: null })).toMatchObject({ map_index: 0, item: null });
-    for (const name of ['map_index', 'item']) expect(scopeOf(facts)).not.toHaveProperty(name);
+    expect(scopeOf({ ...facts, event: { n: 1 } })).toMatchObject({ event: { n: 1 } });
+    for (const name of ['map_index', 'item', 'event']) expect(scopeOf(facts)).not.toHaveProperty(name);
   });
 
   test('has no dates when the run has none', () => {
@@ -57,7 +58,7 @@ describe('what templates know of a run', () => {
   });
 
   test('has no name that a file may not use, and the other way round', () => {
-    expect(Object.keys(scopeOf({ ...facts, mapIndex: 1, item: 1 })).sort()).toEqual(
+    expect(Object.keys(scopeOf({ ...facts, mapIndex: 1, item: 1, event: 1 })).sort()).toEqual(
       Object.keys(ROOTS).sort(),
     );
   });

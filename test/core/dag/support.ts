@@ -4,8 +4,8 @@ import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
 import type { DagRow, RunRow } from '../../../src/core/dag/rows.js';
 import { NO_TIMETABLE, type Timetable } from '../../../src/core/dag/timetable.js';
 import { Draft } from '../../../src/core/draft.js';
-import type { Frame, Note } from '../../../src/core/frames.js';
-import type { Report } from '../../../src/core/inputs.js';
+import type { Frame, Note, Permit, TriggerAck, TriggerStart } from '../../../src/core/frames.js';
+import type { Deferral, NewTask, Report, TriggerEvent } from '../../../src/core/inputs.js';
 import { DEFAULT_POLICY, type Policy } from '../../../src/core/policy.js';
 import type { TaskRow } from '../../../src/core/rows.js';
 import { Engine } from '../../../src/engine/engine.js';
@@ -119,7 +119,15 @@ class Clockwork implements Timers {
 }
 
 /** What a test says of how a run of an instance ends. */
-export type End = Partial<Pick<Report, 'kind' | 'reason' | 'message'>> & { readonly result?: Json };
+export type End = Partial<Pick<Report, 'kind' | 'reason' | 'message' | 'deferral'>> & {
+  readonly result?: Json;
+};
+
+/** A deferral, of which a test says what it is about. */
+export function deferral(change: Partial<Deferral> = {}): End {
+  const of = { kind: 'date_time', input: '{"at":"2026-01-02"}', state: '', timeoutMs: null, ...change };
+  return { kind: 'deferred', deferral: of };
+}
 
 /** A real engine over a real store in memory, with clocks that a test turns and one worker that does what it is told. */
 export class DagWorld {
@@ -134,6 +142,7 @@ export class DagWorld {
   #tasks = 0;
   #streams = 0;
   #worker: Worker | null = null;
+  #triggerers: ScriptedTriggerer[] = [];
 
   constructor(timetable: Timetable = NO_TIMETABLE, policy: Partial<Policy> = {}) {
     this.timetable = timetable;
@@ -171,6 +180,7 @@ export class DagWorld {
         send: (frames) => {
           this.frames.push(...frames);
           this.#worker?.hear(frames);
+          for (const triggerer of this.#triggerers) triggerer.hear(frames);
         },
         changed: () => {},
         removed: () => {},
@@ -186,6 +196,7 @@ export class DagWorld {
   /** kill -9 of the coordinator, and a new one on the same store. */
   async restart(): Promise<void> {
     this.#worker = null;
+    this.#triggerers = [];
     await this.start();
     await this.pass(200);
   }
@@ -227,6 +238,7 @@ export class DagWorld {
       if (!this.clockwork.isIdle) quiet = 0;
       this.clockwork.run();
       this.#worker?.speak();
+      for (const triggerer of this.#triggerers) triggerer.speak();
       await Promise.resolve();
     }
   }
@@ -236,6 +248,7 @@ export class DagWorld {
     for (let left = ms; left > 0; left -= step) {
       this.clockwork.step(Math.min(step, left));
       this.#worker?.tick();
+      for (const triggerer of this.#triggerers) triggerer.tick();
       await this.idle();
     }
   }
@@ -283,6 +296,90 @@ export class DagWorld {
     await this.idle();
   }
 
+  /** A worker that was lost comes back in a new process, with what its journal says of runs that have ended. */
+  async returning(
+    agentId: AgentId,
+    ends: readonly (End & Pick<Report, 'token' | 'taskId'>)[],
+  ): Promise<void> {
+    this.#worker = new Worker(this, 100, ++this.#streams as StreamId);
+    this.#worker.connect(
+      agentId,
+      ends.map(({ token, taskId, ...end }) => reportOf(token, taskId, end)),
+    );
+    await this.idle();
+  }
+
+  /** A triggerer joins. */
+  async triggerer(agentId: string, kinds = ['date_time'], slots = 1_000): Promise<ScriptedTriggerer> {
+    const streams = () => ++this.#streams as StreamId;
+    const triggerer = new ScriptedTriggerer(this, agentId, kinds, slots, streams);
+    this.#triggerers.push(triggerer);
+    triggerer.connect();
+    await this.idle();
+    return triggerer;
+  }
+
+  /** A task of no run. */
+  async submit(change: Partial<NewTask> = {}): Promise<TaskId> {
+    const taskId = `task-${String(++this.#tasks).padStart(5, '0')}` as TaskId;
+    const work = { kind: 'handler', name: 'work', input: new Uint8Array(), inputType: '' } as const;
+    const reply = this.engine.call((callId) => ({
+      kind: 'submit',
+      callId,
+      tasks: [
+        {
+          ...{ taskId, queue: 'default', priority: 0, requiredLabels: {}, handler: 'work' },
+          ...{ partitionPolicy: 'reassign', retries: 0, retryBackoff: { initialMs: 1_000, maxMs: 1_000 } },
+          ...{
+            executionTimeoutMs: null,
+            queuedTimeoutMs: 600_000,
+            killGraceMs: 1_000,
+            holdTimeoutMs: 60_000,
+          },
+          ...{ concurrencyKey: '', concurrencyLimit: 1, startAfter: null, startBefore: null },
+          ...{ idempotencyKey: '', contentHash: '' },
+          spec: { taskId, work, traceparent: '' },
+          ...change,
+        },
+      ],
+    }));
+    await this.idle();
+    await reply;
+    return taskId;
+  }
+
+  async task(taskId: TaskId): Promise<TaskRow> {
+    const [row] = await this.store.readTasks([taskId]);
+    if (row === undefined) throw new Error(`no task ${taskId}`);
+    return row;
+  }
+
+  async events(taskId: TaskId): Promise<string[]> {
+    return (await this.store.readHistory(taskId)).map(({ event }) => event);
+  }
+
+  async cancel(taskId: TaskId): Promise<void> {
+    const reply = this.engine.call((callId) => ({ kind: 'cancel', callId, taskId, reason: 'test' }));
+    await this.idle();
+    await reply;
+  }
+
+  async steerAgent(kind: 'cordon' | 'uncordon', agentId: string): Promise<void> {
+    const reply = this.engine.call((callId) => ({ kind, callId, agentId: agentId as AgentId }));
+    await this.idle();
+    await reply;
+  }
+
+  /** The permits that the worker has been told, newest last. */
+  get permits(): readonly Permit[] {
+    return this.#worker?.permits ?? [];
+  }
+
+  /** The worker's connection is cut and never heard of again. */
+  loseWorker(): void {
+    this.#worker = null;
+  }
+
   /** The worker ends runs of instances: those named, or all that run. */
   async finish(ends: Readonly<Record<string, End>> | 'all'): Promise<void> {
     const worker = this.#worker;
@@ -290,7 +387,7 @@ export class DagWorld {
     for (const [token, taskId] of [...worker.running]) {
       const [row] = await this.store.readTasks([taskId]);
       const name = row === undefined ? '' : nameOf(row);
-      const end = ends === 'all' ? {} : ends[name];
+      const end = ends === 'all' ? {} : (ends[name] ?? ends[taskId]);
       if (end !== undefined) worker.finish(token, taskId, end);
     }
     await this.idle();
@@ -318,9 +415,20 @@ export function nameOf({ instance, taskId }: TaskRow): string {
   return instance.mapIndex < 0 ? instance.task : `${instance.task}[${instance.mapIndex}]`;
 }
 
+function reportOf(token: Token, taskId: TaskId, { result, ...end }: End): Report {
+  const text = result === undefined ? null : new TextEncoder().encode(JSON.stringify(result));
+  const resultType = text === null ? '' : 'application/json';
+  return {
+    ...{ token, taskId, kind: 'success', exitCode: null, reason: '', message: '', final: false },
+    ...{ result: text, resultType },
+    ...end,
+  };
+}
+
 /** An agent that asks for all it is offered. */
 class Worker {
   readonly running = new Map<Token, TaskId>();
+  readonly permits: Permit[] = [];
   readonly #world: DagWorld;
   readonly #slots: number;
   readonly #streamId: StreamId;
@@ -340,17 +448,18 @@ class Worker {
     this.#streamId = streamId;
   }
 
-  connect(): void {
+  connect(agentId = `worker-${this.#streamId}` as AgentId, reports: readonly Report[] = []): void {
     this.#world.engine.put({
       kind: 'hello',
       streamId: this.#streamId,
       at: this.#world.clockwork.clock.mono(),
       hello: {
-        agentId: `worker-${this.#streamId}` as AgentId,
+        agentId,
         instanceId: `instance-of-worker-${this.#streamId}` as InstanceId,
         ...{ streamNo: 1n, kind: 'worker', queues: ['default'], slots: this.#slots, labels: {} },
         ...{ handlers: ['work'], bundles: [], triggerKinds: [], software: '', hostname: '' },
-        ...{ highestToken: 0n as Token, highestEpoch: 0n as Epoch, inventory: [], reports: [] },
+        ...{ highestToken: 0n as Token, highestEpoch: 0n as Epoch, reports },
+        inventory: reports.map(({ token, taskId }) => ({ phase: 'finished', token, taskId })),
         process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
         proof: null,
       },
@@ -365,6 +474,7 @@ class Worker {
       const { ack } = frame;
       this.#applied = ack.number;
       for (const { token } of ack.acknowledgements) this.#inventory.dropToken(token);
+      this.permits.push(...ack.permits);
       for (const { nonce, token, taskId } of ack.permits) {
         this.#inventory.dropNonce(nonce);
         this.#asked.delete(nonce);
@@ -381,16 +491,11 @@ class Worker {
     }
   }
 
-  finish(token: Token, taskId: TaskId, { result, ...end }: End): void {
+  finish(token: Token, taskId: TaskId, end: End): void {
     this.running.delete(token);
-    const text = result === undefined ? null : new TextEncoder().encode(JSON.stringify(result));
-    const resultType = text === null ? '' : 'application/json';
-    this.#inventory.put({ phase: 'finished', token, taskId });
-    this.#reports.push({
-      ...{ token, taskId, kind: 'success', exitCode: null, reason: '', message: '', final: false },
-      ...{ result: text, resultType },
-      ...end,
-    });
+    const phase = end.kind === 'never_started' ? 'void' : 'finished';
+    this.#inventory.put({ phase, token, taskId });
+    this.#reports.push(reportOf(token, taskId, end));
   }
 
   tick(): void {
@@ -424,6 +529,145 @@ class Worker {
         freeSlots: this.#slots - this.running.size - this.#asked.size,
         health: null,
         fullInventory: null,
+      },
+    });
+  }
+}
+
+/** A triggerer that does what it is told, and fires its triggers when a test says so. */
+export class ScriptedTriggerer {
+  readonly agentId: string;
+  /** Triggers that it was told to wait for and that were not stopped, in the order of being told. */
+  readonly triggers = new Map<string, TriggerStart>();
+  readonly acks: TriggerAck[] = [];
+  /** Messages that told it of triggers. */
+  tellings = 0;
+  readonly #world: DagWorld;
+  readonly #kinds: readonly string[];
+  readonly #slots: number;
+  readonly #streams: () => StreamId;
+  #streamId = 0 as StreamId;
+  #streamNo = 0n;
+  #instance = 0;
+  #seq = 1;
+  #applied = 0;
+  #mustSpeak = false;
+  #sinceBeat = 0;
+  #events: TriggerEvent[] = [];
+  #connected = false;
+
+  constructor(
+    world: DagWorld,
+    agentId: string,
+    kinds: readonly string[],
+    slots: number,
+    streams: () => StreamId,
+  ) {
+    this.#world = world;
+    this.agentId = agentId;
+    this.#kinds = kinds;
+    this.#slots = slots;
+    this.#streams = streams;
+  }
+
+  /** Dials, again if it was connected before. */
+  connect(): void {
+    this.#streamId = this.#streams();
+    this.#streamNo++;
+    this.#seq = 1;
+    this.#applied = 0;
+    this.#connected = true;
+    this.triggers.clear();
+    this.#world.engine.put({
+      kind: 'hello',
+      streamId: this.#streamId,
+      at: this.#world.clockwork.clock.mono(),
+      hello: {
+        agentId: this.agentId as AgentId,
+        instanceId: `instance-${this.#instance}-of-${this.agentId}` as InstanceId,
+        ...{ streamNo: this.#streamNo, kind: 'triggerer', queues: [], slots: this.#slots, labels: {} },
+        ...{ handlers: [], bundles: [], triggerKinds: this.#kinds, software: '', hostname: '' },
+        ...{ highestToken: 0n as Token, highestEpoch: 0n as Epoch, inventory: [], reports: [] },
+        process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
+        proof: null,
+      },
+    });
+  }
+
+  /** Its cable is cut; it has stopped its triggers at once. */
+  cut(): void {
+    this.#connected = false;
+    this.triggers.clear();
+    this.#world.engine.put({ kind: 'stream_closed', streamId: this.#streamId });
+  }
+
+  goodbye(): void {
+    const [streamId, endsSession, reason] = [this.#streamId, true, 'drained'];
+    this.#world.engine.put({ kind: 'goodbye', streamId, endsSession, reason });
+    this.#connected = false;
+  }
+
+  hear(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      if (frame.streamId !== this.#streamId) continue;
+      if (frame.kind === 'welcome') this.#applied = 1;
+      if (frame.kind === 'ack') this.#hearAck(frame.ack);
+    }
+  }
+
+  #hearAck({
+    number,
+    triggerStarts,
+    triggerStops,
+    triggerAcks,
+  }: Extract<Frame, { kind: 'ack' }>['ack']): void {
+    this.#applied = number;
+    for (const start of triggerStarts) this.triggers.set(start.triggerId, start);
+    for (const triggerId of triggerStops) this.triggers.delete(triggerId);
+    this.acks.push(...triggerAcks);
+    if (triggerStarts.length === 0) return;
+    this.tellings++;
+    this.#mustSpeak = true;
+  }
+
+  /** Says that a trigger has fired, as told by `start`, or by its newest start. */
+  async fire(
+    triggerId: string,
+    payload: Json,
+    { token, failure = null }: { readonly token?: Token; readonly failure?: TriggerEvent['failure'] } = {},
+  ): Promise<TriggerAck | undefined> {
+    const known = token ?? this.triggers.get(triggerId)?.token ?? (1n as Token);
+    const eventId = `event-${this.acks.length}`;
+    this.#events.push({ triggerId, token: known, eventId, payload: JSON.stringify(payload), failure });
+    await this.#world.idle();
+    return this.acks.findLast((ack) => ack.eventId === eventId);
+  }
+
+  /** The only trigger that it has. */
+  get only(): TriggerStart {
+    const [start, ...more] = this.triggers.values();
+    if (start === undefined || more.length > 0) throw new Error(`it has ${this.triggers.size} triggers`);
+    return start;
+  }
+
+  tick(): void {
+    this.#sinceBeat += 200;
+    if (this.#sinceBeat >= 2_000) this.#mustSpeak = true;
+  }
+
+  speak(): void {
+    if (!this.#connected || (this.#events.length === 0 && !this.#mustSpeak) || this.#applied === 0) return;
+    this.#mustSpeak = false;
+    this.#sinceBeat = 0;
+    this.#world.engine.put({
+      kind: 'heartbeat',
+      streamId: this.#streamId,
+      at: this.#world.clockwork.clock.mono(),
+      beat: {
+        ...{ seq: ++this.#seq, applied: this.#applied, reports: [], inventoryChanges: [] },
+        ...{ inventoryCount: 0, inventoryHash: 0, startRequests: [], freeSlots: 0, health: null },
+        fullInventory: null,
+        triggerEvents: this.#events.splice(0),
       },
     });
   }
