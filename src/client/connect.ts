@@ -1,7 +1,10 @@
 import { Agents, backUpCoordinator, readCoordinator } from './agents.js';
 import { type CallChoices, Channel } from './channel.js';
 import { CLIENT_CLOCK, type ClientClock } from './clock.js';
+import { Dags } from './dags.js';
 import { Queues } from './queues.js';
+import { Runs } from './runs.js';
+import { Assets, Pools, Triggers } from './shared.js';
 import { Tasks } from './tasks.js';
 import type { BackupMade, CoordinatorInfo } from './types.js';
 
@@ -28,6 +31,16 @@ export interface Client {
   readonly agents: Agents;
   /** Shows queues and limits them. */
   readonly queues: Queues;
+  /** Shows DAGs, pauses them, and makes runs of them. */
+  readonly dags: Dags;
+  /** Shows DAG runs and watches them. */
+  readonly runs: Runs;
+  /** Shows assets and what happened to them. */
+  readonly assets: Assets;
+  /** Shows pools and sets their slots. */
+  readonly pools: Pools;
+  /** Shows what deferred tasks wait for. */
+  readonly triggers: Triggers;
   /** Version and figures of the coordinator. */
   coordinator(choices?: CallChoices): Promise<CoordinatorInfo>;
   /**
@@ -46,11 +59,17 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
     retry: options.retry ?? true,
     clock: options.clock ?? CLIENT_CLOCK,
   });
+  const dags = new Dags(channel);
   return {
     address,
     tasks: new Tasks(channel),
     agents: new Agents(channel),
     queues: new Queues(channel),
+    dags,
+    runs: new Runs(channel, dags),
+    assets: new Assets(channel),
+    pools: new Pools(channel),
+    triggers: new Triggers(channel),
     coordinator: (choices) => readCoordinator(channel, choices),
     backUp: (file, choices) => backUpCoordinator(channel, file, choices),
     close: () => channel.close(),

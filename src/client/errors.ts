@@ -140,6 +140,13 @@ export function lateAnswer(call: Pick<FailedCall, 'address' | 'timeoutMs'>, caus
 export const cancelled = (): HoldfastError =>
   new HoldfastError({ code: 'CANCELLED', what: 'the call was cancelled by its caller' });
 
+/** An answer without the `what` that was asked for: a bug of the coordinator. */
+export const incomplete = (what: string): HoldfastError =>
+  new HoldfastError({
+    code: 'INCOMPLETE_ANSWER',
+    what: `the coordinator answered without the ${what} that was asked for`,
+  });
+
 /** One trailing value. Metadata is ASCII, so sentences travel percent-encoded. */
 function text(metadata: Metadata | undefined, name: string): string {
   const value = metadata?.get(name)[0]?.toString() ?? '';

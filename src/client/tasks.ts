@@ -1,6 +1,7 @@
 import { ReadTaskLogsRequest, TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import type { CallChoices, Channel, StreamLimits } from './channel.js';
-import { HoldfastError } from './errors.js';
+import { incomplete } from './errors.js';
+import { type PageChoices, pagesOf } from './pages.js';
 import type { Steering, SteerStep, TaskSelection } from './steering.js';
 import { readAcrossRestarts, type StreamChoices } from './streams.js';
 import {
@@ -29,12 +30,9 @@ import {
 export const SUBMIT_BATCH = 500;
 // Well below the coordinator's limit of ids, so that the request stays far from the limit of a message.
 const WATCH_BATCH = 5_000;
-const PAGE = 100;
 
 /** How tasks are listed. */
-export interface ListChoices extends CallChoices {
-  /** At most so many tasks. Default all. */
-  readonly limit?: number | undefined;
+export interface ListChoices extends PageChoices {
   /** With results and histories: more to read, and smaller pages. Default false. */
   readonly full?: boolean | undefined;
 }
@@ -81,7 +79,7 @@ export class Tasks {
     const { signal, timeoutMs } = choices;
     const limits = this.#channel.limits(choices);
     const [submitted] = await this.submit([spec], { signal, timeoutMs });
-    if (submitted === undefined) throw incomplete();
+    if (submitted === undefined) throw incomplete('task');
     const { taskId } = submitted;
     for await (const _task of this.#watch(new Set([taskId]), limits, choices));
     return await this.get(taskId, { signal });
@@ -93,24 +91,15 @@ export class Tasks {
   }
 
   /** Tasks newest first, without history and result, fetched page by page as they are asked for. */
-  async *list(filter: TaskFilter = {}, choices: ListChoices = {}): AsyncGenerator<Task, void, undefined> {
-    let left = choices.limit ?? Number.POSITIVE_INFINITY;
-    let pageToken = '';
-    while (left > 0) {
-      const request = {
-        states: (filter.states ?? []).map(taskStateToWire),
-        queue: filter.queue ?? '',
-        agentId: filter.agentId ?? '',
-        pageSize: Math.min(left, PAGE),
-        pageToken,
-        full: choices.full ?? false,
-      };
-      const page = await this.#channel.repeatable(TaskServiceService.listTasks, request, choices);
-      for (const task of page.tasks.slice(0, left)) yield taskFromWire(task);
-      left -= page.tasks.length;
-      pageToken = page.nextPageToken;
-      if (pageToken === '') return;
-    }
+  list(filter: TaskFilter = {}, choices: ListChoices = {}): AsyncGenerator<Task, void, undefined> {
+    const { queue = '', agentId = '', dagId = '', runId = '' } = filter;
+    const states = (filter.states ?? []).map(taskStateToWire);
+    const wanted = { states, queue, agentId, dagId, runId, full: choices.full ?? false };
+    return pagesOf(choices.limit, async (page) => {
+      const request = { ...wanted, ...page };
+      const answer = await this.#channel.repeatable(TaskServiceService.listTasks, request, choices);
+      return { items: answer.tasks.map(taskFromWire), nextPageToken: answer.nextPageToken };
+    });
   }
 
   /** Asks for a task's end: at once, or as a request to its agent. */
@@ -150,7 +139,7 @@ export class Tasks {
   /** What the task waits for, what happens next and when, and what its policy guarantees. */
   async explain(taskId: string, choices?: CallChoices): Promise<Explanation> {
     const answer = await this.#channel.repeatable(TaskServiceService.explainTask, { taskId }, choices);
-    if (answer.task === undefined) throw incomplete();
+    if (answer.task === undefined) throw incomplete('task');
     return explanationFromWire(answer, answer.task);
   }
 
@@ -258,12 +247,6 @@ async function* skipSeen<T extends { fencingToken: bigint; data: Buffer }>(
 }
 
 function wanted(answer: { readonly task: Parameters<typeof taskFromWire>[0] | undefined }): Task {
-  if (answer.task === undefined) throw incomplete();
+  if (answer.task === undefined) throw incomplete('task');
   return taskFromWire(answer.task);
 }
-
-const incomplete = (): HoldfastError =>
-  new HoldfastError({
-    code: 'INCOMPLETE_ANSWER',
-    what: 'the coordinator answered without the task that was asked for',
-  });

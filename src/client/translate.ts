@@ -13,6 +13,7 @@ import {
   type HandlerSpec,
   type HeldRun,
   type HistoryEvent,
+  type InstanceName,
   type LogPiece,
   PARTITION_POLICIES,
   type PartitionPolicy,
@@ -24,9 +25,9 @@ import {
 } from './types.js';
 
 // The lists name the values in the order of their numbers, which start at 1: 0 is "unspecified" in every enum.
-const numberIn = <T>(list: readonly T[], name: T): number => list.indexOf(name) + 1;
+export const numberIn = <T>(list: readonly T[], name: T): number => list.indexOf(name) + 1;
 // A newer coordinator may know more: its unknown values have a defined meaning here.
-const nameIn = <T>(list: readonly T[], value: number, unknown: T): T => list[value - 1] ?? unknown;
+export const nameIn = <T>(list: readonly T[], value: number, unknown: T): T => list[value - 1] ?? unknown;
 
 export const taskStateToWire = (state: TaskState): wire.TaskState =>
   numberIn(TASK_STATES, state) as wire.TaskState;
@@ -219,9 +220,14 @@ export function taskFromWire(task: wire.Task): Task {
       message: task.progress.message,
       at: task.progress.at,
     },
+    instance: task.instance && instanceNameFromWire(task.instance),
     history: task.history.map(historyFromWire),
   };
 }
+
+export const instanceNameFromWire = ({ dagId, runId, task, mapIndex }: wire.InstanceName): InstanceName => ({
+  ...{ dagId, runId, task, mapIndex },
+});
 
 const historyFromWire = (event: wire.HistoryEvent): HistoryEvent => ({
   at: event.at,

@@ -167,8 +167,22 @@ export interface Task {
   readonly lostTries: number;
   /** What the current run last said of itself; undefined when it has said nothing, or runs no longer. */
   readonly progress: Progress | undefined;
+  /** The instance of a DAG run that it is; undefined for one that was submitted. */
+  readonly instance: InstanceName | undefined;
   /** Oldest first; only from `get`. */
   readonly history: readonly HistoryEvent[];
+}
+
+/** Which instance of which run a task is. */
+export interface InstanceName {
+  /** The run's DAG. */
+  readonly dagId: string;
+  /** Unique within its DAG. */
+  readonly runId: string;
+  /** Its name within the DAG. */
+  readonly task: string;
+  /** From 0 for an instance of a mapped task; undefined for others. */
+  readonly mapIndex: number | undefined;
 }
 
 /** How far a run says it has come. */
@@ -255,6 +269,10 @@ export interface TaskFilter {
   readonly queue?: string | undefined;
   /** Whose newest permit this agent has. Default all. */
   readonly agentId?: string | undefined;
+  /** Instances of this DAG's runs. Default all tasks. */
+  readonly dagId?: string | undefined;
+  /** Instances of this run; only with its DAG. Default all. */
+  readonly runId?: string | undefined;
 }
 
 /** What an agent does. */

@@ -1,4 +1,5 @@
 import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
+import type { RunKey, RunRow } from '../core/dag/rows.js';
 import { ADVANCE_RUNS } from '../core/dag/runs.js';
 import type { Timetable } from '../core/dag/timetable.js';
 import { decide, hear, observe } from '../core/decide.js';
@@ -48,6 +49,8 @@ export interface EngineListener {
   send(frames: readonly Frame[], specs: ReadonlyMap<TaskId, TaskSpecRow>): void;
   /** Tasks that changed. */
   changed(tasks: ReadonlyMap<TaskId, TaskRow>): void;
+  /** Runs of DAGs that changed; told after their instances. */
+  runsChanged(runs: ReadonlyMap<RunKey, RunRow>): void;
   noted(notes: readonly Note[]): void;
   /** Tasks that retention has removed. */
   removed(taskIds: readonly TaskId[]): void;
@@ -311,6 +314,7 @@ export class Engine {
     listener.send(frames, specs);
     for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
     if (draft.tasks.size > 0) listener.changed(draft.tasks);
+    if (draft.dags.runs.size > 0) listener.runsChanged(draft.dags.runs);
     if (draft.removals.size > 0) listener.removed([...draft.removals.keys()]);
     for (const { kind } of draft.notes) if (kind === 'overlap') this.counters.overlaps++;
     if (draft.notes.length > 0) listener.noted(draft.notes);

@@ -14,11 +14,13 @@ import { between, type MonoMs } from '../kit/time.js';
 import { VERSION } from '../kit/version.js';
 import type { Store } from '../store/store.js';
 import { AgentServiceService } from '../wire/gen/holdfast/v1/agent_service.js';
+import { DagServiceService } from '../wire/gen/holdfast/v1/dag_service.js';
 import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
 import { Backups } from './backup.js';
 import { BundleDesk } from './bundle-desk.js';
+import { dagService } from './dag-service.js';
 import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
 import { LogUpkeep } from './log-upkeep.js';
@@ -31,7 +33,7 @@ import { AgentStream } from './stream.js';
 import { taskService } from './task-service.js';
 import type { Specs } from './translate-down.js';
 import { segmentTerms } from './try-log.js';
-import { Watchers } from './watchers.js';
+import { RunWatchers, Watchers } from './watchers.js';
 
 /** How long agents wait at least before they dial again after a stop of ours. */
 const RECONNECT_DELAY_MS = 500;
@@ -57,6 +59,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #streams = new Map<StreamId, AgentStream>();
   readonly #watchers = new Watchers();
+  readonly #runWatchers = new RunWatchers();
   readonly #nextStream = streamIds();
   readonly #alarms = new Set<string>();
   #outputFailedAt: MonoMs | null = null;
@@ -162,6 +165,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
       TaskServiceService,
       taskService({ engine, store, logs, progress, watchers: this.#watchers, log, newTaskId, after }),
     );
+    this.#server.addService(
+      DagServiceService,
+      dagService({ engine, store, runWatchers: this.#runWatchers, log }),
+    );
     const startedAt = REAL_CLOCK.wall();
     const backups = new Backups(store, REAL_CLOCK, log);
     const alarms = () => [
@@ -192,6 +199,11 @@ class RunningCoordinator implements Coordinator, EngineListener {
 
   changed(tasks: Parameters<EngineListener['changed']>[0]): void {
     this.#watchers.changed(tasks);
+    this.#runWatchers.instancesChanged(tasks);
+  }
+
+  runsChanged(runs: Parameters<EngineListener['runsChanged']>[0]): void {
+    this.#runWatchers.runsChanged(runs);
   }
 
   /** One step after the other: a slow disk piles up no more than names. */

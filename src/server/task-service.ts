@@ -1,4 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import { runKeyOf } from '../core/dag/rows.js';
 import { explain } from '../core/explain.js';
 import type { TaskRow } from '../core/rows.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
@@ -132,6 +133,7 @@ async function list(
     ...(states.length > 0 ? { states } : {}),
     ...(request.queue === '' ? {} : { queue: request.queue }),
     ...(request.agentId === '' ? {} : { agentId: request.agentId as AgentId }),
+    ...instancesOf(request),
   };
   const size = Math.min(
     request.pageSize === 0 ? PAGE : request.pageSize,
@@ -157,6 +159,14 @@ async function list(
     );
   }
   return { tasks, nextPageToken: rows.length > page.length ? (page.at(-1)?.taskId ?? '') : '' };
+}
+
+/** Of a DAG's runs, or of one of them. */
+function instancesOf({ dagId, runId }: ListTasksRequest): Pick<TaskFilter, 'dagId' | 'run'> {
+  if (runId === '') return dagId === '' ? {} : { dagId };
+  if (dagId !== '') return { run: runKeyOf(dagId, runId) };
+  const because = 'run ids are unique within their DAG only';
+  throw new Fault('INVALID_REQUEST', 'run_id without dag_id', because, 'name the DAG too');
 }
 
 /** The same rows with their results, as many as one message takes; at least one. */

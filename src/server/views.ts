@@ -1,9 +1,16 @@
+import { dagIdOf, type Instance } from '../core/dag/rows.js';
 import type { HistoryRow, SessionRow, TaskRow, TaskSpecRow, Work } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId } from '../kit/ids.js';
 import { between, type MonoMs, type ServiceMs, type WallMs } from '../kit/time.js';
 import type { Agent, HeldRun } from '../wire/gen/holdfast/v1/fleet_service.js';
-import type { HistoryEvent, LostTry, Task, TaskProgress } from '../wire/gen/holdfast/v1/task_service.js';
+import type {
+  HistoryEvent,
+  InstanceName,
+  LostTry,
+  Task,
+  TaskProgress,
+} from '../wire/gen/holdfast/v1/task_service.js';
 import { agentKinds, agentStates, partitionPolicies, taskStates } from '../wire/names.js';
 import { durationOf } from '../wire/time.js';
 import { workOf } from './translate-down.js';
@@ -60,7 +67,18 @@ export function taskOf(row: TaskRow, service: ServiceMs, shown: Shown): Task {
     history: shown.history.map(eventOf),
     lostTries: row.losses.length,
     progress: shown.progress,
+    instance: row.instance === null ? undefined : instanceNameOf(row.instance),
   };
+}
+
+export function instanceNameOf({
+  run,
+  task,
+  mapIndex,
+}: Pick<Instance, 'run' | 'task' | 'mapIndex'>): InstanceName {
+  const dagId = dagIdOf(run);
+  const runId = run.slice(dagId.length + 1);
+  return { dagId, runId, task, mapIndex: mapIndex < 0 ? undefined : mapIndex };
 }
 
 function briefly(work: Work): Work {

@@ -8,6 +8,7 @@ import {
   StopReason,
   VerdictKind,
 } from './gen/holdfast/v1/agent_service.js';
+import { BackfillState, ReprocessPolicy, RunState, RunType } from './gen/holdfast/v1/dag_service.js';
 import { AgentState } from './gen/holdfast/v1/fleet_service.js';
 import { ResolveVerdict, SteerAction, TaskState } from './gen/holdfast/v1/task_service.js';
 import { AgentKind, PartitionPolicy } from './gen/holdfast/v1/types.js';
@@ -163,4 +164,32 @@ export const resolveVerdicts = names({
   reassign: ResolveVerdict.REASSIGN,
   fail: ResolveVerdict.FAIL,
   succeed: ResolveVerdict.SUCCEED,
+});
+
+export const runTypes = names({
+  scheduled: RunType.SCHEDULED,
+  manual: RunType.MANUAL,
+  asset_triggered: RunType.ASSET_TRIGGERED,
+  backfill: RunType.BACKFILL,
+});
+
+export const runStates = names({
+  queued: RunState.QUEUED,
+  running: RunState.RUNNING,
+  success: RunState.SUCCESS,
+  failed: RunState.FAILED,
+  cancelled: RunState.CANCELLED,
+});
+
+export const backfillStates = names({
+  running: BackfillState.RUNNING,
+  paused: BackfillState.PAUSED,
+  completed: BackfillState.COMPLETED,
+  cancelled: BackfillState.CANCELLED,
+});
+
+export const reprocessPolicies = names({
+  none: ReprocessPolicy.NONE,
+  failed: ReprocessPolicy.FAILED,
+  completed: ReprocessPolicy.COMPLETED,
 });

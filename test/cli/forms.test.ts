@@ -28,6 +28,7 @@ const task = (more: Partial<Task> = {}): Task => ({
   exitCode: undefined,
   submittedAt: at(0),
   endedAt: undefined,
+  instance: undefined,
   lost: undefined,
   cancelRequested: false,
   lostTries: 0,

@@ -112,6 +112,7 @@ async function started() {
     listener: {
       send: () => {},
       changed: () => {},
+      runsChanged: () => {},
       removed: () => {},
       notified: () => {},
       noted: () => {},

@@ -189,6 +189,7 @@ export class CoordinatorNode {
         if (process.alive) for (const frame of frames) this.#send(frame);
       },
       changed: () => {},
+      runsChanged: () => {},
       removed: () => {},
       notified: () => {},
       noted: (notes: readonly Note[]) => {

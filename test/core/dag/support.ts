@@ -183,6 +183,7 @@ export class DagWorld {
           for (const triggerer of this.#triggerers) triggerer.hear(frames);
         },
         changed: () => {},
+        runsChanged: () => {},
         removed: () => {},
         notified: () => {},
         noted: (notes) => void this.notes.push(...notes),

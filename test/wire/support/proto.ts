@@ -11,7 +11,7 @@ import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@g
 /** A message as proto-loader takes and gives it: camelCase, 64-bit numbers as text, enums by name. */
 export type Message = Readonly<Record<string, unknown>>;
 
-const FILES = ['agent_service', 'task_service', 'fleet_service'];
+const FILES = ['agent_service', 'dag_service', 'task_service', 'fleet_service'];
 
 /** All that a client in another language has: the files of `proto/`. Nothing generated is imported here. */
 export const definition = loadSync(
@@ -77,6 +77,7 @@ export class Api {
     this.#clients = {
       TaskService: open('holdfast.v1.TaskService'),
       FleetService: open('holdfast.v1.FleetService'),
+      DagService: open('holdfast.v1.DagService'),
     };
   }
 

@@ -1,0 +1,77 @@
+import { DagServiceService } from '../wire/gen/holdfast/v1/dag_service.js';
+import type { CallChoices, Channel } from './channel.js';
+import { assetEventFromWire, assetFromWire, poolFromWire, triggerFromWire } from './dag-translate.js';
+import { incomplete } from './errors.js';
+import { type PageChoices, pagesOf } from './pages.js';
+import type { Asset, AssetEvent, Pool, Trigger, TriggerFilter } from './shared-types.js';
+
+/** Shows assets and what happened to them. */
+export class Assets {
+  readonly #channel: Channel;
+
+  /** For `connect`: assets as seen through this connection. */
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** The assets that DAGs name, by name. */
+  list(choices: PageChoices = {}): AsyncGenerator<Asset, void, undefined> {
+    return pagesOf(choices.limit, async (page) => {
+      const answer = await this.#channel.repeatable(DagServiceService.listAssets, page, choices);
+      return { items: answer.assets.map(assetFromWire), nextPageToken: answer.nextPageToken };
+    });
+  }
+
+  /** Events of one asset, or of all, newest first. */
+  events(asset?: string, choices: PageChoices = {}): AsyncGenerator<AssetEvent, void, undefined> {
+    return pagesOf(choices.limit, async (page) => {
+      const request = { asset: asset ?? '', ...page };
+      const answer = await this.#channel.repeatable(DagServiceService.listAssetEvents, request, choices);
+      return { items: answer.events.map(assetEventFromWire), nextPageToken: answer.nextPageToken };
+    });
+  }
+}
+
+/** Shows pools and sets their slots. */
+export class Pools {
+  readonly #channel: Channel;
+
+  /** For `connect`: pools as seen through this connection. */
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Every pool that was set or that task instances are in, by name. */
+  async list(choices?: CallChoices): Promise<readonly Pool[]> {
+    const answer = await this.#channel.repeatable(DagServiceService.listPools, {}, choices);
+    return answer.pools.map(poolFromWire);
+  }
+
+  /** Makes a pool or changes its slots, durably; 0 stops everything in it. What runs already goes on. */
+  async set(pool: string, slots: number, description = '', choices?: CallChoices): Promise<Pool> {
+    const request = { pool, slots, description };
+    const answer = await this.#channel.repeatable(DagServiceService.setPool, request, choices);
+    if (answer.pool === undefined) throw incomplete('pool');
+    return poolFromWire(answer.pool);
+  }
+}
+
+/** Shows what deferred tasks wait for. */
+export class Triggers {
+  readonly #channel: Channel;
+
+  /** For `connect`: triggers as seen through this connection. */
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** The triggers of deferred tasks, by trigger id. */
+  list(filter: TriggerFilter = {}, choices: PageChoices = {}): AsyncGenerator<Trigger, void, undefined> {
+    const { kind = '', unassigned = false } = filter;
+    return pagesOf(choices.limit, async (page) => {
+      const request = { kind, unassigned, ...page };
+      const answer = await this.#channel.repeatable(DagServiceService.listTriggers, request, choices);
+      return { items: answer.triggers.map(triggerFromWire), nextPageToken: answer.nextPageToken };
+    });
+  }
+}

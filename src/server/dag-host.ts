@@ -1,0 +1,33 @@
+import { type DagCall, type DagReply, noDag } from '../core/dag/calls.js';
+import type { DagRow } from '../core/dag/rows.js';
+import type { Engine } from '../engine/engine.js';
+import type { Log } from '../kit/log.js';
+import type { Store } from '../store/store.js';
+import { expectReply, Fault } from './fault.js';
+import type { RunWatchers } from './watchers.js';
+
+/** What the service for DAGs needs of its coordinator. */
+export interface DagServiceHost {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly runWatchers: RunWatchers;
+  readonly log: Log;
+}
+
+/** Has the core decide a call on DAGs; the reply that it asks for. Throws Fault. */
+export async function decided<K extends DagReply['kind']>(
+  { engine }: Pick<DagServiceHost, 'engine'>,
+  kind: K,
+  call: DagCall,
+): Promise<Extract<DagReply, { kind: K }>> {
+  const reply = await engine.call((callId) => ({ kind: 'dag', callId, call }));
+  return expectReply(kind, reply) as Extract<DagReply, { kind: K }>;
+}
+
+/** A DAG that some snapshot has brought. Throws Fault DAG_NOT_FOUND. */
+export function findDag({ engine }: Pick<DagServiceHost, 'engine'>, dagId: string): DagRow {
+  const dag = engine.state.dags.dags.get(dagId);
+  if (dag !== undefined) return dag;
+  const fault = noDag(dagId.slice(0, 140));
+  throw new Fault('DAG_NOT_FOUND', fault.what, fault.because, fault.try);
+}
