@@ -15,13 +15,15 @@ import {
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
 import { millisOf } from '../wire/time.js';
 import type { AgentClock, Timer } from './clock.js';
+import type { BundleTold } from './core/bundle-upload.js';
 import type { AgentEvent } from './core/events.js';
-import { ackOf, refusedOf, welcomeOf } from './translate.js';
+import { ackOf, holdOf, refusedOf, uploadOf, welcomeOf } from './translate.js';
 
-/** What a link tells: the events of the newest stream, and acknowledgements of task output. */
+/** What a link tells: the events of the newest stream, and what is said of task output and of bundles. */
 export interface LinkListener {
   happened(event: AgentEvent): void;
   logAcknowledged(token: Token, nextOffset: number, closed: boolean, resend: boolean): void;
+  bundleTold(told: BundleTold): void;
 }
 
 /** A connection that does not come up in this time is given up. */
@@ -164,6 +166,10 @@ class Stream {
         const { token, nextOffset, closed, resend } = message.value;
         return this.#listener.logAcknowledged(token as Token, Number(nextOffset), closed, resend);
       }
+      case 'bundleAck':
+        return this.#listener.bundleTold(uploadOf(message.value));
+      case 'bundleHold':
+        return this.#listener.bundleTold(holdOf(message.value));
       case 'reconnect': {
         const delayMs = millisOf(message.value.delay) ?? 0;
         return this.#listener.happened({ kind: 'reconnect', streamNo, delayMs });

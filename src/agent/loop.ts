@@ -87,6 +87,7 @@ export class AgentLoop {
     this.link = new Link(options.coordinator, realClock, {
       happened: (event) => this.happened(event),
       logAcknowledged: (...acknowledged) => host.logAcknowledged(...acknowledged),
+      bundleTold: (told) => host.bundleTold(told),
     });
   }
 

@@ -10,10 +10,12 @@ import {
   phases,
   refusalReasons,
   reportKinds,
+  snapshotStates,
   stopReasons,
   verdictKinds,
 } from '../wire/names.js';
 import { durationOf, millisOf } from '../wire/time.js';
+import type { BundleTold } from './core/bundle-upload.js';
 import type {
   Ack,
   Beat,
@@ -260,6 +262,16 @@ function workOf(work: proto.Permit['work']): Work | null {
     case undefined:
       return null;
   }
+}
+
+export function uploadOf({ state, nextOffset, ...rest }: proto.BundleAck): BundleTold {
+  const { bundle, sequence, message } = rest;
+  const known = snapshotStates.from(state) ?? 'receiving';
+  return { kind: 'upload', bundle, sequence, message, nextOffset: Number(nextOffset), state: known };
+}
+
+export function holdOf({ bundle, held, lastSha256 }: proto.BundleHold): BundleTold {
+  return { kind: 'hold', bundle, held, hash: Buffer.from(lastSha256).toString('hex') };
 }
 
 export function refusedOf(refused: proto.Refused): Refused {

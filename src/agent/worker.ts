@@ -136,6 +136,9 @@ class WorkerAgent implements RunningAgent, LoopHost {
     if (!this.#output.pending) this.#loop.flushSoon();
   }
 
+  /** A worker reads no bundles. */
+  bundleTold(): void {}
+
   close(): Promise<void> {
     return this.#commands.close();
   }

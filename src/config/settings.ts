@@ -303,6 +303,19 @@ export const SETTINGS = {
     doc: 'processes for handlers at most; runs beyond wait for one',
     otherwise: 'one a slot',
   }),
+  'agent.bundle': setting<string>({
+    flag: 'bundle',
+    kind: text('DIR'),
+    fallback: null,
+    doc: 'folder of DAG files that a DAG processor reads, its subfolders included',
+    otherwise: 'none',
+  }),
+  'agent.bundleName': setting({
+    flag: 'bundle-name',
+    kind: name('NAME'),
+    fallback: 'main',
+    doc: 'name of the bundle; of the DAG processors with one name one counts, the others stand by',
+  }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',
     kind: duration,

@@ -4,45 +4,122 @@ import type { AgentEnd, RunningAgent, WorkerOptions } from '../agent/options.js'
 import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
 import { agentFailure, stateDirectoryFailure } from './faults.js';
-import { keepYoungGenerationSmall } from './garbage.js';
-import { openLog } from './log.js';
-import { handlerPool, startWorker } from './parts.js';
-import { dataFolder, makeFolder } from './paths.js';
+import { openLog, type ProcessLog } from './log.js';
+import { handlerPool, startDagProcessor, startWorker } from './parts.js';
+import { dataFolder, isFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
 
 /** `agent start`: runs until it is drained, stopped or broken; returns the exit code. */
 export async function runAgent(config: Config, reload: () => Promise<Config>): Promise<number> {
-  requireWorker(config);
-  keepYoungGenerationSmall();
+  const start = starterOf(config);
   const log = openLog(config, 'holdfast-agent');
   onFault(log, EXIT.internal);
   const signals = catchStopSignals();
-  const agentId = config.get('agent.id');
+  const agentId = agentIdOf(config);
   const stateDirectory = resolve(
     config.find('agent.stateDir') ?? resolve(dataFolder(process.env, homedir()), 'agents', agentId),
   );
-  const options = {
-    coordinator: config.get('coordinator'),
-    agentId,
-    queues: config.get('agent.queues'),
-    slots: config.get('agent.slots'),
-    labels: config.get('agent.labels'),
-    stateDirectory,
-    log,
-    handlers: await poolOf(config),
-  };
-  const agent = await startAt(stateDirectory, options);
-  // Of the handlers the module alone: their environment is nobody's business.
-  log.info(
-    { ...options, log: undefined, handlers: options.handlers?.module },
-    `worker ${agentId} serves ${options.queues.join(', ')} with ${options.slots} slots; its state is in ${stateDirectory}`,
-  );
+  makeStateFolder(stateDirectory);
+  const common = { coordinator: config.get('coordinator'), agentId, stateDirectory, log };
+  const agent = await start(config, common).catch((error: unknown) => {
+    throw error instanceof Failure ? error : agentFailure(error);
+  });
   answerSignals(signals, agent, config.find('agent.drainTimeout'), () => reloadLevel(log, reload));
   const end = await agent.ended;
   signals.release();
   if (process.connected) process.disconnect();
   return exitCodeOf(end);
+}
+
+type Common = Pick<WorkerOptions, 'coordinator' | 'agentId' | 'stateDirectory'> & {
+  readonly log: ProcessLog;
+};
+type Start = (config: Config, common: Common) => Promise<RunningAgent>;
+
+/** How an agent of the kind is started, once what it cannot do without is there. Throws Failure. */
+function starterOf(config: Config): Start {
+  const kind = config.get('agent.kind');
+  switch (kind) {
+    case 'worker':
+      if (config.get('agent.queues').length > 0) return startConfiguredWorker;
+      throw badConfiguration(
+        'the worker has no queue',
+        'nothing could ever run on it',
+        'name one with --queue',
+      );
+    case 'dag-processor':
+      bundleFolderOf(config);
+      return startConfiguredProcessor;
+    case 'triggerer':
+      throw new Failure(EXIT.badConfiguration, 'KIND_NOT_SUPPORTED', [
+        {
+          what: `an agent of kind ${kind} cannot be started`,
+          because: 'it is not in this version',
+          try: 'start a worker: --kind worker',
+        },
+      ]);
+  }
+}
+
+function badConfiguration(what: string, because: string, advice: string): Failure {
+  return new Failure(EXIT.badConfiguration, 'BAD_CONFIGURATION', [{ what, because, try: advice }]);
+}
+
+/** Agents of several kinds on one host are several agents: by default their names differ. */
+function agentIdOf(config: Config): string {
+  const agentId = config.get('agent.id');
+  const kind = config.get('agent.kind');
+  const isChosen = config.origin('agent.id').kind !== 'default';
+  return isChosen || kind === 'worker' ? agentId : `${agentId.slice(0, 110)}-${kind}`;
+}
+
+async function startConfiguredWorker(config: Config, common: Common): Promise<RunningAgent> {
+  const options = {
+    ...common,
+    queues: config.get('agent.queues'),
+    slots: config.get('agent.slots'),
+    labels: config.get('agent.labels'),
+    handlers: await poolOf(config),
+  };
+  const agent = await startWorker(options);
+  const { log, agentId, queues, slots, stateDirectory } = options;
+  // Of the handlers the module alone: their environment is nobody's business.
+  log.info(
+    { ...options, log: undefined, handlers: options.handlers?.module },
+    `worker ${agentId} serves ${queues.join(', ')} with ${slots} slots; its state is in ${stateDirectory}`,
+  );
+  return agent;
+}
+
+async function startConfiguredProcessor(config: Config, common: Common): Promise<RunningAgent> {
+  const folder = bundleFolderOf(config);
+  const bundle = config.get('agent.bundleName');
+  const agent = await startDagProcessor({ ...common, bundle }, folder);
+  const { log, agentId, stateDirectory } = common;
+  log.info(
+    { ...common, log: undefined, bundle, folder },
+    `DAG processor ${agentId} reads bundle ${bundle} in ${folder}; its state is in ${stateDirectory}`,
+  );
+  return agent;
+}
+
+/** Where the DAG files are. That it is there is asked once: later it may go and come back, and no DAG goes with it. */
+function bundleFolderOf(config: Config): string {
+  const given = config.find('agent.bundle');
+  if (given === null)
+    throw badConfiguration(
+      'the DAG processor has no bundle',
+      'it would have no DAG files to read',
+      'name their folder with --bundle',
+    );
+  const folder = resolve(given);
+  if (isFolder(folder)) return folder;
+  throw badConfiguration(
+    `the bundle ${folder} cannot be read`,
+    'it is no folder, or may not be read',
+    'make it, or correct --bundle',
+  );
 }
 
 async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {
@@ -58,15 +135,12 @@ async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {
 }
 
 /** What commands leave in the state directory is nobody else's business; they themselves keep the user's umask. */
-async function startAt(stateDirectory: string, options: WorkerOptions): Promise<RunningAgent> {
+function makeStateFolder(stateDirectory: string): void {
   try {
     makeFolder(stateDirectory);
   } catch (error) {
     throw stateDirectoryFailure(stateDirectory, error);
   }
-  return startWorker(options).catch((error: unknown) => {
-    throw agentFailure(error);
-  });
 }
 
 function answerSignals(
@@ -95,25 +169,4 @@ function exitCodeOf(end: AgentEnd): number {
     case 'fault':
       throw agentFailure(end.error);
   }
-}
-
-function requireWorker(config: Config): void {
-  const kind = config.get('agent.kind');
-  if (kind === 'worker') {
-    if (config.get('agent.queues').length > 0) return;
-    throw new Failure(EXIT.badConfiguration, 'BAD_CONFIGURATION', [
-      {
-        what: 'the worker has no queue',
-        because: 'nothing could ever run on it',
-        try: 'name one with --queue',
-      },
-    ]);
-  }
-  throw new Failure(EXIT.badConfiguration, 'KIND_NOT_SUPPORTED', [
-    {
-      what: `an agent of kind ${kind} cannot be started`,
-      because: 'it is not in this version',
-      try: 'start a worker: --kind worker',
-    },
-  ]);
 }

@@ -2,6 +2,7 @@
  * The parts that a process is made of, loaded when it is started and not before: plain client commands start without
  * them.
  */
+import type { DagProcessorOptions } from '../agent/dag-processor.js';
 import type { handlerPool as poolOf } from '../agent/handlers/pool-options.js';
 import type { RunningAgent, WorkerOptions } from '../agent/options.js';
 import type { Log } from '../kit/log.js';
@@ -45,6 +46,21 @@ export async function handlerPool(
 /** Starts a worker agent. */
 export async function startWorker(options: WorkerOptions): Promise<RunningAgent> {
   return (await import('../agent/worker.js')).startWorker(options);
+}
+
+/** Starts a DAG processor for the DAG files in a folder; what cannot be read is told in its log, and tried again. */
+export async function startDagProcessor(
+  options: Omit<DagProcessorOptions, 'watch'>,
+  folder: string,
+): Promise<RunningAgent> {
+  const { watchBundle } = await import('../dag/bundle/watch.js');
+  const { startDagProcessor: start } = await import('../agent/dag-processor.js');
+  const onFailure = ({ message }: Error) =>
+    options.log.error(
+      { event: 'bundle_unreadable', bundle: options.bundle, folder },
+      `the bundle cannot be read: ${message}; what is in force stays`,
+    );
+  return start({ ...options, watch: (told) => watchBundle(folder, told, { onFailure }) });
 }
 
 /** What delivers notifications to these endpoints; null when there are none. */

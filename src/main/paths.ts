@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 
@@ -45,6 +45,15 @@ export function makePrivateDatabase(dbFile: string): void {
     } catch {
       // It exists, or cannot be made: the store says so, with a better message.
     }
+  }
+}
+
+/** Whether it is a folder that can be read. */
+export function isFolder(path: string): boolean {
+  try {
+    return readdirSync(path, { withFileTypes: true }) !== null;
+  } catch {
+    return false;
   }
 }
 

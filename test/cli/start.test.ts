@@ -20,7 +20,8 @@ describe('bad configuration stops the start before anything is touched', () => {
     [['agent', 'start', '--slots', '0'], 78, '--slots cannot be "0"'],
     [['agent', 'start', '--queue', 'no way'], 78, '"no way" is no name'],
     [['agent', 'start', '--kind', 'triggerer'], 78, 'it is not in this version'],
-    [['agent', 'start', '--kind', 'dag-processor'], 78, 'it is not in this version'],
+    [['agent', 'start', '--kind', 'dag-processor'], 78, 'name their folder with --bundle'],
+    [['agent', 'start', '--kind', 'dag-processor', '--bundle', 'none'], 78, 'it is no folder'],
   ])('%j', async (args, exit, words) => {
     const { code, stdout, stderr } = await holdfast(args, { cwd: folder });
     expect([code, stdout]).toEqual([exit, '']);
