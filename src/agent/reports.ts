@@ -91,11 +91,18 @@ export function neverStarted(run: ReportedRun, reason: string): Report {
   return { ...run, ...NOTHING, startedAtMs: null, kind: 'never_started', reason };
 }
 
+/** What is no fault of the command: another agent may start it, and the user's retries are not touched (P14). */
+const NEVER_STARTED: ReadonlySet<StartFailure['code']> = new Set([
+  'GATE_CLOSED',
+  'DUPLICATE',
+  'LIMIT',
+  'RUNNER_LOST',
+]);
+
 /** The system did not start it: a failed try, unless it was the gate (P3) or our own limits. */
 export function failedToStart(run: ReportedRun, failure: StartFailure): Report {
   const { code, text } = failure;
-  if (code === 'GATE_CLOSED' || code === 'DUPLICATE' || code === 'LIMIT')
-    return neverStarted(run, code.toLowerCase());
+  if (NEVER_STARTED.has(code)) return neverStarted(run, code.toLowerCase());
   const message = text.slice(0, LIMITS.messageLength);
   return { ...run, ...NOTHING, startedAtMs: null, kind: 'failed', reason: 'start_failed', message };
 }

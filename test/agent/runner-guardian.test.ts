@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from '@jest/globals';
 import { realClock } from '../../src/agent/clock.js';
-import { Guardian } from '../../src/agent/runner/guardian.js';
+import { Guardian, gateEndOf } from '../../src/agent/runner/guardian.js';
 import { HandClock } from './hand-clock.js';
 import {
   AgentProcess,
@@ -25,13 +25,13 @@ test('the guardian takes whichever clock has gone furthest, so that a suspended 
   let expired = 0;
   const guardian = new Guardian(clock, () => expired++);
   expect(guardian.gate()).toBe('untold');
-  guardian.renew(3_000);
+  guardian.renew(gateEndOf(clock, 3_000));
   expect(guardian.gate()).toBe('open');
   clock.wall += 3_600_000;
   expect(guardian.gate()).toBe('closed');
   clock.timer?.();
   expect(expired).toBe(1);
-  guardian.renew(4_000);
+  guardian.renew(gateEndOf(clock, 4_000));
   expect(guardian.gate()).toBe('open');
   clock.wall -= 3_600_000;
   clock.mono = 4_000;
@@ -41,9 +41,18 @@ test('the guardian takes whichever clock has gone furthest, so that a suspended 
 test('a wall clock that is set back over the sleep of its host keeps no gate of the guardian open', () => {
   const clock = new HandClock();
   const guardian = new Guardian(clock, () => {});
-  guardian.renew(3_000);
+  guardian.renew(gateEndOf(clock, 3_000));
   clock.wall -= 3_600_000;
   clock.boot += 2_000;
+  expect(guardian.gate()).toBe('closed');
+});
+
+test('a deadline that is told before the sleep of its host and read after it keeps no gate open', () => {
+  const clock = new HandClock();
+  const guardian = new Guardian(clock, () => {});
+  const end = gateEndOf(clock, 3_000);
+  clock.boot += 2_000;
+  guardian.renew(end);
   expect(guardian.gate()).toBe('closed');
 });
 

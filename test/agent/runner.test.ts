@@ -225,7 +225,7 @@ describe.each(['auto', 'off'] as const)('with namespaces %s', (namespace) => {
     const loss = await until('the loss', () => own.losses[0]);
     expect([loss.runIds, loss.left, carriers(mark)]).toEqual([['1'], 0, []]);
     own.runner.start(runOf('3', ['true']));
-    expect(own.failures[0]).toMatchObject({ runId: '3', code: 'SPAWN' });
+    expect(own.failures[0]).toMatchObject({ runId: '3', code: 'RUNNER_LOST' });
   });
 });
 

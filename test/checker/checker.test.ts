@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   CHECKER_RULES,
   Checker,
+  CLOCK_BOUND,
   type HistoryEvent,
   type Settings,
   type Violation,
@@ -18,6 +19,7 @@ const SETTINGS: Settings = {
   slotsOf: () => 2,
   queuedTimeoutMs: 60_000,
   queuedTimeoutWaits: false,
+  clockError: CLOCK_BOUND,
   poisonLimit: 3,
 };
 
@@ -122,6 +124,18 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
       commandKilled(10),
       recorded(20, 'try_failed', 1n, { reason: 'signal' }),
       recorded(20, 'permitted', 2n, second),
+    ],
+  ],
+  [
+    'a single_run start after its loss and beside another, when its runner stood still after its last look',
+    [
+      recorded(0, 'permitted', 1n),
+      recorded(16_000, 'lost', 1n),
+      recorded(17_000, 'requeued', 1n),
+      recorded(17_000, 'try_lost', 1n),
+      recorded(17_000, 'permitted', 2n, second),
+      started(17_100, 2n, second),
+      started(20_000, 1n, { execAt: 100, stoodStill: true }),
     ],
   ],
   [
@@ -370,6 +384,15 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
       recorded(80_000, 'queued_timeout', 0n),
     ],
   ],
+  [
+    'K4',
+    'token 1 was started 1000 ms after lost',
+    [
+      recorded(0, 'permitted', 1n),
+      recorded(16_000, 'lost', 1n),
+      started(20_000, 1n, { execAt: 17_000, stoodStill: true }),
+    ],
+  ],
   ['K17', 'it is still running', [listed('t', 'running')]],
 ];
 
@@ -391,6 +414,14 @@ describe('the checker', () => {
     ];
     const found = judge(history, { endsAreSeen: false });
     expect(found).toMatchObject([{ rule: 'remains', at: 1_700, taskId: 't', agentId: 'a', token: 1n }]);
+  });
+
+  test('beyond the bound on clock rates leaves out starts after a loss, and nothing else', () => {
+    const late = [recorded(0, 'permitted', 1n), recorded(16_000, 'lost', 1n), started(17_000, 1n)];
+    expect(judge(late).map(({ rule }) => rule)).toContain('K4');
+    expect(judge(late, { clockError: 0.4 })).toEqual([]);
+    const closed = [recorded(0, 'permitted', 1n), recorded(10, 'never_started', 1n), started(20, 1n)];
+    expect(judge(closed, { clockError: 0.4 }).map(({ rule }) => rule)).toContain('K4');
   });
 
   test('has a history that breaks each of its rules', () => {

@@ -3,6 +3,22 @@ import type { AgentClock, Timer } from '../clock.js';
 /** Longest time between two looks at the clocks: a timer does not run while the host is suspended. */
 const LOOK_MS = 500;
 
+/** When a gate closes, on each clock of the host, in milliseconds: the first of them to come counts. */
+export interface GateEnd {
+  readonly monoMs: number;
+  readonly wallMs: number;
+  readonly bootMs: number;
+}
+
+/**
+ * The end of a gate by every clock, from that by the monotonic one. Reckoned by who tells it, when it is told: a host that
+ * slept before it is read would have moved the other clocks on.
+ */
+export function gateEndOf(clock: AgentClock, deadlineMonoMs: number): GateEnd {
+  const leftMs = deadlineMonoMs - clock.monoMs();
+  return { monoMs: deadlineMonoMs, wallMs: clock.wallMs() + leftMs, bootMs: clock.bootMs() + leftMs };
+}
+
 /**
  * The guardian of P11 `single_run`: it knows until when the agent's gate is open, and acts at that instant although the
  * agent may be stopped, deaf or stuck. Like the gate itself (P2) it takes the clock that has gone furthest: a monotonic
@@ -11,9 +27,7 @@ const LOOK_MS = 500;
 export class Guardian {
   private readonly clock: AgentClock;
   private readonly expire: () => void;
-  private monoEndMs: number | null = null;
-  private wallEndMs = 0;
-  private bootEndMs = 0;
+  private end: GateEnd | null = null;
   private timer: Timer | null = null;
 
   /** `expire` is called once for each deadline that passes without a renewal. */
@@ -22,34 +36,31 @@ export class Guardian {
     this.expire = expire;
   }
 
-  /** The gate's end as last told, monotonic; it may lie in the past (the gate closed) or before the earlier one. */
-  renew(deadlineMonoMs: number): void {
-    this.monoEndMs = deadlineMonoMs;
-    const leftMs = deadlineMonoMs - this.clock.monoMs();
-    this.wallEndMs = this.clock.wallMs() + leftMs;
-    this.bootEndMs = this.clock.bootMs() + leftMs;
-    this.look();
+  /** The gate's end as last told; it may lie in the past (the gate closed) or before the earlier one. */
+  renew(end: GateEnd): void {
+    this.end = end;
+    this.look(end);
   }
 
   /** `untold` before the first deadline. */
   gate(): 'untold' | 'open' | 'closed' {
-    if (this.monoEndMs === null) return 'untold';
-    return this.leftMs() > 0 ? 'open' : 'closed';
+    if (this.end === null) return 'untold';
+    return this.leftMs(this.end) > 0 ? 'open' : 'closed';
   }
 
   close(): void {
     this.timer?.cancel();
   }
 
-  private leftMs(): number {
-    const monoLeftMs = (this.monoEndMs ?? 0) - this.clock.monoMs();
-    return Math.min(monoLeftMs, this.wallEndMs - this.clock.wallMs(), this.bootEndMs - this.clock.bootMs());
+  private leftMs({ monoMs, wallMs, bootMs }: GateEnd): number {
+    const { clock } = this;
+    return Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs(), bootMs - clock.bootMs());
   }
 
-  private look(): void {
+  private look(end: GateEnd): void {
     this.timer?.cancel();
-    const leftMs = this.leftMs();
+    const leftMs = this.leftMs(end);
     if (leftMs <= 0) this.expire();
-    else this.timer = this.clock.setTimer(Math.min(leftMs, LOOK_MS), () => this.look());
+    else this.timer = this.clock.setTimer(Math.min(leftMs, LOOK_MS), () => this.look(end));
   }
 }

@@ -1,3 +1,5 @@
+import type { GateEnd } from './guardian.js';
+
 /**
  * What an agent and its runner say to each other. The runner is one child process per agent; it starts every command,
  * kills every command, and is the guardian of `single_run` (P11). Both ends are always of the same version.
@@ -105,8 +107,8 @@ export type AgentMessage =
   | { readonly kind: 'abandon'; readonly runId: string }
   /** SIGTERM to the group, `graceMs`, SIGKILL. Said again: the earlier SIGKILL holds, and the first reason. */
   | { readonly kind: 'stop'; readonly runId: string; readonly reason: StopReason; readonly graceMs: number }
-  /** The gate stays open until then (monotonic, milliseconds); see `guardian.ts`. */
-  | { readonly kind: 'renewGuardian'; readonly deadlineMonoMs: number }
+  /** The gate stays open until then; see `guardian.ts`. */
+  | { readonly kind: 'renewGuardian'; readonly end: GateEnd }
   /** Output consumed: so much more may be sent. */
   | { readonly kind: 'outputTaken'; readonly runId: string; readonly bytes: number }
   /** Kill everything, then exit. */
@@ -179,7 +181,8 @@ export interface StartFailure {
 
 /**
  * ENOENT and EACCES speak of the program, BAD_CWD of the working directory, EINVAL of the specification itself;
- * GATE_CLOSED is P3; DUPLICATE a token seen before; LIMIT too many runs; SPAWN whatever else the system refused.
+ * GATE_CLOSED is P3; DUPLICATE a token seen before; LIMIT too many runs; RUNNER_LOST means that there is no runner any
+ * more; SPAWN whatever else the system refused.
  */
 export type StartFailureCode =
   | 'ENOENT'
@@ -189,6 +192,7 @@ export type StartFailureCode =
   | 'GATE_CLOSED'
   | 'DUPLICATE'
   | 'LIMIT'
+  | 'RUNNER_LOST'
   | 'SPAWN';
 
 /** Said only once no process of the run is alive and its output has been told. */

@@ -5,6 +5,7 @@ import type { Log } from '../../kit/log.js';
 import { type AgentClock, realClock } from '../clock.js';
 import { allowedEnvironment } from './environment.js';
 import { FrameWriter, frameReader } from './frames.js';
+import { gateEndOf } from './guardian.js';
 import { signal, sweepMarked } from './procfs.js';
 import {
   type AgentMessage,
@@ -206,7 +207,7 @@ class Runner implements RunnerHandle {
   /** Notes a run, or tells why it is not started. */
   private admits(runId: string): boolean {
     if (this.closing || this.dead || this.runs.has(runId)) {
-      const code = this.runs.has(runId) ? 'DUPLICATE' : 'SPAWN';
+      const code = this.runs.has(runId) ? 'DUPLICATE' : 'RUNNER_LOST';
       const text =
         code === 'DUPLICATE' ? `token ${runId} was started before` : 'the runner is closed or dead';
       this.options.listener.startFailed({ runId, code, text });
@@ -221,7 +222,7 @@ class Runner implements RunnerHandle {
   }
 
   renewGuardian(deadlineMonoMs: number): void {
-    this.send({ kind: 'renewGuardian', deadlineMonoMs });
+    this.send({ kind: 'renewGuardian', end: gateEndOf(this.clock, deadlineMonoMs) });
   }
 
   pauseOutput(runId: string): void {

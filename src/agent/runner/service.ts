@@ -66,7 +66,7 @@ export class RunnerService {
     if (message.kind === 'start') return this.start(new Run(message.spec, this.ports));
     if (message.kind === 'openPool') return this.openPool(message.pool);
     if (message.kind === 'call') return this.call(message.call);
-    if (message.kind === 'renewGuardian') return this.ports.guardian.renew(message.deadlineMonoMs);
+    if (message.kind === 'renewGuardian') return this.ports.guardian.renew(message.end);
     // None: it ended while the message was under way.
     const run = this.runs.get(message.runId);
     switch (message.kind) {

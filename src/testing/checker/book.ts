@@ -1,14 +1,15 @@
 import { isFinal, type TaskState } from '../../core/rows.js';
-import type {
-  Consequence,
-  Failed,
-  Fault,
-  Heard,
-  HistoryEvent,
-  Recorded,
-  Run,
-  Settings,
-  Started,
+import {
+  CLOCK_BOUND,
+  type Consequence,
+  type Failed,
+  type Fault,
+  type Heard,
+  type HistoryEvent,
+  type Recorded,
+  type Run,
+  type Settings,
+  type Started,
 } from './events.js';
 import { QueuedTime } from './queued-time.js';
 
@@ -233,7 +234,7 @@ export class Book {
     this.highestTokenAt = at;
   }
 
-  #start({ token, taskId, agentId, policy, at, beside, key }: Started): Consequence[] {
+  #start({ token, taskId, agentId, policy, at, beside, key, stoodStill = false }: Started): Consequence[] {
     const permit = this.permits.get(token);
     if (permit !== undefined) permit.starts += 1;
     const base = {
@@ -247,7 +248,7 @@ export class Book {
       beside,
       pairs: new Set<bigint>(),
     };
-    const run: Run = { ...base, over: false, code: undefined, slept: false, alongside: 0 };
+    const run: Run = { ...base, over: false, code: undefined, slept: stoodStill, alongside: 0 };
     const siblings = listOf(this.#ofTask, taskId);
     const neighbours = listOf(this.#ofAgent, agentId);
     const { endsAreSeen } = this.settings;
@@ -269,7 +270,9 @@ export class Book {
 
   /** Under `single_run` a place is free only once its run is over, so the limit of a key holds in real time. */
   #share(run: Run): Consequence[] {
-    if (run.key === null || run.policy !== 'single_run' || !this.settings.endsAreSeen) return [];
+    const { endsAreSeen, clockError } = this.settings;
+    if (run.key === null || run.slept || run.policy !== 'single_run') return [];
+    if (!endsAreSeen || clockError > CLOCK_BOUND) return [];
     const sharing = listOf(this.#ofKey, run.key.name);
     // What an operator has ended is over to the coordinator, whatever its agent still does.
     keep(sharing, (other) => !other.over && !other.slept && !this.task(other.taskId).ruled);

@@ -18,7 +18,7 @@ export type HistoryEvent =
   | { readonly kind: 'alive'; readonly at: number; readonly token: bigint }
   /** The last of a run; the code is null when the run did not choose it. */
   | { readonly kind: 'ended'; readonly at: number; readonly token: bigint; readonly code: number | null }
-  /** The machine of a run slept while it was alive: what is promised of overlaps does not cover that. */
+  /** The machine or the runner of a run slept while it was alive: what is promised of overlaps does not cover that. */
   | { readonly kind: 'slept'; readonly at: number; readonly token: bigint }
   /**
    * The agent no longer knows of the run, because its report was acknowledged, and the store may have lost that (P18):
@@ -70,8 +70,13 @@ export interface Started {
   readonly kind: 'started';
   /** When it was seen. */
   readonly at: number;
-  /** When it began; not after `at`. */
+  /** When it began; not after `at`. With `stoodStill`, when its gate was looked at last. */
   readonly execAt: number;
+  /**
+   * Its runner stood still between the last look and exec, for longer than P2's d: of when it starts, and beside whom,
+   * nothing is promised.
+   */
+  readonly stoodStill?: boolean;
   readonly taskId: string;
   readonly tryNumber: number;
   readonly token: bigint;
@@ -156,7 +161,15 @@ export interface Settings {
   readonly queuedTimeoutWaits: boolean;
   /** P14. */
   readonly poisonLimit: number;
+  /**
+   * By how much the rates of clocks may differ, as a share; beyond CLOCK_BOUND what rests on the bound is not judged: when
+   * a lost agent starts nothing more, and when its single_run work is gone.
+   */
+  readonly clockError: number;
 }
+
+/** P2: 1 % between any two clocks. Reckoned with twice that, so that rounding is no violation. */
+export const CLOCK_BOUND = 0.02;
 
 /** What follows from events, worked out by the book: rules judge it like an event. */
 export type Consequence =

@@ -1,5 +1,5 @@
 import { type Book, FAILED_WITHIN_MS } from './book.js';
-import type { Failed } from './events.js';
+import { CLOCK_BOUND, type Failed } from './events.js';
 import type { Of, Rule } from './rule.js';
 
 /** How long the processes of a killed agent may take to be gone, in milliseconds. */
@@ -101,7 +101,8 @@ function detectedLate({ at, agentId, fault, found, latest, disturbed }: Of<'dete
 }
 
 function twoAtOnce({ taskId, older, newer }: Of<'together'>, book: Book): string | null {
-  if (newer.policy === 'reassign' || older.slept) return null;
+  if (newer.policy === 'reassign' || older.slept || newer.slept) return null;
+  if (newer.policy === 'single_run' && book.settings.clockError > CLOCK_BOUND) return null;
   if (newer.policy === 'hold' && book.permits.get(newer.token)?.afterRuling) return null;
   const beside = `while token ${older.token} was alive on ${older.agentId}`;
   return `token ${newer.token} of ${taskId} was started on ${newer.agentId} ${beside} (${newer.policy})`;

@@ -2,7 +2,7 @@ import type { EventName } from '../../core/history.js';
 import type { PartitionPolicy, TaskState } from '../../core/rows.js';
 import { OUTCOMES } from './book.js';
 import { Checker } from './checker.js';
-import type { HistoryEvent, Settings, Violation } from './events.js';
+import { CLOCK_BOUND, type HistoryEvent, type Settings, type Violation } from './events.js';
 import type { Measured } from './figures.js';
 
 /** One line that a command itself wrote. Instants in milliseconds of one clock. */
@@ -94,6 +94,7 @@ export function judge(history: RecordedHistory): {
   const settings: Settings = {
     ...{ heartbeatMs, leaseMs, slackMs, clockStepMs: CLOCK_STEP_MS, endsAreSeen: false, faultsAreTold: true },
     ...{ slotsOf: () => slots, queuedTimeoutMs: QUEUED_TIMEOUT_MS, queuedTimeoutWaits: false },
+    clockError: CLOCK_BOUND,
     poisonLimit: POISON_LIMIT,
   };
   const checker = new Checker(settings);

@@ -1,5 +1,5 @@
 import { type Book, OUTCOMES } from './book.js';
-import type { Recorded, Started } from './events.js';
+import { CLOCK_BOUND, type Recorded, type Started } from './events.js';
 import type { Rule } from './rule.js';
 
 /** Permits, tokens and starts: who may run, how often, and with which number. */
@@ -92,11 +92,14 @@ function startedByPermit(event: Started, { permits, settings }: Book): string | 
   return `token ${token} was started ${Math.round(permit.at - execAt)} ms before its permit`;
 }
 
-function startedInTime({ token, execAt }: Started, { permits, settings }: Book): string | null {
+function startedInTime({ token, execAt, stoodStill }: Started, { permits, settings }: Book): string | null {
   const barred = permits.get(token)?.barred ?? null;
   const { clockStepMs } = settings;
   // Without a doubt about the order, what came first was first, at the same instant too.
   if (barred === null || (clockStepMs > 0 && execAt <= barred.at + clockStepMs)) return null;
+  // Looked at in time; that it stood still after that is beyond the model (P2).
+  if (stoodStill && execAt <= barred.at) return null;
+  if (settings.clockError > CLOCK_BOUND && barred.event === 'lost') return null;
   return `token ${token} was started ${Math.round(execAt - barred.at)} ms after ${barred.event}`;
 }
 

@@ -1,3 +1,4 @@
+import { startPauseMs } from '../../core/lease.js';
 import type { AgentNode } from './agent-node.js';
 import type { FaultWorld } from './faults.js';
 
@@ -110,6 +111,37 @@ export const AGENT_FAULTS: readonly AgentFault[] = [
         agent.start(false);
         void world.coordinator.call((callId) => ({ kind: 'uncordon', callId, agentId }));
       });
+    },
+  },
+  {
+    name: 'runner_kill',
+    weight: 2,
+    happen: (world, agent) => {
+      agent.killRunner();
+      later(world, span(world), () => agent.start(false));
+    },
+  },
+  {
+    name: 'runner_stop',
+    weight: 2,
+    happen: (world, agent) => {
+      const { runner } = agent;
+      runner?.stop();
+      later(world, span(world), () => runner?.resume());
+    },
+  },
+  {
+    // Between the last look at the gate and exec: within d nothing may come of it, beyond d a start may come too late.
+    name: 'runner_stop_at_exec',
+    weight: 2,
+    happen: (world, agent) => {
+      if (agent.runner === null) return;
+      const boundMs = startPauseMs(3 * world.policy.heartbeatIntervalMs);
+      agent.runner.stumbleMs = world.chance(0.5) ? world.random() * boundMs : span(world);
+      // Often its agent is cut off just then: an old permit whose start is still to come.
+      if (world.chance(0.5)) return;
+      Object.assign(agent.weather, { cutUp: true, cutDown: true });
+      later(world, span(world), () => heal(agent));
     },
   },
   { name: 'stream_reset', weight: 6, happen: (_, agent) => agent.breakStream() },

@@ -1,29 +1,24 @@
 import type { AgentEvent, Effect } from '../../agent/core/events.js';
 import type { Identity, Permit, Report, Up } from '../../agent/core/messages.js';
 import { AgentSession } from '../../agent/core/session.js';
+import { leaseTerms, startPauseMs } from '../../core/lease.js';
+import type { Policy } from '../../core/policy.js';
 import type { AgentId, InstanceId, TaskId, Token } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
 import type { Auditor } from './auditor.js';
 import type { Scheduled } from './events.js';
-import { Guardian } from './guardian.js';
 import { type Host, Process } from './host.js';
 import { freshJournal, type Journal } from './journal.js';
 import { Connection, type End, type Weather } from './network.js';
 import { Pulse } from './pulse.js';
+import { type RunEnd, Runner } from './runner.js';
 import type { AgentSettings, RunScript } from './scripts.js';
-
-interface Run {
-  readonly permit: Permit;
-  readonly script: RunScript;
-  ends: Scheduled | null;
-  kill: Scheduled | null;
-  killReason: string | null;
-}
 
 /** What an agent needs of the world. */
 export interface AgentWorld {
   readonly random: Random;
   readonly auditor: Auditor;
+  readonly policy: Policy;
   script(taskId: TaskId): RunScript;
   /** Tries to reach the coordinator; null when nobody listens there. */
   connect(connection: Connection, agentId: AgentId): End | null;
@@ -55,14 +50,13 @@ export class AgentNode {
   #dialing: Scheduled | null = null;
   #tick: Scheduled | null = null;
   #flushing = false;
-  readonly #runs = new Map<Token, Run>();
-  readonly #guardian: Guardian;
+  #runner: Runner | null = null;
   #pulse = new Pulse();
   /** Drained: stays down until it is started again. */
   drained = false;
   #draining = false;
-  /** Permits between their arrival and the last look before exec. */
-  starting = 0;
+  /** Permits between their arrival and the agent's last look. */
+  readonly #starting = new Map<Token, Permit>();
 
   constructor(settings: AgentSettings, host: Host, weather: Weather, world: AgentWorld) {
     this.settings = settings;
@@ -70,7 +64,6 @@ export class AgentNode {
     this.weather = weather;
     this.#world = world;
     this.#journal = freshJournal(world.newInode());
-    this.#guardian = new Guardian(host, () => this.#stopGuarded());
   }
 
   get up(): boolean {
@@ -82,9 +75,19 @@ export class AgentNode {
     return this.up && !this.paused && !this.#draining && this.#connection !== null;
   }
 
+  /** How many permits it is about to start. */
+  get starting(): number {
+    return this.#starting.size;
+  }
+
   /** Runs that it has, and permits that it is about to start. */
   get busy(): number {
-    return this.#runs.size + this.starting;
+    return (this.#runner?.size ?? 0) + this.starting;
+  }
+
+  /** Absent while the agent is down. */
+  get runner(): Runner | null {
+    return this.#runner;
   }
 
   get paused(): boolean {
@@ -114,7 +117,9 @@ export class AgentNode {
     journal.instanceId = instanceId;
     this.drained = false;
     this.#draining = false;
-    this.#process = new Process(this.host);
+    const process = new Process(this.host);
+    this.#process = process;
+    this.#runner = this.#newRunner(process);
     this.#pulse = new Pulse();
     const recovered = { highestToken, highestEpoch, reports: [...journal.ended.values()] };
     this.#session = new AgentSession(identity, recovered, this.#world.random);
@@ -132,9 +137,19 @@ export class AgentNode {
     if (silently) this.#connection?.wire.vanishAgent();
     else this.#connection?.wire.closeByAgent();
     this.#connection = null;
-    this.starting = 0;
-    for (const token of [...this.#runs.keys()]) this.#endRun(token, null);
-    this.#guardian.leave();
+    this.#starting.clear();
+    this.#runner?.die();
+    this.#runner = null;
+  }
+
+  /** kill -9 of the runner alone: what it ran is gone; the agent says what it knows of it, and ends (as the real one). */
+  killRunner(): void {
+    this.#runner?.die();
+    this.#process?.run(() => {
+      for (const { token, taskId } of this.#starting.values())
+        this.#journal.ended.set(token, this.#report(token, taskId, 'never_started', 'runner_lost'));
+      this.kill(false);
+    });
   }
 
   pause(): void {
@@ -151,7 +166,7 @@ export class AgentNode {
 
   wake(): void {
     this.host.wake();
-    this.#guardian.wake();
+    this.#runner?.wake();
     this.#process?.drain();
   }
 
@@ -229,7 +244,7 @@ export class AgentNode {
       case 'start':
         return this.#startRun(effect.permit);
       case 'stop_run':
-        return this.#stopRun(effect.token, effect.reason, effect.graceMs);
+        return this.#runner?.ask(effect.token, effect.reason, effect.graceMs);
       case 'forget_report':
         this.#journal.ended.delete(effect.token);
         this.#world.auditor.forgot(this.settings.agentId, effect.token);
@@ -241,7 +256,7 @@ export class AgentNode {
           this.#journal.highestEpoch = effect.highestEpoch;
         return;
       case 'renew_guardian':
-        return this.#guardian.renew(effect.deadline);
+        return this.#runner?.renewGuardian(effect.deadline);
       case 'note':
         this.#world.auditor.noted(this.settings.agentId, effect.note);
         return;
@@ -308,81 +323,42 @@ export class AgentNode {
 
   // — the runner: beside the agent's process, stopped by neither its pauses nor its waits —
 
+  #newRunner(process: Process): Runner {
+    const { auditor, policy } = this.#world;
+    return new Runner(this.host, {
+      ...{ agentId: this.settings.agentId, auditor },
+      pauseBoundMs: startPauseMs(leaseTerms(policy.heartbeatIntervalMs).leaseMs),
+      script: (taskId) => this.#world.script(taskId),
+      gate: () => this.#pulse.gate(this.host.instant()),
+      over: (permit, end) => process.run(() => this.#over(permit, end)),
+      deadly: () => this.#world.killed(this),
+    });
+  }
+
   #startRun(permit: Permit): void {
     const process = this.#process;
+    const runner = this.#runner;
+    const { token, taskId } = permit;
     const limitMs = this.#world.random() < 1 / 16 ? SLOW_EXEC_MS : EXEC_MS;
-    this.starting++;
+    this.#starting.set(token, permit);
     process?.timer(EXEC_MS + this.#world.random() * limitMs, () => {
-      const { token, taskId } = permit;
-      if (this.#process !== process || this.#session === null) return;
-      this.starting--;
-      if (!this.#session.mayStart(token, this.host.instant())) {
-        this.#happened({
-          kind: 'run_ended',
-          report: this.#report(token, taskId, 'never_started', 'gate_closed'),
-        });
-        return;
-      }
-      const script = this.#world.script(taskId);
+      // Without its runner it starts nothing more.
+      if (this.#process !== process || this.#session === null || !runner?.alive) return;
+      this.#starting.delete(token);
+      if (!this.#session.mayStart(token, this.host.instant()))
+        return this.#over(permit, { kind: 'never_started', reason: 'gate_closed' });
       this.#journal.started.set(token, { taskId, atMs: this.host.wall() as number });
       if (token > this.#journal.highestToken) this.#journal.highestToken = token;
-      const run: Run = { permit, script, ends: null, kill: null, killReason: null };
-      this.#runs.set(token, run);
-      const gate = this.#pulse.gate(this.host.instant());
-      this.#world.auditor.started(this.settings.agentId, permit, this.host, gate);
-      if (script.deadly) {
-        this.#world.killed(this);
-        return;
-      }
-      run.ends = this.host.timer(script.durationMs, () => this.#finishRun(token, script.outcome));
-      if (permit.executionTimeoutMs !== null) {
-        this.host.timer(permit.executionTimeoutMs, () => this.#stopRun(token, 'timeout', permit.killGraceMs));
-      }
+      runner.start(permit);
     });
   }
 
-  #finishRun(token: Token, outcome: 'success' | 'failed'): void {
-    const run = this.#runs.get(token);
-    if (run === undefined) return;
-    const { taskId } = run.permit;
-    const reason = outcome === 'success' ? '' : 'exit_code';
-    this.#endRun(token, this.#report(token, taskId, outcome, reason));
-  }
-
-  #stopRun(token: Token, reason: string, graceMs: number): void {
-    const run = this.#runs.get(token);
-    if (run === undefined || run.kill !== null) return;
-    run.killReason = reason;
-    run.kill = this.host.timer(run.script.stubborn ? graceMs : 1, () => {
-      const { taskId } = run.permit;
-      const report =
-        reason === 'timeout'
-          ? this.#report(token, taskId, 'failed', 'execution_timeout')
-          : this.#report(token, taskId, 'killed', reason);
-      this.#endRun(token, report);
-    });
-  }
-
-  /** The run's process group is gone; its agent, if it lives, journals and reports it. */
-  #endRun(token: Token, report: Report | null): void {
-    const run = this.#runs.get(token);
-    if (run === undefined) return;
-    this.#runs.delete(token);
-    run.ends?.cancel();
-    run.kill?.cancel();
-    this.#world.auditor.ended(this.settings.agentId, run.permit, report);
-    if (report === null) return;
-    this.#process?.run(() => {
-      this.#journal.started.delete(token);
-      this.#journal.ended.set(token, report);
-      this.#happened({ kind: 'run_ended', report });
-    });
-  }
-
-  #stopGuarded(): void {
-    for (const [token, { permit }] of this.#runs) {
-      if (permit.partitionPolicy === 'single_run') this.#stopRun(token, 'gate', permit.killGraceMs);
-    }
+  /** The run's process group is gone, or never was: journals and reports it. */
+  #over({ token, taskId }: Permit, { kind, reason }: RunEnd): void {
+    const report = this.#report(token, taskId, kind, reason);
+    this.#journal.started.delete(token);
+    this.#journal.ended.set(token, report);
+    this.#happened({ kind: 'run_ended', report });
   }
 
   #report(token: Token, taskId: TaskId, kind: Report['kind'], reason: string): Report {

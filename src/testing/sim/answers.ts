@@ -16,8 +16,8 @@ export class Answers {
   readonly #now: () => number;
   readonly #ending: ReadonlySet<Token>;
   broken: Broken;
-  /** Tokens whose report was acknowledged as recorded. */
-  readonly #settled = new Set<Token>();
+  /** Agent and token of each report that was acknowledged as recorded: after lost commits a number may be drawn twice. */
+  readonly #settled = new Set<string>();
   readonly #taskOf = new Map<Token, TaskId>();
   readonly #cancelled = new Set<TaskId>();
   /** Open tokens whose end was asked for, and since when. */
@@ -58,9 +58,11 @@ export class Answers {
   acked(streamId: StreamId, ack: Ack, epoch: Epoch | undefined): void {
     for (const { token } of [...ack.cancellations, ...ack.stops]) this.#told.add(key(streamId, token));
     if (epoch !== undefined) this.#mustBeTold(streamId, epoch);
+    const agentId = epoch === undefined ? undefined : this.#rows.sessions.get(epoch)?.agentId;
     for (const { token, disposition } of ack.acknowledgements) {
-      if (disposition === 'recorded') this.#settled.add(token);
-      if (disposition !== 'stale' || !this.#settled.has(token)) continue;
+      const report = `${agentId}/${token}`;
+      if (disposition === 'recorded') this.#settled.add(report);
+      if (disposition !== 'stale' || !this.#settled.has(report)) continue;
       // The same report gets the same answer, however often it is repeated, as long as its task is kept.
       if (this.#rows.removals.removed.has(this.#taskOf.get(token) as TaskId)) continue;
       const what = `the report of token ${token} was recorded, and is stale when it is repeated`;

@@ -9,15 +9,16 @@ import type { AgentId, StreamId, TaskId, Token } from '../../kit/ids.js';
 import { InvariantError } from '../../kit/invariant.js';
 import type { MonoMs } from '../../kit/time.js';
 import { type Puts, StoreError } from '../../store/store.js';
-import type { HistoryEvent, Started, Violation } from '../checker/index.js';
+import { CLOCK_BOUND, type HistoryEvent, type Violation } from '../checker/index.js';
 import type { AgentNode } from './agent-node.js';
 import { Coverage } from './coverage.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import type { Idlers } from './idlers.js';
 import { type Judged, Judges } from './judges.js';
-import { Past, type SeenRun } from './past.js';
+import { Past, type SeenRun, type Standstill } from './past.js';
 import { Rollbacks } from './rollbacks.js';
+import type { Gate } from './runner.js';
 import { lineOf, storyOf, type Told } from './story.js';
 
 /** What the auditor knows of the world that it watches. */
@@ -25,6 +26,8 @@ export interface Watched {
   readonly events: EventQueue;
   readonly slots: ReadonlyMap<AgentId, number>;
   readonly policy: Policy;
+  /** By how much the rates of the world's clocks differ, as a share. */
+  readonly clockError: number;
   /** The store may lose commits: what is told is kept, to be judged anew. */
   readonly losesCommits: boolean;
   /** Keep the story, not only its hash. */
@@ -65,12 +68,21 @@ export class Auditor {
   #unknown: { readonly streamId: StreamId; readonly clockMs: number }[] | null = null;
 
   constructor(watched: Watched) {
-    const { events, slots, policy, trace, losesCommits } = watched;
+    const { events, slots, policy, clockError, trace, losesCommits } = watched;
     this.#events = events;
     this.told = trace ? [] : null;
     this.#past = losesCommits ? new Past() : null;
-    this.#rollbacks = this.#past && new Rollbacks(this.#past, 3 * policy.heartbeatIntervalMs, this.#broken);
-    this.#judged = { slots, policy, now: () => events.now, ending: this.#ending, broken: this.#broken };
+    const leaseMs = 3 * policy.heartbeatIntervalMs;
+    const areBounded = clockError <= CLOCK_BOUND;
+    this.#rollbacks = this.#past && new Rollbacks(this.#past, leaseMs, areBounded, this.#broken);
+    this.#judged = {
+      slots,
+      policy,
+      clockError,
+      now: () => events.now,
+      ending: this.#ending,
+      broken: this.#broken,
+    };
     this.#judges = new Judges(this.#judged);
   }
 
@@ -305,7 +317,14 @@ export class Auditor {
 
   // — the machines —
 
-  started(agentId: AgentId, permit: Permit, host: Host, gate: NonNullable<Started['gate']>): void {
+  /** `lookedAt`: when its gate was looked at last; all later is how long its runner stood still. */
+  started(
+    agentId: AgentId,
+    permit: Permit,
+    host: Standstill,
+    look: { readonly gate: Gate; readonly lookedAt: number; readonly stoodStill: boolean },
+  ): void {
+    const { gate, lookedAt: execAt, stoodStill } = look;
     const { token, taskId, epoch, tryNumber, partitionPolicy: policy } = permit;
     const at = this.#events.now;
     this.tell(`${agentId} START ${taskId} token ${token}`, { taskId, agentId });
@@ -320,7 +339,7 @@ export class Auditor {
     // Of a permit that is in no history any more.
     if (seen.isLost) return this.count('lost.starts');
     this.#rollbacks?.started(seen);
-    const run = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
+    const run = { at, execAt, stoodStill, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
     const { concurrencyKey: name = '', concurrencyLimit: limit = 1 } = this.tasks.get(taskId) ?? {};
     const key = name === '' ? {} : { key: { name, limit } };
     this.#happened({ kind: 'started', ...run, gate, ...key }, seen);
@@ -328,8 +347,8 @@ export class Auditor {
   }
 
   /** Its report is the run's own last word; null when it died with its agent. */
-  ended(agentId: AgentId, { taskId, token }: Permit, report: Report | null): void {
-    const code = report === null || report.kind === 'killed' ? null : report.kind === 'success' ? 0 : 1;
+  ended(agentId: AgentId, { taskId, token }: Permit, end: Report['kind'] | null): void {
+    const code = end === null || end === 'killed' ? null : end === 'success' ? 0 : 1;
     this.tell(`${agentId} END ${taskId} token ${token}${code === null ? '' : ` code ${code}`}`, {
       taskId,
       agentId,

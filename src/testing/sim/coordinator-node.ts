@@ -40,7 +40,7 @@ export class CoordinatorNode {
   constructor(host: Host, world: CoordinatorWorld) {
     this.host = host;
     this.#world = world;
-    this.#store = world.disk.open(null, this.#pace);
+    this.#store = this.#open(null);
   }
 
   /** Whether a batch is under way that time need not pass for. */
@@ -99,7 +99,7 @@ export class CoordinatorNode {
     this.#engine = null;
     for (const wire of this.#streams.values()) wire.closeByCoordinator();
     this.#streams.clear();
-    this.#store = this.#world.disk.open(this.#store.snapshot(), this.#pace);
+    this.#store = this.#open(this.#store.snapshot());
     this.#world.auditor.coordinatorDied();
   }
 
@@ -112,16 +112,23 @@ export class CoordinatorNode {
   rollBack(copy: Snapshot, isRestore: boolean): void {
     this.kill();
     const counters = isRestore ? { ...copy.counters, recovery: RESTORED } : copy.counters;
-    this.#store = this.#world.disk.open({ ...copy, counters }, this.#pace);
+    this.#store = this.#open({ ...copy, counters });
   }
 
-  /** A commit waits for its disk; so does the whole process, where the disk is called from the loop. */
-  readonly #pace = (step: CommitStep): Promise<void> =>
-    new Promise((resolve) => {
-      const { disk } = this.#world;
-      const process = this.#process;
-      if (process !== null) disk.wait(step, process, resolve);
-    });
+  /**
+   * A commit waits for its disk; so does the whole process, where the disk is called from the loop. What a dead process
+   * had begun waits for ever, also when its successor runs.
+   */
+  #open(from: Snapshot | null): MemoryStore {
+    const { disk } = this.#world;
+    const pace = (step: CommitStep): Promise<void> =>
+      new Promise((resolve) => {
+        const process = this.#process;
+        if (process !== null && this.#store === store) disk.wait(step, process, resolve);
+      });
+    const store = disk.open(from, pace);
+    return store;
+  }
 
   pause(): void {
     this.#process?.pause();

@@ -10,6 +10,8 @@ import { RowsAuditor } from './rows-auditor.js';
 export interface Judged {
   readonly slots: ReadonlyMap<AgentId, number>;
   readonly policy: Policy;
+  /** See the checker's settings. */
+  readonly clockError: number;
   readonly now: () => number;
   /** Tokens of runs that their agents have begun to end. */
   readonly ending: ReadonlySet<Token>;
@@ -22,7 +24,7 @@ export class Judges {
   readonly answers: Answers;
   readonly checker: Checker;
 
-  constructor({ slots, policy, now, ending, broken }: Judged) {
+  constructor({ slots, policy, clockError, now, ending, broken }: Judged) {
     this.rows = new RowsAuditor(slots, policy.poisonLimit, broken);
     this.answers = new Answers(this.rows, now, ending, broken);
     this.checker = new Checker({
@@ -32,6 +34,7 @@ export class Judges {
       queuedTimeoutMs: policy.queuedTimeoutMs,
       queuedTimeoutWaits: policy.queuedTimeoutWaitsForAgent,
       poisonLimit: policy.poisonLimit,
+      clockError,
     });
   }
 

@@ -3,13 +3,20 @@ import type { HistoryRow } from '../../core/rows.js';
 import type { AgentId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
 import type { HistoryEvent } from '../checker/index.js';
-import type { Host } from './host.js';
+
+/** What may stand still with a run in it. */
+export interface Standstill {
+  /** It does, for longer than the model allows. */
+  readonly suspended: boolean;
+  /** How often it did: what was alive then is out of the model of bounded pauses. */
+  readonly suspends: number;
+}
 
 /** A run as its machine saw it. */
 export interface SeenRun {
   readonly agentId: AgentId;
   readonly permit: Permit;
-  readonly host: Host;
+  readonly host: Standstill;
   readonly suspends: number;
   /** By its own last word; undefined while it lives. */
   code: number | null | undefined;

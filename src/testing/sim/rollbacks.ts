@@ -15,15 +15,18 @@ const AFTER_GATE = 1 / 6;
 export class Rollbacks {
   readonly #past: Past;
   readonly #leaseMs: number;
+  /** Else nothing is promised of when a run is gone. */
+  readonly #areClocksBounded: boolean;
   readonly #broken: Broken;
   /** Nobody has noticed yet. A restore says it itself. */
   #isUnnoticed = false;
   /** Permitted while nobody knew: these promises are not given for them. */
   readonly #blind = new Set<Token>();
 
-  constructor(past: Past, leaseMs: number, broken: Broken) {
+  constructor(past: Past, leaseMs: number, areClocksBounded: boolean, broken: Broken) {
     this.#past = past;
     this.#leaseMs = leaseMs;
+    this.#areClocksBounded = areClocksBounded;
     this.#broken = broken;
   }
 
@@ -49,7 +52,7 @@ export class Rollbacks {
 
   started({ permit, agentId }: SeenRun): void {
     const { token, taskId, partitionPolicy } = permit;
-    if (partitionPolicy !== 'single_run' || this.#blind.has(token)) return;
+    if (partitionPolicy !== 'single_run' || !this.#areClocksBounded || this.#blind.has(token)) return;
     for (const stranger of this.#past.strangers) {
       const { permit: other, host, suspends } = stranger;
       const isExcused = host.suspended || host.suspends !== suspends;

@@ -4,7 +4,7 @@ import type { Work } from '../../core/rows.js';
 import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
 import { later } from '../../kit/time.js';
-import type { Violation } from '../checker/index.js';
+import { CLOCK_BOUND, type Violation } from '../checker/index.js';
 import { AgentNode, type AgentWorld } from './agent-node.js';
 import { Auditor } from './auditor.js';
 import { CoordinatorNode } from './coordinator-node.js';
@@ -52,6 +52,9 @@ const SETTLED_TURNS = 4;
 const LATE_BATCHES = 20;
 const LATE_EVERY_MS = 3_000;
 
+/** In some worlds clocks differ by this share: far more than the sixth that the gate closes before its lease. */
+const WILD_CLOCKS = 0.4;
+
 const HANDLER = 'resize';
 const COMMAND: Work = {
   ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
@@ -77,6 +80,8 @@ class World implements AgentWorld, FaultWorld {
   readonly faultsEnd: number;
   readonly disk: Disk;
   readonly losesCommits: boolean;
+  /** By how much the rates of any two clocks differ at most, as a share. */
+  readonly clockError: number;
   readonly #seed: number;
   readonly #countsSleep: boolean;
   readonly #mode: 'safety' | 'liveness';
@@ -115,8 +120,9 @@ class World implements AgentWorld, FaultWorld {
       return { agentId, queues, labels, handlers, slots: slots.get(agentId) ?? 1 };
     });
     this.losesCommits = this.chance(0.25);
-    const { events, policy, losesCommits } = this;
-    this.auditor = new Auditor({ events, slots, policy, trace, losesCommits });
+    this.clockError = this.chance(0.08) ? WILD_CLOCKS : CLOCK_BOUND;
+    const { events, policy, losesCommits, clockError } = this;
+    this.auditor = new Auditor({ events, slots, policy, clockError, trace, losesCommits });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
     this.coordinator = new CoordinatorNode(this.#host(), this);
     for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
@@ -134,7 +140,7 @@ class World implements AgentWorld, FaultWorld {
     this.auditor.tell('the faults end');
     await this.#heal();
     const end = this.events.now + CONVERGENCE_MS;
-    const idlers = new Idlers(PROMPT_INTERVALS * this.policy.heartbeatIntervalMs);
+    const idlers = new Idlers(PROMPT_INTERVALS * this.policy.heartbeatIntervalMs * (1 + this.clockError));
     this.auditor.watcher = ({ event, agentId }) => {
       if (event === 'permitted') idlers.permitted(agentId as AgentId);
     };
@@ -203,6 +209,7 @@ class World implements AgentWorld, FaultWorld {
       agent.weatherChanged();
       agent.wake();
       agent.resume();
+      agent.runner?.heal();
       agent.start(false);
       void this.coordinator.call((callId) => ({ kind: 'uncordon', callId, agentId: agent.settings.agentId }));
     }
@@ -215,8 +222,9 @@ class World implements AgentWorld, FaultWorld {
   }
 
   #host(): Host {
-    // Within P2's bound of 1 % between any two clocks.
-    const rate = 0.996 + this.random() * 0.008;
+    // Within P2's bound of 1 % between any two clocks, or far beyond it.
+    const spread = this.clockError > CLOCK_BOUND ? WILD_CLOCKS : 0.008;
+    const rate = 1 + (this.random() - 0.5) * spread;
     const clocks = { rate, countsSleep: this.#countsSleep };
     return new Host(this.events, clocks, (this.random() - 0.5) * 7_200_000, this.random() * 1e7);
   }
