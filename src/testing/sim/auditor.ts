@@ -172,6 +172,7 @@ export class Auditor {
     this.#noteStall();
     this.#past?.begin(puts);
     this.count('removed', puts.removals.length);
+    this.coverage.committing(puts.tasks.map(({ row }) => row));
     for (const { taskId } of puts.removals) this.tell(`${taskId} removed`, { taskId });
     for (const row of puts.history) this.#history(row);
     // What was heard and decided is told of sessions that the rows do not have yet.

@@ -182,6 +182,11 @@ const EXEMPT: Readonly<Record<string, string>> = because({
     ...['edge: resumeTask from deferred', 'edge: resumeInstance from deferred'],
     ...['edge: failTask from deferred', 'edge: retryTask from deferred', 'edge: regainRun from deferred'],
     ...['edge: skipTask from running', 'edge: skipTask from queued'],
+    ...UNRUN_RULES.map(({ name }) => `unrun: ${name}`),
+    ...['edge: succeedTask from scheduled', 'edge: scheduleRetry from up_for_retry'],
+    ...['edge: skipTask from scheduled', 'edge: failUpstream from scheduled'],
+    ...['fault: DAG_NOT_FOUND', 'fault: DAG_PAUSED', 'fault: RUN_EXISTS', 'fault: INVALID_PARAMS'],
+    ...['event: retry_scheduled', 'event: skipped', 'event: upstream_failed'],
   ],
   'no DAG processors yet': ['note: bundle_held', 'note: snapshot_in_force', 'note: snapshot_refused'],
   'what is open on a queued task leaves it queued when it was never started': [
@@ -216,6 +221,8 @@ function edgeKey(edge: Edge, from: TaskState): string {
 export class Coverage {
   readonly counts = new Map<string, number>();
   readonly #states = new Map<TaskId, TaskState>();
+  /** Tasks that the commit under way leaves waiting for their instant. */
+  #waiting: ReadonlySet<TaskId> = new Set();
 
   readonly tally: Tally = (table, row) => this.#count(ROW_KEYS.get(table)?.[row] ?? rowKey(table, row));
 
@@ -223,16 +230,26 @@ export class Coverage {
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }
 
+  /** A commit begins: what history alone does not tell of its tasks. */
+  committing(tasks: readonly TaskRow[]): void {
+    const waiting = tasks.filter(({ state }) => state === 'scheduled');
+    this.#waiting = new Set(waiting.map(({ taskId }) => taskId));
+  }
+
   recorded({ taskId, event, reason }: HistoryRow): void {
     this.#count(`event: ${event}`);
     if (event === 'submitted' && reason === 'scheduled') this.#states.set(taskId, 'scheduled');
     const state = this.#states.get(taskId) ?? 'queued';
     const verdict = reason === 'fail' ? 'failTask' : reason === 'succeed' ? 'succeedTask' : null;
-    const edge = event === 'resolved' ? verdict : EDGE_OF[event as EventName];
+    const edge = event === 'resolved' ? verdict : this.#edgeOf(taskId, event as EventName);
     // A lost try that is queued already leaves nothing when its permit turns out never to have been started.
     if (edge === null || (edge === 'voidPermit' && state === 'queued')) return;
     this.#count(edgeKey(edge, state));
     this.#states.set(taskId, EDGES[edge].to);
+  }
+
+  #edgeOf(taskId: TaskId, event: EventName): Edge | null {
+    return event === 'retried' && this.#waiting.has(taskId) ? 'rescheduleFinal' : EDGE_OF[event];
   }
 
   /** The store is what it was: from here on edges lead from where its tasks are. */

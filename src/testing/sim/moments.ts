@@ -17,6 +17,8 @@ interface Reaction {
 const REACTIONS: readonly Reaction[] = [
   // It may wait for its instant still.
   { name: 'cancel_at_submission', event: 'submitted', share: 1 / 150, withinMs: 40, act: cancel },
+  // It is offered, and its agent is about to ask for it.
+  { name: 'move_at_submission', event: 'submitted', share: 1 / 60, withinMs: 20, act: move },
   // The permit is on its way, or its agent is about to start it.
   { name: 'cancel_at_permit', event: 'permitted', share: 1 / 150, withinMs: 40, act: cancel },
   // The same moment, and the agent's machine, network or process fails.
@@ -76,6 +78,14 @@ function cancel({ coordinator }: FaultWorld, { taskId }: { readonly taskId: Task
 function retry({ coordinator }: FaultWorld, { taskId }: HistoryRow): void {
   const steering = { action: 'retry' } as const;
   void coordinator.call((callId) => ({
+    ...{ kind: 'steer', callId, steering, chosen: { labels: {} }, taskIds: [taskId], reason: 'sim' },
+    dryRun: false,
+  }));
+}
+
+function move(world: FaultWorld, { taskId }: HistoryRow): void {
+  const steering = { action: 'move', queue: world.pick(['q0', 'q1']) } as const;
+  void world.coordinator.call((callId) => ({
     ...{ kind: 'steer', callId, steering, chosen: { labels: {} }, taskIds: [taskId], reason: 'sim' },
     dryRun: false,
   }));
