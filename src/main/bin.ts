@@ -14,13 +14,20 @@ if (major < needed[0] || (major === needed[0] && minor < needed[1])) {
 } else {
   // The gRPC library prints errors of its own that we report in words; whoever wants them sets its variable.
   if (process.env.GRPC_VERBOSITY === undefined) process.env.GRPC_VERBOSITY = 'NONE';
-  import('./program.js').then(
-    (program) => program.main(process.argv.slice(2)),
-    (error: unknown) => {
-      process.stderr.write(`error: Holdfast could not be loaded\n${String(error)}\n`);
-      process.exitCode = 1;
-    },
-  );
+  // Before the program is loaded, because loading it makes the young generation grow.
+  const garbage =
+    process.argv[2] === 'agent'
+      ? import('./garbage.js').then(({ keepYoungGenerationSmall }) => keepYoungGenerationSmall())
+      : Promise.resolve();
+  garbage
+    .then(() => import('./program.js'))
+    .then(
+      (program) => program.main(process.argv.slice(2)),
+      (error: unknown) => {
+        process.stderr.write(`error: Holdfast could not be loaded\n${String(error)}\n`);
+        process.exitCode = 1;
+      },
+    );
 }
 
 export {};
