@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { addAgent } from './agent.js';
+import { addDag } from './dag.js';
 import { describeFailure, EXIT, type Failure, toFailure, usage } from './failure.js';
 import { plainRule } from './flags.js';
 import { addHealth } from './health.js';
 import { addQueue } from './queue.js';
+import { addRun } from './run.js';
 import { addServer } from './server.js';
 import { addCommonFlags, commonFlags, verb } from './session.js';
+import { addAsset, addBundle, addPool, addTrigger } from './shared.js';
 import { addTask } from './task.js';
 import type { CliContext } from './terminal.js';
 import { coloursFor, shorten } from './words.js';
@@ -37,6 +40,12 @@ export function buildProgram(
   const agent = addAgent(program, context);
   addTask(program, context);
   addQueue(program, context);
+  addDag(program, context);
+  addRun(program, context);
+  addAsset(program, context);
+  addTrigger(program, context);
+  addPool(program, context);
+  addBundle(program, context);
   const server = addServer(program, context);
   addHealth(program, context);
   addVersion(program, context);
@@ -53,7 +62,7 @@ See it work:   holdfast dev, then in another terminal
                holdfast task submit --wait -- echo hello
 Variables:     named in brackets behind their flags: HOLDFAST_ and the flag, as in HOLDFAST_DB_FILE for --db-file; where
                a name is taken, one more word: HOLDFAST_TASK_QUEUED_TIMEOUT for --queued-timeout of task submit
-Exit codes:    0 ok, 1 unexpected, 2 usage or configuration, 3 the awaited task failed, 4 not found,
+Exit codes:    0 ok, 1 unexpected, 2 usage or configuration, 3 the awaited task or run failed, 4 not found,
                5 conflict, 6 timed out waiting, 69 coordinator unreachable, 77 denied, 130 interrupted`;
 
 const everyCommand = (command: Command): Command[] =>

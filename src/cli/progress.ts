@@ -1,4 +1,4 @@
-import { hasEnded, type Task, type TaskState } from '../client/index.js';
+import { hasEnded, type TaskState } from '../client/index.js';
 import type { Terminal } from './terminal.js';
 import { coloursFor, spanWords, stateColour } from './words.js';
 
@@ -7,22 +7,23 @@ const REDRAW_MS = 100;
 /** One line on a terminal that says how far the tasks are; silent everywhere else. */
 export class Progress {
   readonly #terminal: Terminal;
-  readonly #total: number;
+  readonly #total: number | null;
   readonly #states = new Map<string, TaskState | 'lost'>();
   readonly #startedAt: number;
   #timer: ReturnType<typeof setInterval> | undefined;
   #note = '';
 
-  constructor(terminal: Terminal, total: number) {
+  /** `total` tasks; null when nobody knows yet how many they will be. */
+  constructor(terminal: Terminal, total: number | null) {
     this.#terminal = terminal;
     this.#total = total;
     this.#startedAt = terminal.now();
     if (terminal.err.isTTY) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
   }
 
-  see(task: Task): void {
+  see(taskId: string, state: TaskState, isLost: boolean): void {
     this.#note = '';
-    this.#states.set(task.taskId, task.lost === undefined ? task.state : 'lost');
+    this.#states.set(taskId, isLost ? 'lost' : state);
   }
 
   /** Said at the end of the line until the next task changes. */
@@ -46,7 +47,8 @@ export class Progress {
     const ended = [...this.#states.values()].filter((state) => state !== 'lost' && hasEnded(state)).length;
     const parts = [...counts].map(([state, count]) => stateColour(state, colours)(`${count} ${state}`));
     const spent = spanWords(now() - this.#startedAt);
-    const text = [`${ended}/${this.#total} ended`, ...parts, spent, this.#note].filter((part) => part !== '');
+    const all = this.#total === null ? '' : `/${this.#total}`;
+    const text = [`${ended}${all} ended`, ...parts, spent, this.#note].filter((part) => part !== '');
     err.print(`\r\u001b[K${text.join(' · ')}`);
   }
 }

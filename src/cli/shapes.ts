@@ -1,4 +1,11 @@
-import type { Agent, AgentDescription, CoordinatorInfo, Explanation, Task } from '../client/index.js';
+import type {
+  Agent,
+  AgentDescription,
+  CoordinatorInfo,
+  Explanation,
+  InstanceName,
+  Task,
+} from '../client/index.js';
 
 /**
  * The documented JSON of the command line: camelCase, RFC 3339 times, 64-bit numbers as strings. A text that is not
@@ -6,8 +13,9 @@ import type { Agent, AgentDescription, CoordinatorInfo, Explanation, Task } from
  */
 export type Shape = Readonly<Record<string, unknown>>;
 
-const orNull = (text: string | undefined): string | null => (text === undefined || text === '' ? null : text);
-const time = (at: Date | undefined): string | null => at?.toISOString() ?? null;
+export const orNull = (text: string | undefined): string | null =>
+  text === undefined || text === '' ? null : text;
+export const time = (at: Date | undefined): string | null => at?.toISOString() ?? null;
 
 /** A task; `complete` adds what only a single read carries. */
 export function taskShape(task: Task, complete: boolean): Shape {
@@ -31,6 +39,7 @@ export function taskShape(task: Task, complete: boolean): Shape {
         : { at: time(task.lost.at), agentId: orNull(task.lost.agentId), heldForMs: task.lost.heldForMs },
     lostTries: task.lostTries,
     cancelRequested: task.cancelRequested,
+    instance: task.instance === undefined ? null : instanceNameShape(task.instance),
     progress:
       task.progress === undefined
         ? null
@@ -66,6 +75,11 @@ export function taskShape(task: Task, complete: boolean): Shape {
     ...(complete ? { ...resultShape(task), history: task.history.map(historyShape) } : {}),
   };
 }
+
+/** Which instance of which run something is. */
+export const instanceNameShape = ({ dagId, runId, task, mapIndex }: InstanceName): Shape => ({
+  ...{ dagId, runId, task, mapIndex: mapIndex ?? null },
+});
 
 /** A handler's input: JSON as it is, bytes in base64. */
 function inputShape({ input, inputType }: Task['spec']): Shape {

@@ -39,7 +39,9 @@ const same = (text: string): string => text;
 
 const toCell = (cell: string | Cell): Cell => {
   const { text, paint } = typeof cell === 'string' ? { text: cell, paint: same } : cell;
-  return { text: oneLine(text), paint: paint ?? same };
+  // Blanks before a name set it in, in a table that is a tree.
+  const indent = text.length - text.replace(/^ +/, '').length;
+  return { text: ' '.repeat(indent) + oneLine(text), paint: paint ?? same };
 };
 
 /** `name: value` lines, aligned; lines without a value are left out. */

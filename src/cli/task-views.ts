@@ -1,4 +1,4 @@
-import { type Explanation, hasEnded, type Task } from '../client/index.js';
+import { type Explanation, hasEnded, type InstanceName, type Task } from '../client/index.js';
 import { formatBytes } from '../kit/amount.js';
 import { formatDuration } from '../kit/duration.js';
 import type { Presentation } from './present.js';
@@ -70,6 +70,7 @@ function taskFacts(task: Task, view: View): string {
   return renderFacts(
     [
       ['task', task.taskId],
+      ['instance', task.instance === undefined ? '' : instanceNameWords(task.instance)],
       ['state', stateCell(task, view.colours)],
       ['reason', [task.reason, task.message].filter((text) => text !== '').join(': ')],
       ['queue', task.queue],
@@ -109,6 +110,10 @@ function taskFacts(task: Task, view: View): string {
     view.colours,
   );
 }
+
+/** `daily/scheduled__2026-01-01T00:00:00.000Z report[3]`. */
+export const instanceNameWords = ({ dagId, runId, task, mapIndex }: InstanceName): string =>
+  `${dagId}/${runId} ${task}${mapIndex === undefined ? '' : `[${mapIndex}]`}`;
 
 /** What a task does, in one cell. */
 const workWords = ({ command, handler }: Task['spec']): string =>
@@ -187,6 +192,7 @@ export function explanationView(explanation: Explanation, view: View): Presentat
     table: () =>
       [
         `${task.taskId}  ${stateColour(words, colours)(words)}`,
+        ...(task.instance === undefined ? [] : [`instance ${instanceNameWords(task.instance)}`]),
         explanation.summary,
         ...(findings.length === 0 ? [] : ['', colours.bold('What blocks it'), ...findings]),
         ...(next.length === 0 ? [] : ['', colours.bold('What happens next'), ...next]),

@@ -18,7 +18,7 @@ export async function awaitTasks(
       const onInterrupted = (): void => progress.note('the coordinator is away, trying again');
       for await (const task of session.client.tasks.watch(unique, { signal, onInterrupted })) {
         last.set(task.taskId, task);
-        progress.see(task);
+        progress.see(task.taskId, task.state, task.lost !== undefined);
         await see(task);
       }
     });

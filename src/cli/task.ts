@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { TASK_STATES, type Task, type TaskState, type Verdict } from '../client/index.js';
 import { usage } from './failure.js';
-import { flag, listFlag, someOf, wholeNumber } from './flags.js';
+import { flag, listFlag, someOf } from './flags.js';
+import { addLimit, showList, viewOf } from './listing.js';
 import type { Presentation } from './present.js';
+import { type RunRef, runOf } from './run-ref.js';
 import { clientAction, type Session, verb } from './session.js';
 import { addLogs } from './task-logs.js';
 import { addSteering } from './task-steer.js';
@@ -24,12 +26,6 @@ export function addTask(program: Command, context: CliContext): void {
   addWatch(noun, context);
 }
 
-const viewOf = (session: Session): View => ({
-  out: session.terminal.out,
-  colours: session.colours,
-  now: session.terminal.now(),
-});
-
 const showTask = (session: Session, task: Task): Promise<void> =>
   session.show(shortView(task, viewOf(session)));
 
@@ -40,10 +36,7 @@ function shortView(task: Task, view: View): Presentation {
 
 function addList(noun: Command, context: CliContext): void {
   const command = verb(noun, 'list', 'tasks, newest first');
-  flag(command, '--limit <N>', 'at most so many (default: 50 in a table, else all)', {
-    parse: wholeNumber(1, 10_000_000),
-    variable: 'HOLDFAST_LIST_LIMIT',
-  });
+  addLimit(command);
   listFlag(command, '--state <STATE>', `only these: ${TASK_STATES.join(', ')}; repeatable`, {
     parse: someOf(TASK_STATES),
     variable: 'HOLDFAST_LIST_STATE',
@@ -52,25 +45,31 @@ function addList(noun: Command, context: CliContext): void {
   flag(command, '--agent <ID>', 'only those that this agent holds or last held', {
     variable: 'HOLDFAST_LIST_AGENT',
   });
-  type Flags = { limit?: number; state?: TaskState[]; queue?: string; agent?: string };
+  flag(command, '--dag <DAG>', "only instances of this DAG's runs", { variable: 'HOLDFAST_LIST_DAG' });
+  flag(command, '--run <DAG/RUN>', 'only instances of this run', {
+    parse: (text) => runOf(text),
+    variable: 'HOLDFAST_LIST_RUN',
+  });
+  type Flags = {
+    limit?: number;
+    state?: TaskState[];
+    queue?: string;
+    agent?: string;
+    dag?: string;
+    run?: RunRef;
+  };
   clientAction<Flags>(context, command, async (session, _args, flags) => {
     const { output } = session.settings;
-    const limit = flags.limit ?? (output === 'table' ? 50 : undefined);
-    const filter = { states: flags.state, queue: flags.queue, agentId: flags.agent };
+    const { state, queue, agent, dag, run } = flags;
+    const filter = { states: state, queue, agentId: agent, dagId: dag, ...run };
     // For people the columns are enough; what scripts read has the result and the history, as describe has.
     const full = output !== 'table' && output !== 'name';
-    const pages = session.client.tasks.list(filter, { ...session.call, limit, full });
-    // Forms without a frame go out as they come: a list may be longer than memory.
-    if (output === 'jsonl' || output === 'name') {
-      for await (const task of pages) await session.show(taskListView([task], viewOf(session)));
-      return;
-    }
-    const tasks: Task[] = [];
-    for await (const task of pages) tasks.push(task);
-    await session.show(taskListView(tasks, viewOf(session)));
-    if (output === 'table' && flags.limit === undefined && tasks.length === limit) {
-      session.terminal.err.print(`only the newest ${limit} are shown; ask for more with --limit\n`);
-    }
+    await showList(
+      session,
+      flags.limit,
+      (choices) => session.client.tasks.list(filter, { ...choices, full }),
+      (tasks) => taskListView(tasks, viewOf(session)),
+    );
   });
 }
 

@@ -28,6 +28,10 @@ export function agoWords(at: Date | undefined, now: number): string {
   return at === undefined ? '-' : `${spanWords(now - at.getTime())} ago`;
 }
 
+/** `2026-01-31T08:00:00Z`, in UTC as all instants of schedules are shown; `-` for none. */
+export const instantWords = (at: Date | undefined): string =>
+  at === undefined ? '-' : at.toISOString().replace('.000Z', 'Z');
+
 /** A command as one would type it. */
 export function commandWords(argv: readonly string[]): string {
   return argv

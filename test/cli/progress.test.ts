@@ -2,7 +2,6 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { Progress } from '../../src/cli/progress.js';
 import type { Terminal } from '../../src/cli/terminal.js';
-import type { Task } from '../../src/client/index.js';
 
 afterEach(() => {
   jest.useRealTimers();
@@ -28,16 +27,13 @@ function terminal(isTTY: boolean): Terminal & { lines: string[] } {
   };
 }
 
-const seen = (taskId: string, state: Task['state'], lost = false): Task =>
-  ({ taskId, state, lost: lost ? { at: undefined, agentId: 'a', heldForMs: 0 } : undefined }) as Task;
-
 test('a terminal sees one line that is drawn again, and taken away at the end', () => {
   jest.useFakeTimers();
   const on = terminal(true);
   const progress = new Progress(on, 4);
-  progress.see(seen('a', 'success'));
-  progress.see(seen('b', 'running'));
-  progress.see(seen('c', 'running', true));
+  progress.see('a', 'success', false);
+  progress.see('b', 'running', false);
+  progress.see('c', 'running', true);
   jest.advanceTimersByTime(100);
   progress.note('the coordinator is away, trying again');
   jest.advanceTimersByTime(100);
@@ -54,8 +50,18 @@ test('anything else sees nothing', () => {
   jest.useFakeTimers();
   const on = terminal(false);
   const progress = new Progress(on, 1);
-  progress.see(seen('a', 'success'));
+  progress.see('a', 'success', false);
   jest.advanceTimersByTime(1_000);
   progress.end();
   expect(on.lines).toEqual([]);
+});
+
+test('of what nobody knows the number of, it says how many have ended', () => {
+  jest.useFakeTimers();
+  const on = terminal(true);
+  const progress = new Progress(on, null);
+  progress.see('a', 'success', false);
+  jest.advanceTimersByTime(100);
+  progress.end();
+  expect(stripVTControlCharacters(on.lines[0] ?? '')).toBe('\r1 ended · 1 success · 1.0s');
 });

@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import { flag, shortText, wholeNumber } from './flags.js';
+import { addLimit, showList, viewOf } from './listing.js';
+import { clientAction, verb } from './session.js';
+import {
+  assetEventListView,
+  assetListView,
+  bundleListView,
+  poolListView,
+  poolView,
+  triggerListView,
+} from './shared-views.js';
+import type { CliContext } from './terminal.js';
+
+/** `holdfast asset …` */
+export function addAsset(program: Command, context: CliContext): void {
+  const noun = program.command('asset').description('see assets and what happened to them');
+  const list = verb(noun, 'list', 'the assets that DAGs name');
+  addLimit(list);
+  clientAction<{ limit?: number }>(context, list, async (session, _args, { limit }) => {
+    await showList(
+      session,
+      limit,
+      (choices) => session.client.assets.list(choices),
+      (assets) => assetListView(assets, viewOf(session)),
+    );
+  });
+  const events = verb(noun, 'events', 'what happened to an asset, or to all, newest first');
+  events.argument('[ASSET]', 'name of the asset');
+  addLimit(events);
+  clientAction<{ limit?: number }>(context, events, async (session, [asset], { limit }) => {
+    await showList(
+      session,
+      limit,
+      (choices) => session.client.assets.events(asset, choices),
+      (some) => assetEventListView(some, viewOf(session)),
+    );
+  });
+}
+
+/** `holdfast pool …` */
+export function addPool(program: Command, context: CliContext): void {
+  const noun = program
+    .command('pool')
+    .description('see the pools that task instances share, and set their slots');
+  clientAction(context, verb(noun, 'list', 'every pool that was set or is used'), async (session) => {
+    await session.show(poolListView(await session.client.pools.list(session.call), viewOf(session)));
+  });
+  const slots = wholeNumber(0, 1_000_000);
+  const set = verb(noun, 'set', 'make a pool, or change its slots; what runs already goes on')
+    .argument('<POOL>', 'name of the pool')
+    .argument('<SLOTS>', 'slots, 0 to stop everything in it', slots);
+  flag(set, '--description <TEXT>', 'for people', {
+    parse: shortText(1_024),
+    variable: 'HOLDFAST_POOL_DESCRIPTION',
+  });
+  clientAction<{ description?: string }>(context, set, async (session, [name = '', count = ''], flags) => {
+    const wanted = slots(count, undefined) as number;
+    const pool = await session.client.pools.set(name, wanted, flags.description, session.call);
+    await session.show(poolView(pool, viewOf(session)));
+  });
+}
+
+/** `holdfast trigger …` */
+export function addTrigger(program: Command, context: CliContext): void {
+  const noun = program.command('trigger').description('see what deferred tasks wait for');
+  const list = verb(noun, 'list', 'the triggers of deferred tasks');
+  addLimit(list);
+  flag(list, '--kind <KIND>', 'only of this kind', { variable: 'HOLDFAST_LIST_TRIGGER_KIND' });
+  flag(list, '--unassigned', 'only those that wait for a triggerer', {
+    variable: 'HOLDFAST_LIST_UNASSIGNED',
+  });
+  type Flags = { limit?: number; kind?: string; unassigned?: boolean };
+  clientAction<Flags>(context, list, async (session, _args, { limit, kind, unassigned }) => {
+    await showList(
+      session,
+      limit,
+      (choices) => session.client.triggers.list({ kind, unassigned }, choices),
+      (triggers) => triggerListView(triggers, viewOf(session)),
+    );
+  });
+}
+
+/** `holdfast bundle …` */
+export function addBundle(program: Command, context: CliContext): void {
+  const noun = program.command('bundle').description('see the bundles of DAG files');
+  clientAction(
+    context,
+    verb(noun, 'list', 'bundles, who reads them, and since when nobody does'),
+    async (session) => {
+      await session.show(bundleListView(await session.client.dags.bundles(session.call), viewOf(session)));
+    },
+  );
+}

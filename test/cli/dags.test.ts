@@ -1,0 +1,217 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Json as JsonValue, Param, ParamType } from '../../src/core/dag/definition.js';
+import type { WallMs } from '../../src/kit/time.js';
+import { MemoryStore } from '../../src/store/memory/store.js';
+import { dag, task } from '../core/dag/support.js';
+import { asset, assetEvent, bundle } from '../store/dag-rows.js';
+import { storeDags } from '../wire/support/dags.js';
+import { Stage } from '../wire/support/stage.js';
+import { type Ended, inProcess } from './support/program.js';
+
+let stage: Stage;
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-cli-dags-'));
+  const store = new MemoryStore();
+  // They wait for nobody: runs of them end by themselves.
+  const done = task('extract', { work: { kind: 'none' } });
+  const load = { ...done, taskId: 'load', needs: ['extract'] };
+  const each = { ...done, taskId: 'each', expand: '{{ params.list }}', needs: ['extract'] };
+  const param = (type: ParamType, value: JsonValue): Param => ({
+    ...{ type, default: value, description: `a ${type}`, oneOf: [], minimum: null, maximum: null },
+  });
+  const params = { year: param('integer', 2026), name: param('string', 'x'), list: param('array', [1, 2]) };
+  const never = task('never', {
+    ...done,
+    taskId: 'never',
+    when: '{{ params.none }}',
+    expand: '{{ params.text }}',
+  });
+  await storeDags(
+    store,
+    [
+      { definition: dag('daily', [done, load, each], { params, tags: ['etl'], description: 'every day' }) },
+      { definition: dag('fails', [never], { params: { text: param('string', 'no list') } }) },
+      { definition: dag('stuck', [task('waiting')]) },
+      {
+        definition: dag('nightly', [done], {
+          schedule: { kind: 'cron', expression: '0 2 * * *', timezone: 'Europe/Berlin' },
+        }),
+        row: {
+          nextInstant: Date.UTC(2100, 0, 1) as WallMs,
+          importError: { message: 'nightly.dag.yaml:1:1: no', since: 1_000 as WallMs },
+        },
+      },
+    ],
+    {
+      assets: [asset('sales', { lastEvent: 1 })],
+      assetEvents: [assetEvent(1, 'sales')],
+      bundles: [bundle('main')],
+    },
+  );
+  stage = await Stage.start({}, store);
+});
+afterAll(async () => {
+  await stage.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const cli = (...args: string[]): Promise<Ended> => inProcess([...args, '--coordinator', stage.address]);
+const shown = async (...args: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await cli(...args);
+  expect([code, stderr]).toEqual([0, '']);
+  return stdout;
+};
+type Json = Readonly<Record<string, unknown>>;
+const json = async <T = Json>(...args: string[]): Promise<T> =>
+  JSON.parse(await shown(...args, '-o', 'json')) as T;
+
+describe('dag', () => {
+  test('list shows what keeps each from running, and its next run', async () => {
+    const table = await shown('dag', 'list');
+    expect(table).toMatch(/^DAG +STATE +SCHEDULE +NEXT RUN +RUNS +TASKS +BUNDLE +DESCRIPTION\n/);
+    expect(table).toMatch(/nightly +import error +0 2 \* \* \* Europe\/Berlin +2100-01-01T00:00:00Z/);
+    expect(await shown('dag', 'list', '--tag', 'etl', '-o', 'name')).toBe('daily\n');
+    expect(await json<Json[]>('dag', 'list', '--limit', '1')).toMatchObject([
+      { dagId: 'daily', paused: false },
+    ]);
+  });
+
+  test('describe shows its params and tasks', async () => {
+    const text = await shown('dag', 'describe', 'daily');
+    expect(text).toMatch(/year +integer +2026 +a integer/);
+    expect(text).toMatch(/each\[\] +extract +all_success/);
+    expect(await json('dag', 'describe', 'daily')).toMatchObject({
+      tasks: [{ task: 'extract' }, { task: 'load', needs: ['extract'] }, { task: 'each', mapped: true }],
+      params: [{ name: 'year', required: false, default: 2026 }, { name: 'name' }, { name: 'list' }],
+    });
+  });
+
+  test('pause and unpause say what is so now', async () => {
+    expect(await shown('dag', 'pause', 'daily')).toBe('daily  paused\n');
+    const refused = await cli('dag', 'trigger', 'daily');
+    expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('[DAG_PAUSED]')]);
+    expect(await shown('dag', 'unpause', 'daily')).toBe('daily  active\n');
+  });
+
+  test.each([
+    ['describe', 'nobody'],
+    ['pause', 'nobody'],
+    ['trigger', 'nobody'],
+  ])('%s of a DAG that is not there exits 4', async (verb, name) => {
+    const { code, stderr } = await cli('dag', verb, name);
+    expect([code, stderr]).toEqual([4, expect.stringContaining('[DAG_NOT_FOUND]')]);
+  });
+});
+
+describe('dag trigger', () => {
+  test('reads params as the types that the DAG says, over those of a file', async () => {
+    const file = join(folder, 'params.yaml');
+    writeFileSync(file, 'year: 1999\nlist: [1, 2, 3]\n');
+    const params = ['--params-file', file, '--param', 'year=2001', '--param', 'name=2001'];
+    const run = await json('dag', 'trigger', 'daily', ...params, '--run-id', 'typed');
+    expect(run).toMatchObject({ runId: 'typed', params: { year: 2001, name: '2001', list: [1, 2, 3] } });
+  });
+
+  test('--wait shows the run with every instance, set in by what comes before', async () => {
+    const text = await shown('dag', 'trigger', 'daily', '--run-id', 'waited', '--wait');
+    expect(text).toMatch(/^run: +daily\/waited\nstate: +success\n/);
+    expect(text).toMatch(/\nextract +success/);
+    expect(text).toMatch(/\n {2}load +success/);
+    expect(text).toMatch(/\n {2}each\[1\] +success/);
+  });
+
+  test('--wait exits 3 when the run fails, and names what failed and why', async () => {
+    const { code, stderr } = await cli('dag', 'trigger', 'fails', '--run-id', 'bad', '--wait');
+    expect(code).toBe(3);
+    expect(stderr).toContain('error: run fails/bad ended as failed [RUN_FAILED]\n  because: leaf_failed');
+    expect(stderr).toContain('never ended as failed');
+  });
+
+  test('--wait with a time limit exits 6 when it is over, and the run goes on', async () => {
+    const waited = await cli('dag', 'trigger', 'stuck', '--run-id', 'long', '--wait', '--timeout', '300ms');
+    expect(waited.code).toBe(6);
+    expect(waited.stderr).toContain('run stuck/long goes on');
+    expect(await json('run', 'describe', 'stuck/long')).toMatchObject({ state: 'running' });
+  });
+
+  test.each([
+    ['a param that the DAG does not have', ['--param', 'yaer=1'], 'did you mean'],
+    ['a value of another type', ['--param', 'year=soon'], 'must be a whole number'],
+    ['params that are no object', ['--params-file', '-'], 'it holds no object'],
+    ['an instant without a zone', ['--logical-date', '2026-01-01T00:00'], 'an instant with its zone'],
+    ['an impossible run id', ['--run-id', 'a/b'], 'run ids are 1 to 250'],
+  ])('with %s exits 2 and says what to do', async (_name, flags, words) => {
+    const { code, stderr } = await cli('dag', 'trigger', 'daily', ...flags);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(words)]);
+  });
+
+  test('with a run id that is taken exits 5', async () => {
+    await shown('dag', 'trigger', 'daily', '--run-id', 'twice');
+    const { code, stderr } = await cli('dag', 'trigger', 'daily', '--run-id', 'twice');
+    expect([code, stderr]).toEqual([5, expect.stringContaining('[RUN_EXISTS]')]);
+  });
+});
+
+describe('run', () => {
+  test('list shows them newest first, in a form that the other commands take', async () => {
+    await shown('dag', 'trigger', 'daily', '--run-id', 'listed', '--wait');
+    const names = (await shown('run', 'list', '--dag', 'daily', '-o', 'name')).split('\n');
+    expect(names).toContain('daily/listed');
+    expect(await shown('run', 'describe', 'daily/listed')).toContain('daily/listed');
+    expect(await json<Json[]>('run', 'list', '--dag', 'daily', '--state', 'failed')).toEqual([]);
+    expect(await shown('run', 'list', '--dag', 'daily')).toMatch(/daily\/listed +success +manual/);
+  });
+
+  test('watch tells each change, and the end of the run last', async () => {
+    await shown('dag', 'trigger', 'daily', '--run-id', 'watched');
+    const lines = (await shown('run', 'watch', 'daily/watched', '-o', 'jsonl')).trimEnd().split('\n');
+    const told = lines.map((line) => JSON.parse(line) as Json);
+    expect(told.at(-1)).toMatchObject({ kind: 'run', state: 'success' });
+    const each = { kind: 'instance', task: 'each', mapIndex: 1, state: 'success' };
+    expect(told).toContainEqual(expect.objectContaining(each));
+  });
+
+  test('watch of one that failed exits 3', async () => {
+    await cli('dag', 'trigger', 'fails', '--run-id', 'watched');
+    const { code, stdout } = await cli('run', 'watch', 'fails/watched');
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/fails\/watched {2}failed {2}leaf_failed\n$/)]);
+  });
+
+  test('describe of one that is not there exits 4, and of no name 2', async () => {
+    expect((await cli('run', 'describe', 'daily/nobody')).code).toBe(4);
+    expect((await cli('run', 'describe', 'nobody')).code).toBe(2);
+  });
+});
+
+test('an instance is a task like any other, which says of which run it is', async () => {
+  await shown('dag', 'trigger', 'daily', '--run-id', 'tasks', '--wait');
+  const tasks = await json<Json[]>('task', 'list', '--run', 'daily/tasks');
+  expect(tasks).toHaveLength(4);
+  expect((await json<Json[]>('task', 'list', '--dag', 'nobody')).length).toBe(0);
+  const [id = ''] = tasks.map(({ taskId }) => String(taskId)).reverse();
+  expect(await shown('task', 'describe', id)).toContain('daily/tasks extract');
+  expect(await shown('task', 'explain', id)).toContain('instance daily/tasks extract');
+});
+
+test('pools are set and shown with what is used and what waits', async () => {
+  expect(await json('pool', 'set', 'small', '3', '--description', 'three')).toMatchObject({
+    ...{ pool: 'small', slots: 3, used: 0, waiting: 0, description: 'three' },
+  });
+  expect(await shown('pool', 'list')).toMatch(/default_pool +no limit/);
+  expect((await cli('pool', 'set', 'small', 'many')).code).toBe(2);
+});
+
+test('assets, their events, triggers and bundles are listed', async () => {
+  expect(await json<Json[]>('asset', 'list')).toMatchObject([{ asset: 'sales', lastEvent: '1' }]);
+  expect(await json<Json[]>('asset', 'events', 'sales')).toMatchObject([
+    { n: '1', source: null, extra: null },
+  ]);
+  expect(await shown('trigger', 'list')).toMatch(/^TRIGGER +KIND/);
+  expect(await json<Json[]>('bundle', 'list')).toMatchObject([
+    { bundle: 'main', dagCount: 4, agentId: null },
+  ]);
+});
