@@ -316,12 +316,25 @@ export const SETTINGS = {
     fallback: 'main',
     doc: 'name of the bundle; of the DAG processors with one name one counts, the others stand by',
   }),
+  'agent.parseTimeout': setting({
+    flag: 'parse-timeout',
+    kind: duration,
+    fallback: 30 * SECOND,
+    doc: 'longest time for one DAG file; beyond it its process is killed, and it is an import error',
+  }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',
     kind: duration,
     fallback: null,
     doc: 'on SIGTERM, stop what still runs after this',
     otherwise: 'let it finish',
+  }),
+  'dev.dags': setting<string>({
+    flag: 'dags',
+    kind: text('DIR'),
+    fallback: null,
+    doc: 'folder of DAG files that the DAG processor of dev reads',
+    otherwise: './dags when there is one',
   }),
 } as const;
 
@@ -349,4 +362,5 @@ export const DEV_KEYS: readonly SettingKey[] = [
   'agent.handlers',
   'agent.isolation',
   'agent.drainTimeout',
+  'dev.dags',
 ];

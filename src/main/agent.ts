@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import type { AgentEnd, RunningAgent, WorkerOptions } from '../agent/options.js';
 import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
-import { agentFailure, stateDirectoryFailure } from './faults.js';
+import { agentFailure, badConfiguration, readableFolder, stateDirectoryFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
 import { handlerPool, startDagProcessor, startWorker } from './parts.js';
-import { dataFolder, isFolder, makeFolder } from './paths.js';
+import { dataFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
 
@@ -62,10 +62,6 @@ function starterOf(config: Config): Start {
   }
 }
 
-function badConfiguration(what: string, because: string, advice: string): Failure {
-  return new Failure(EXIT.badConfiguration, 'BAD_CONFIGURATION', [{ what, because, try: advice }]);
-}
-
 /** Agents of several kinds on one host are several agents: by default their names differ. */
 function agentIdOf(config: Config): string {
   const agentId = config.get('agent.id');
@@ -95,7 +91,7 @@ async function startConfiguredWorker(config: Config, common: Common): Promise<Ru
 async function startConfiguredProcessor(config: Config, common: Common): Promise<RunningAgent> {
   const folder = bundleFolderOf(config);
   const bundle = config.get('agent.bundleName');
-  const agent = await startDagProcessor({ ...common, bundle }, folder);
+  const agent = await startDagProcessor({ ...common, bundle }, folder, config.get('agent.parseTimeout'));
   const { log, agentId, stateDirectory } = common;
   log.info(
     { ...common, log: undefined, bundle, folder },
@@ -113,13 +109,7 @@ function bundleFolderOf(config: Config): string {
       'it would have no DAG files to read',
       'name their folder with --bundle',
     );
-  const folder = resolve(given);
-  if (isFolder(folder)) return folder;
-  throw badConfiguration(
-    `the bundle ${folder} cannot be read`,
-    'it is no folder, or may not be read',
-    'make it, or correct --bundle',
-  );
+  return readableFolder(given, '--bundle');
 }
 
 async function poolOf(config: Config): Promise<WorkerOptions['handlers']> {

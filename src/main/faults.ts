@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { EXIT, Failure, type Problem } from '../cli/index.js';
+import { isFolder } from './paths.js';
 import { field, listenProblem, messageOf, type OptionNames, storeProblem } from './start-problem.js';
 
 const FLAGS: OptionNames = { dbFile: '--db-file', host: '--host', port: '--port' };
@@ -40,6 +42,22 @@ export const stateDirectoryFailure = (folder: string, error: unknown): Failure =
       try: 'check the rights of the folder above it, or name another with --state-dir',
     },
   ]);
+
+/** What a command was given cannot be used. */
+export function badConfiguration(what: string, because: string, advice: string): Failure {
+  return new Failure(EXIT.badConfiguration, 'BAD_CONFIGURATION', [{ what, because, try: advice }]);
+}
+
+/** The folder of DAG files, if it can be read now. Throws Failure. */
+export function readableFolder(given: string, flag: string): string {
+  const folder = resolve(given);
+  if (isFolder(folder)) return folder;
+  throw badConfiguration(
+    `the bundle ${folder} cannot be read`,
+    'it is no folder, or may not be read',
+    `make it, or correct ${flag}`,
+  );
+}
 
 /** Why an agent could not start, or had to end. Its own errors say what, why and what to try in one text. */
 export function agentFailure(error: unknown): Failure {

@@ -52,6 +52,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningAgent>
 export async function startDagProcessor(
   options: Omit<DagProcessorOptions, 'watch'>,
   folder: string,
+  timeoutMs: number,
 ): Promise<RunningAgent> {
   const { watchBundle } = await import('../dag/bundle/watch.js');
   const { startDagProcessor: start } = await import('../agent/dag-processor.js');
@@ -60,7 +61,7 @@ export async function startDagProcessor(
       { event: 'bundle_unreadable', bundle: options.bundle, folder },
       `the bundle cannot be read: ${message}; what is in force stays`,
     );
-  return start({ ...options, watch: (told) => watchBundle(folder, told, { onFailure }) });
+  return start({ ...options, watch: (told) => watchBundle(folder, told, { onFailure, timeoutMs }) });
 }
 
 /** What delivers notifications to these endpoints; null when there are none. */

@@ -155,7 +155,7 @@ const DEV_SLOTS = 8;
 function addDev(program: Command, terminal: Terminal, start: Starter): void {
   const command = program
     .command('dev')
-    .description('a coordinator and a worker with one command, to try things');
+    .description('a coordinator and its agents with one command, to try things');
   const run = async (read: () => Promise<Config>): Promise<void> => {
     const config = await read();
     const { runDev } = await import('./dev.js');

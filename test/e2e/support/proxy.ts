@@ -5,6 +5,9 @@ export class PausingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #paused = false;
+  #passed = 0;
+  #limit = Number.POSITIVE_INFINITY;
+  #reached: () => void = () => {};
 
   private constructor(server: Server) {
     this.#server = server;
@@ -30,7 +33,14 @@ export class PausingProxy {
       [far, near],
     ] as const) {
       this.#sockets.add(from);
-      from.on('data', (data) => to.write(data));
+      from.on('data', (data) => {
+        to.write(data);
+        this.#passed += data.length;
+        if (this.#passed < this.#limit) return;
+        this.#limit = Number.POSITIVE_INFINITY;
+        this.pause();
+        this.#reached();
+      });
       from.on('end', () => to.end());
       from.on('error', () => to.destroy());
       from.on('close', () => {
@@ -45,6 +55,14 @@ export class PausingProxy {
   pause(): void {
     this.#paused = true;
     for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** Pauses once so many bytes have passed, both directions together; resolves then. */
+  pauseAfter(bytes: number): Promise<void> {
+    this.#limit = this.#passed + bytes;
+    return new Promise((resolve) => {
+      this.#reached = resolve;
+    });
   }
 
   resume(): void {
