@@ -18,6 +18,7 @@ import {
 import { type Config, misspeltVariables, type Sources } from '../config/resolve.js';
 import { AGENT_KEYS, DEV_KEYS, SERVER_KEYS, type SettingKey } from '../config/settings.js';
 import { SECOND } from '../kit/time.js';
+import { addDagFiles } from './dag/commands.js';
 import { dataFolder } from './paths.js';
 import { addSettingFlags, clientSettings, givenFlags, readSettings } from './settings.js';
 import { openTerminal } from './terminal.js';
@@ -59,6 +60,7 @@ function assemble(context: CliContext, start: Starter): Command {
     addAgentStart(agent, context.terminal, start);
     addDev(root, context.terminal, start);
     addConfig(root, context.terminal);
+    addDagFiles(root, context);
   });
 }
 

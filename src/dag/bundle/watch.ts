@@ -49,6 +49,8 @@ export function watchBundle(
     followSymlinks: false,
   });
   watcher.on('all', () => loop.soon());
+  // What changed after the first reading, and before all was watched.
+  watcher.on('ready', () => loop.soon());
   // What cannot be watched is still looked at from time to time.
   watcher.on('error', () => loop.soon());
   loop.look();
