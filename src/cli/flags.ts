@@ -130,6 +130,15 @@ export const instantFlag: FlagParser = (text) => {
   throw new InvalidArgumentError('It must be an instant with its zone, such as 2026-01-31T08:00:00Z.');
 };
 
+/** Any JSON, as its value. */
+export const jsonFlag: FlagParser = (text) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new InvalidArgumentError('It must be JSON, such as \'{"ok": true}\'.');
+  }
+};
+
 /** One of a few words; a hyphen stands for an underscore. */
 export const oneOf =
   (words: readonly string[]): FlagParser =>

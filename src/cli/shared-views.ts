@@ -80,7 +80,7 @@ export const poolView = (pool: Pool, view: View): Presentation => ({
   data: poolShape(pool),
 });
 
-const triggerShape = (trigger: Trigger): Shape => ({
+export const triggerShape = (trigger: Trigger): Shape => ({
   triggerId: trigger.triggerId,
   taskId: trigger.taskId,
   instance: trigger.instance === undefined ? null : instanceNameShape(trigger.instance),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { flag, shortText, wholeNumber } from './flags.js';
+import { flag, jsonFlag, shortText, wholeNumber } from './flags.js';
 import { addLimit, showList, viewOf } from './listing.js';
 import { clientAction, verb } from './session.js';
 import {
@@ -9,6 +9,7 @@ import {
   poolListView,
   poolView,
   triggerListView,
+  triggerShape,
 } from './shared-views.js';
 import type { CliContext } from './terminal.js';
 
@@ -63,13 +64,14 @@ export function addPool(program: Command, context: CliContext): void {
 
 /** `holdfast trigger …` */
 export function addTrigger(program: Command, context: CliContext): void {
-  const noun = program.command('trigger').description('see what deferred tasks wait for');
+  const noun = program.command('trigger').description('see what deferred tasks wait for, and let them go on');
   const list = verb(noun, 'list', 'the triggers of deferred tasks');
   addLimit(list);
   flag(list, '--kind <KIND>', 'only of this kind', { variable: 'HOLDFAST_LIST_TRIGGER_KIND' });
   flag(list, '--unassigned', 'only those that wait for a triggerer', {
     variable: 'HOLDFAST_LIST_UNASSIGNED',
   });
+  addFire(noun, context);
   type Flags = { limit?: number; kind?: string; unassigned?: boolean };
   clientAction<Flags>(context, list, async (session, _args, { limit, kind, unassigned }) => {
     await showList(
@@ -78,6 +80,20 @@ export function addTrigger(program: Command, context: CliContext): void {
       (choices) => session.client.triggers.list({ kind, unassigned }, choices),
       (triggers) => triggerListView(triggers, viewOf(session)),
     );
+  });
+}
+
+function addFire(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'fire', 'give a trigger its event by hand: its task goes on');
+  command.argument('<ID>', 'trigger id');
+  flag(command, '--payload <JSON>', 'what the event carries (default: null)', {
+    parse: jsonFlag,
+    variable: 'HOLDFAST_FIRE_PAYLOAD',
+  });
+  clientAction<{ payload?: unknown }>(context, command, async (session, [id = ''], { payload }) => {
+    const trigger = await session.client.triggers.fire(id, payload, session.call);
+    const view = triggerListView([trigger], viewOf(session));
+    await session.show({ ...view, data: triggerShape(trigger), table: () => `${id}  fired\n` });
   });
 }
 

@@ -39,7 +39,7 @@ export interface Client {
   readonly assets: Assets;
   /** Shows pools and sets their slots. */
   readonly pools: Pools;
-  /** Shows what deferred tasks wait for. */
+  /** Shows what deferred tasks wait for, and lets them go on. */
   readonly triggers: Triggers;
   /** Version and figures of the coordinator. */
   coordinator(choices?: CallChoices): Promise<CoordinatorInfo>;

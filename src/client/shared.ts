@@ -56,7 +56,7 @@ export class Pools {
   }
 }
 
-/** Shows what deferred tasks wait for. */
+/** Shows what deferred tasks wait for, and lets them go on. */
 export class Triggers {
   readonly #channel: Channel;
 
@@ -73,5 +73,13 @@ export class Triggers {
       const answer = await this.#channel.repeatable(DagServiceService.listTriggers, request, choices);
       return { items: answer.triggers.map(triggerFromWire), nextPageToken: answer.nextPageToken };
     });
+  }
+
+  /** Gives a trigger its event by hand: its task goes on with the payload. Never sent twice: a trigger fires once. */
+  async fire(triggerId: string, payload?: unknown, choices?: CallChoices): Promise<Trigger> {
+    const request = { triggerId, payload: payload === undefined ? '' : JSON.stringify(payload) };
+    const answer = await this.#channel.once(DagServiceService.fireTrigger, request, choices);
+    if (answer.trigger === undefined) throw incomplete('trigger');
+    return triggerFromWire(answer.trigger);
   }
 }

@@ -1,6 +1,7 @@
 import type { Json } from '../core/dag/definition.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import type { WallMs } from '../kit/time.js';
+import { LIMITS } from '../wire/limits.js';
 import type { CallCode } from '../wire/status.js';
 import { Fault } from './fault.js';
 
@@ -36,6 +37,25 @@ export function instantOf(field: string, at: Date): WallMs {
     'it must lie between 1970 and 9999',
     'correct it',
   );
+}
+
+/** What an event carries: any JSON; an empty text is null. */
+export function payloadOf(text: string): string {
+  const wrong = (because: string) =>
+    new Fault(
+      'INVALID_REQUEST',
+      `the payload cannot be ${quoted(text)}`,
+      because,
+      'give JSON, such as {"ok": true}',
+    );
+  if (text === '') return 'null';
+  if (Buffer.byteLength(text) > LIMITS.triggerBytes)
+    throw wrong(`it has more than ${LIMITS.triggerBytes} bytes`);
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    throw wrong('it is no JSON');
+  }
 }
 
 /** A JSON object; an empty text is an empty one. */

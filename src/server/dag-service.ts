@@ -24,6 +24,7 @@ import { backfillOf, dagOf, definedTaskOf, paramsOf, runOf } from './dag-views.j
 import { Fault, unary } from './fault.js';
 import { cut, pageOf, placeOf, placeToken, sizeOf } from './paging.js';
 import {
+  fireTrigger,
   listAssetEvents,
   listAssets,
   listBundles,
@@ -52,6 +53,7 @@ export function dagService(host: DagServiceHost): DagServiceServer {
     listPools: unary(log, async () => listPools(host)),
     setPool: unary(log, (request) => setPool(host, request)),
     listTriggers: unary(log, (request) => listTriggers(host, request)),
+    fireTrigger: unary(log, (request) => fireTrigger(host, request)),
     listBundles: unary(log, async () => listBundles(host)),
   };
 }

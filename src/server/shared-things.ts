@@ -5,6 +5,8 @@ import type { State } from '../core/state.js';
 import type {
   Asset,
   AssetEvent,
+  FireTriggerRequest,
+  FireTriggerResponse,
   ListAssetEventsRequest,
   ListAssetEventsResponse,
   ListAssetsRequest,
@@ -21,7 +23,7 @@ import type {
 import { durationOf } from '../wire/time.js';
 import { bundleOf } from './bundle-views.js';
 import { type DagServiceHost, decided } from './dag-host.js';
-import { poolNameOf } from './dag-requests.js';
+import { payloadOf, poolNameOf } from './dag-requests.js';
 import { Fault } from './fault.js';
 import { cut, numberOf, pageOf, sizeOf } from './paging.js';
 import { dateOf, instanceNameOf } from './views.js';
@@ -116,6 +118,20 @@ export async function listTriggers(
   );
   const service = engine.serviceNow;
   return { triggers: page.map((row) => triggerOf(row, tasks.get(row.taskId), service)), nextPageToken };
+}
+
+export async function fireTrigger(
+  host: DagServiceHost,
+  { triggerId, payload }: FireTriggerRequest,
+): Promise<FireTriggerResponse> {
+  const call = {
+    action: 'fire_trigger',
+    triggerId: triggerId.slice(0, 140),
+    payload: payloadOf(payload),
+  } as const;
+  const { trigger } = await decided(host, 'trigger', call);
+  const [task] = await host.store.readTasks([trigger.taskId]);
+  return { trigger: triggerOf(trigger, task, host.engine.serviceNow) };
 }
 
 function triggerOf(row: TriggerRow, task: TaskRow | undefined, service: number): Trigger {

@@ -9,6 +9,7 @@ import { dag, task } from '../core/dag/support.js';
 import { asset, assetEvent, bundle } from '../store/dag-rows.js';
 import { storeDags } from '../wire/support/dags.js';
 import { Stage } from '../wire/support/stage.js';
+import { eventually } from '../wire/support/wait.js';
 import { type Ended, inProcess } from './support/program.js';
 
 let stage: Stage;
@@ -35,6 +36,14 @@ beforeAll(async () => {
     [
       { definition: dag('daily', [done, load, each], { params, tags: ['etl'], description: 'every day' }) },
       { definition: dag('fails', [never], { params: { text: param('string', 'no list') } }) },
+      {
+        definition: dag('waits', [
+          task('held', {
+            work: { kind: 'none' },
+            wait: { kind: 'external', input: { name: 'go' }, timeoutMs: null },
+          }),
+        ]),
+      },
       { definition: dag('stuck', [task('waiting')]) },
       {
         definition: dag('nightly', [done], {
@@ -205,6 +214,18 @@ test('pools are set and shown with what is used and what waits', async () => {
   expect((await cli('pool', 'set', 'small', 'many')).code).toBe(2);
 });
 
+test('a trigger that is fired lets its run go on', async () => {
+  await shown('dag', 'trigger', 'waits', '--run-id', 'fired');
+  const waiting = async (): Promise<Json[]> => json<Json[]>('trigger', 'list', '--kind', 'external');
+  await eventually('the trigger', async () => (await waiting()).length > 0);
+  expect(await shown('trigger', 'list')).toMatch(/external +- +\S+ +never +waits\/fired held +{"name":"go"}/);
+  const [id = ''] = (await waiting()).map(({ triggerId }) => String(triggerId));
+  expect(await shown('trigger', 'fire', id, '--payload', '{"by":"hand"}')).toBe(`${id}  fired\n`);
+  await shown('run', 'watch', 'waits/fired');
+  expect((await cli('trigger', 'fire', id)).code).toBe(4);
+  expect((await cli('trigger', 'fire', id, '--payload', '{')).code).toBe(2);
+});
+
 test('assets, their events, triggers and bundles are listed', async () => {
   expect(await json<Json[]>('asset', 'list')).toMatchObject([{ asset: 'sales', lastEvent: '1' }]);
   expect(await json<Json[]>('asset', 'events', 'sales')).toMatchObject([
@@ -212,6 +233,6 @@ test('assets, their events, triggers and bundles are listed', async () => {
   ]);
   expect(await shown('trigger', 'list')).toMatch(/^TRIGGER +KIND/);
   expect(await json<Json[]>('bundle', 'list')).toMatchObject([
-    { bundle: 'main', dagCount: 4, agentId: null },
+    { bundle: 'main', dagCount: 5, agentId: null },
   ]);
 });

@@ -24,6 +24,7 @@ beforeAll(async () => {
   const store = new MemoryStore();
   const chain = [task('first', on('chain')), task('second', { ...on('chain'), needs: ['first'] })];
   const many = Array.from({ length: 5 }, (_, i) => task(`t${i}`, { ...on('many'), pool: 'small' }));
+  const wait = { kind: 'external', input: { name: 'go' }, timeoutMs: 3_600_000 };
   const both = {
     kind: 'all',
     of: [
@@ -36,6 +37,7 @@ beforeAll(async () => {
     [
       { definition: dag('chain', chain, { params: { year }, tags: ['daily'], description: 'two in a row' }) },
       { definition: dag('many', many) },
+      { definition: dag('waits', [task('held', { work: { kind: 'none' }, wait })]) },
       { definition: dag('asleep', [task('only')]), row: { paused: true } },
       { definition: dag('gone', [task('only')]), row: { active: false } },
       { definition: dag('of-assets', [task('only')], { schedule: { kind: 'assets', condition: both } }) },
@@ -83,7 +85,7 @@ describe('DAGs', () => {
   test('are listed by name, those that their bundle has lost only when asked for', async () => {
     const names = async (request: object) =>
       (await call<{ dags: { dagId: string }[] }>('ListDags', request)).dags.map(({ dagId }) => dagId);
-    expect(await names({})).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets']);
+    expect(await names({})).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits']);
     expect(await names({ inactive: true })).toContain('gone');
     expect(await names({ tag: 'daily' })).toEqual(['chain']);
     expect(await names({ paused: true })).toEqual(['asleep']);
@@ -100,7 +102,7 @@ describe('DAGs', () => {
       seen.push(...page.dags.map(({ dagId }) => dagId));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    expect(seen).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets']);
+    expect(seen).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits']);
   });
 
   test('show their params, tasks and definitions that are kept', async () => {
@@ -292,6 +294,14 @@ describe('runs', () => {
     ['GetDag', { dagId: 'chain', definitionVersion: 7 }, status.NOT_FOUND, 'DAG_VERSION_NOT_FOUND'],
     ['PauseDag', { dagId: 'nobody' }, status.NOT_FOUND, 'DAG_NOT_FOUND'],
     ['UnpauseDag', { dagId: 'nobody' }, status.NOT_FOUND, 'DAG_NOT_FOUND'],
+    ['FireTrigger', { triggerId: 'nobody' }, status.NOT_FOUND, 'TRIGGER_NOT_FOUND'],
+    ['FireTrigger', { triggerId: 'x', payload: '{' }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
+    [
+      'FireTrigger',
+      { triggerId: 'x', payload: JSON.stringify('x'.repeat(70_000)) },
+      status.INVALID_ARGUMENT,
+      'INVALID_REQUEST',
+    ],
     ['SetPool', { pool: 'a b', slots: 1 }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['SetPool', { pool: 'a', slots: 2_000_000 }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['SetPool', { pool: 'a', description: 'x'.repeat(2_000) }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
@@ -333,8 +343,28 @@ test('assets show their newest event and the DAGs that wait for them', async () 
 
 test('bundles show what they hold and how long nobody reads them', async () => {
   const { bundles } = await call<{ bundles: Message[] }>('ListBundles');
-  expect(bundles).toMatchObject([{ bundle: 'main', agentId: '', receivedAt: null, dagCount: 5 }]);
+  expect(bundles).toMatchObject([{ bundle: 'main', agentId: '', receivedAt: null, dagCount: 6 }]);
   expect(bundles[0]?.unheardFor).not.toBeNull();
+});
+
+test('a trigger is listed with its instance, and fired by hand lets its task go on, once', async () => {
+  const { runId } = await trigger('waits');
+  const watching = new Watching('waits', runId);
+  await watching.seen('held');
+  const list = async (change: object) =>
+    (await call<{ triggers: (Message & { triggerId: string })[] }>('ListTriggers', change)).triggers;
+  const [found] = await list({ kind: 'external' });
+  expect(found).toMatchObject({
+    ...{ kind: 'external', input: '{"name":"go"}', agentId: '' },
+    instance: { dagId: 'waits', runId, task: 'held' },
+  });
+  expect(found?.timesOutIn).not.toBeNull();
+  expect(await list({ kind: 'file' })).toEqual([]);
+  const triggerId = found?.triggerId ?? '';
+  await call('FireTrigger', { triggerId, payload: '{"by":"hand"}' });
+  await watching.ended;
+  expect(watching.words.at(-1)).toBe('run RUN_STATE_SUCCESS');
+  expect(await stage.api.refused('FireTrigger', { triggerId })).toMatchObject({ code: 'TRIGGER_NOT_FOUND' });
 });
 
 test('without backfills and triggers there are none to list', async () => {
