@@ -2,15 +2,17 @@ import type { AgentId } from '../kit/ids.js';
 import { NO_TOKEN } from '../kit/ids.js';
 import { between, later } from '../kit/time.js';
 import type { Crowding } from './admission.js';
+import { cancelTask } from './ask.js';
 import { decideDagCall } from './dag/calls.js';
 import type { Draft } from './draft.js';
-import { about, lostOutcome, releaseLostTry } from './failure.js';
+import { releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
 import type { CallFault, CallInput, NewTask } from './inputs.js';
 import { limitQueue } from './queues.js';
 import { rankOf } from './rank.js';
+import { about, lostOutcome } from './requests.js';
 import { type AgentRow, isFinal, type TaskRow } from './rows.js';
-import { cancelTask, releaseOf, steer, steerMany } from './steer.js';
+import { releaseOf, steer, steerMany } from './steer.js';
 import { move } from './task.js';
 
 type Call<K extends CallInput['kind']> = Extract<CallInput, { kind: K }>;
@@ -170,7 +172,7 @@ function retry(draft: Draft, call: Call<'retry'>): void {
       try: 'cancel it first, or wait for its end',
     });
   }
-  const crowding = draft.admission.admit([task]);
+  const crowding = task.instance === null ? draft.admission.admit([task]) : null;
   if (crowding !== null) return refuse(draft, call.callId, crowdingFault(draft, crowding));
   steer(draft, task, { action: 'retry' }, call.reason);
   draft.reply(call.callId, { kind: 'task', task: draft.task(call.taskId) ?? task });

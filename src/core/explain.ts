@@ -1,7 +1,9 @@
 import { formatDuration } from '../kit/duration.js';
 import type { AgentId } from '../kit/ids.js';
 import { between, later, type ServiceMs, type WallMs } from '../kit/time.js';
+import { DAG_FINDINGS } from './dag/explain.js';
 import { FLOW_FINDINGS, isHeldBack } from './explain-flow.js';
+import { afterRelease, REQUEST_FINDINGS } from './explain-requests.js';
 import { endOfWait, WAIT_FINDINGS } from './explain-wait.js';
 import type { Context } from './inputs.js';
 import { leaseTerms } from './lease.js';
@@ -96,16 +98,7 @@ const FINDINGS: readonly {
     when: ({ task, open }) => task.state === 'running' && open !== null && open.lost !== null,
     then: (s) => agentLost(s),
   },
-  {
-    name: 'cancel_waits',
-    when: ({ task }) => task.stopRequest?.kind === 'cancel',
-    then: (s) => ({ message: `a cancel waits ${answerOf(s)}`, try: '' }),
-  },
-  {
-    name: 'timeout_waits',
-    when: ({ task }) => task.stopRequest?.kind === 'timeout',
-    then: (s) => ({ message: `the execution timeout has passed; the stop waits ${answerOf(s)}`, try: '' }),
-  },
+  ...REQUEST_FINDINGS,
   {
     name: 'agent_suspect',
     when: ({ holder }) => holder !== null && holder.streamId === null,
@@ -173,6 +166,7 @@ const FINDINGS: readonly {
   blockedBy('agents_cordoned', 'cordoned', 'cordoned or draining', 'holdfast agent uncordon'),
   blockedBy('agents_suspect', 'suspect', 'suspect: their streams are lost, their leases still run', ''),
   blockedBy('agents_unresolved', 'inventory_unresolved', 'asked for a full inventory', ''),
+  ...DAG_FINDINGS,
   ...FLOW_FINDINGS,
   {
     name: 'all_slots_busy',
@@ -299,11 +293,6 @@ function agentLost({ task, open, ctx }: Situation): { message: string; try: stri
   };
 }
 
-function answerOf({ open }: Situation): string {
-  if (open?.lost) return `until lost agent ${open.agentId} returns or its try is released`;
-  return `for the answer of agent ${open?.agentId ?? ''}`;
-}
-
 function summary(s: Situation): string {
   const { task, open, offer } = s;
   switch (task.state) {
@@ -320,7 +309,7 @@ function summary(s: Situation): string {
     case 'scheduled':
       return task.instance === null
         ? 'scheduled: waits for its start_after'
-        : 'scheduled: waits for room in its pool or its run';
+        : `scheduled: an instance of run ${task.instance.run}, not queued yet`;
     case 'deferred':
       return `deferred: waits for an event (${task.reason}), without a slot`;
     case 'success':
@@ -368,15 +357,6 @@ function nextSteps(s: Situation): NextStep[] {
     });
   }
   return steps.sort((a, b) => a.inMs - b.inMs);
-}
-
-/** What a release brings: the same order as releaseLostTry decides in. */
-function afterRelease(task: TaskRow, ctx: ExplainContext): string {
-  if (task.stopRequest?.kind === 'cancel') return 'released: the cancel becomes final';
-  if (task.stopRequest?.kind === 'timeout') return 'released: the try fails by its execution timeout';
-  if (task.losses.length >= ctx.policy.poisonLimit)
-    return 'released: fails as poison, having taken down too many agents';
-  return 'released: queued again';
 }
 
 /** Whole seconds, rounded up: `15s`, `1m30s`. */

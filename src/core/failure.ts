@@ -5,6 +5,7 @@ import { later, type MonoMs, type ServiceMs } from '../kit/time.js';
 import type { Draft, Happening } from './draft.js';
 import type { Report } from './inputs.js';
 import { singleRunReleaseMs } from './lease.js';
+import { about, askedOf, fulfil, lostOutcome } from './requests.js';
 import type { ChargedLoss, Loss, OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { leaveQueue, move } from './task.js';
@@ -85,7 +86,8 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
   const { open } = task;
   invariant(open?.lost, 'only a lost try is released');
   const { poisonLimit } = draft.ctx.policy;
-  if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
+  const asked = askedOf(task);
+  if (asked !== null) return void fulfil(draft, task, asked);
   if (task.losses.length >= poisonLimit) return failAsPoison(draft, task, lostOutcome(task));
   if (task.stopRequest?.kind === 'timeout') return failTry(draft, task, TIMED_OUT);
   const released: OpenPermit = { ...open, lost: { ...open.lost, heldUntil: null } };
@@ -107,7 +109,8 @@ export function releaseLostTry(draft: Draft, task: TaskRow): void {
 export function closeAsLost(draft: Draft, task: TaskRow, charge: boolean, reason: string): void {
   const { open } = task;
   invariant(open, 'a lost try has a token');
-  if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
+  const asked = askedOf(task);
+  if (asked !== null) return void fulfil(draft, task, asked);
   const charged = charge && !task.losses.some((loss) => loss.token === open.token);
   const losses = charged ? [...task.losses, chargeOf(open)] : task.losses;
   const happening: Happening = { event: 'lost_reported', ...about(open), reason };
@@ -146,7 +149,8 @@ function failAsPoison(draft: Draft, task: TaskRow, outcome: Happening[]): void {
 export function voidPermit(draft: Draft, task: TaskRow, reason: string): void {
   const { open } = task;
   invariant(open, 'only an open permit can be void');
-  if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
+  const asked = askedOf(task);
+  if (asked !== null) return void fulfil(draft, task, asked);
   const losses = task.losses.filter((loss) => loss.token !== open.token);
   const happening: Happening = { event: 'never_started', ...about(open), reason };
   // A segment that was not started leaves its try where it was, and its event unused (P16).
@@ -180,15 +184,16 @@ const TIMED_OUT: TryEnd = { reason: 'execution_timeout', message: '', exitCode: 
 export function failTry(draft: Draft, task: TaskRow, { reason, message, exitCode, final }: TryEnd): void {
   // P10: of a lost try that something else closes the outcome is agent_lost; what follows is the task's.
   const about_ = task.open && !task.open.lost ? about(task.open) : {};
+  const asked = askedOf(task);
+  // Who clears a task wants it run again, and a failure is no answer to that; a success is (P15).
+  if (asked?.kind === 'clear') return void fulfil(draft, { ...task, exitCode }, asked);
   if (final || task.retriesUsed >= task.retries) {
     const failed = move(task, 'failTask', { reason, message, exitCode, endedAt: draft.ctx.wall });
     draft.put(failed, ...lostOutcome(task), { event: 'failed', ...about_, reason, message });
     return;
   }
-  // P15: the end was reported, so the cancel that waited for it is final: no other try.
-  if (task.stopRequest?.kind === 'cancel') {
-    return void cancelNow(draft, { ...task, exitCode }, task.stopRequest.reason);
-  }
+  // P15: the end was reported, so what waited for it is final: no other try of this kind.
+  if (asked !== null) return void fulfil(draft, { ...task, exitCode }, asked);
   const wait = Math.max(1, equalJitter(task.retryBackoff, task.retriesUsed, draft.ctx.random));
   draft.put(
     move(task, 'retryTask', {
@@ -209,21 +214,6 @@ export function failTry(draft: Draft, task: TaskRow, { reason, message, exitCode
   );
 }
 
-/** The cancel is final: nothing runs, or what ran has ended (P15). */
-export function cancelNow(draft: Draft, task: TaskRow, reason: string): TaskRow {
-  const cancelled = move(task, 'cancelTask', {
-    reason: 'cancelled',
-    message: reason,
-    endedAt: draft.ctx.wall,
-  });
-  return draft.put(cancelled, ...lostOutcome(task), {
-    event: 'cancelled',
-    ...(task.open ? about(task.open) : {}),
-    reason: 'cancelled',
-    message: reason,
-  });
-}
-
 /** P12: waited for strictly more than its queued timeout; final, whatever the user's retries. */
 export function failFromQueue(draft: Draft, task: TaskRow): void {
   const message = `queued for more than ${task.queuedTimeoutMs / 1_000} s`;
@@ -236,15 +226,6 @@ export function failTooLate(draft: Draft, task: TaskRow): void {
   const message = `not started before ${new Date(task.startBefore ?? 0).toISOString()}`;
   const failed = move(task, 'failTask', { reason: 'expired', message, endedAt: draft.ctx.wall });
   draft.put(failed, ...lostOutcome(task), { event: 'expired', reason: 'expired', message });
-}
-
-/** P10: when something else closes the token of a lost try, agent_lost becomes the try's outcome. */
-export function lostOutcome(task: TaskRow): Happening[] {
-  return task.open?.lost ? [{ event: 'try_lost', ...about(task.open), reason: 'agent_lost' }] : [];
-}
-
-export function about(open: OpenPermit): Pick<Happening, 'agentId' | 'tryNumber' | 'token' | 'epoch'> {
-  return { agentId: open.agentId, tryNumber: open.tryNumber, token: open.token, epoch: open.epoch };
 }
 
 function chargeOf(open: OpenPermit): ChargedLoss {

@@ -1,8 +1,9 @@
 import { judgeEvent } from './dag/trigger-events.js';
 import type { Draft } from './draft.js';
-import { about, closeVanished } from './failure.js';
+import { closeVanished } from './failure.js';
 import type { StreamInput } from './inputs.js';
 import type { Presence } from './presence.js';
+import { stopReasonOf } from './requests.js';
 import type { SessionRow } from './rows.js';
 import { decideStart, permitFrame, type StartCase } from './start.js';
 import { judgeReport } from './token.js';
@@ -94,8 +95,7 @@ export function pressAgents(draft: Draft): void {
     const { open, stopRequest } = task ?? {};
     if (!open || !stopRequest || open.lost !== null) continue;
     if (draft.state.presences.get(open.epoch)?.inventory.phase(token) !== 'running') continue;
-    const reason = stopRequest.kind === 'cancel' ? 'cancelled' : 'timeout';
-    draft.sayTo(open.epoch)?.cancellations.push({ token, reason });
+    draft.sayTo(open.epoch)?.cancellations.push({ token, reason: stopReasonOf(stopRequest) });
   }
   for (const presence of draft.state.presences.values()) {
     if (presence.unshown.size === 0 || presence.streamId === null || draft.attaches(presence.epoch)) continue;
@@ -110,25 +110,4 @@ export function pressAgents(draft: Draft): void {
       }
     }
   }
-}
-
-/** P15: asks the agent to end a run whose token stays open until it reports. */
-export function requestStop(
-  draft: Draft,
-  taskId: Parameters<Draft['task']>[0],
-  kind: 'cancel' | 'timeout',
-  reason: string,
-): void {
-  const task = draft.task(taskId);
-  // A cancel outranks a timeout: what times out may be tried again, what is cancelled may not.
-  if (!task?.open || task.stopRequest?.kind === 'cancel' || task.stopRequest?.kind === kind) return;
-  const { open } = task;
-  const event = kind === 'cancel' ? 'cancel_requested' : 'timeout_requested';
-  draft.put(
-    { ...task, stopRequest: { kind, reason, at: draft.ctx.wall } },
-    { event, ...about(open), message: reason },
-  );
-  if (open.lost !== null) return;
-  const stopReason = kind === 'cancel' ? 'cancelled' : 'timeout';
-  draft.sayTo(open.epoch)?.cancellations.push({ token: open.token, reason: stopReason });
 }

@@ -1,8 +1,8 @@
 import { NO_NONCE, type TaskId, type Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type { Draft, Happening } from './draft.js';
-import { about } from './failure.js';
 import { canServe } from './placement.js';
+import { about, askedOf } from './requests.js';
 import { isFinal, type OpenPermit, type SessionRow, type TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { leaveQueue, move } from './task.js';
@@ -74,8 +74,8 @@ function regainRun(draft: Draft, session: SessionRow, task: TaskRow, token: Toke
   const regained = move(task, 'regainRun', {
     ...leaveQueue(task, draft.ctx.service),
     open,
-    // A timeout was asked of the older run; a cancel is meant for the task.
-    stopRequest: task.stopRequest?.kind === 'cancel' ? task.stopRequest : null,
+    // A timeout was asked of the older run; what an operator asked is meant for the task.
+    stopRequest: askedOf(task),
     tryNumber: open.tryNumber,
     lastToken: token,
     lastAgentId: open.agentId,

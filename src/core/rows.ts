@@ -115,7 +115,7 @@ export interface TaskRow {
   readonly open: OpenPermit | null;
   /** Charged losses: tries seen running that were lost with their agents (P14). */
   readonly losses: readonly ChargedLoss[];
-  /** Cancel or timeout that waits for the agent's answer (P15). */
+  /** What was asked of it and waits for the agent's answer (P15). */
   readonly stopRequest: StopRequest | null;
   /** Newest token ever drawn for the task; 0 before the first permit. */
   readonly lastToken: Token;
@@ -166,7 +166,7 @@ export interface ChargedLoss {
 }
 
 export interface StopRequest {
-  readonly kind: 'cancel' | 'timeout';
+  readonly kind: 'cancel' | 'timeout' | 'clear' | 'mark_success' | 'mark_failed';
   readonly reason: string;
   readonly at: WallMs;
 }

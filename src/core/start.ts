@@ -1,10 +1,10 @@
 import type { Draft } from './draft.js';
-import { about, lostOutcome } from './failure.js';
 import type { Permit, RefusalReason } from './frames.js';
 import type { StartRequest } from './inputs.js';
 import { leaseExpired } from './lease.js';
 import { canServe } from './placement.js';
 import type { Presence } from './presence.js';
+import { about, lostOutcome } from './requests.js';
 import type { AgentRow, OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { hasExpired, leaveQueue, move } from './task.js';

@@ -1,10 +1,11 @@
 import type { ServiceMs, WallMs } from '../kit/time.js';
 import type { Admission, Crowding } from './admission.js';
+import { cancelTask } from './ask.js';
+import { clearOne } from './dag/clear.js';
 import type { Draft } from './draft.js';
-import { cancelNow } from './failure.js';
-import { requestStop } from './heartbeat.js';
 import type { CallInput } from './inputs.js';
 import { rankOf } from './rank.js';
+import { stillHeld } from './requests.js';
 import { isFinal, type TaskRow, type TaskState } from './rows.js';
 import { move } from './task.js';
 
@@ -65,7 +66,8 @@ function crowds(admission: Admission, task: TaskRow, steering: Steering): Crowdi
     case 'cancel':
       return null;
     case 'retry':
-      return admission.admit([task]);
+      // An instance is decided anew, and queued when it has room.
+      return task.instance === null ? admission.admit([task]) : null;
     case 'move':
       return admission.admit([{ ...task, queue: steering.queue }]);
   }
@@ -94,6 +96,7 @@ export function steer(draft: Draft, task: TaskRow, steering: Steering, reason: s
     case 'cancel':
       return cancelTask(draft, task, reason);
     case 'retry':
+      if (task.instance !== null) return clearOne(draft, task, reason);
       return retryTask(draft, task, reason);
     case 'move':
       draft.put(
@@ -102,16 +105,6 @@ export function steer(draft: Draft, task: TaskRow, steering: Steering, reason: s
       );
       return;
   }
-}
-
-/** P15: at once without an open token, or with one whose try is lost and released; else a request to its agent. */
-export function cancelTask(draft: Draft, task: TaskRow, reason: string): void {
-  const { open, taskId } = task;
-  const waits = open !== null && (open.lost === null || open.lost.heldUntil !== null);
-  // A permit of this very batch was told to nobody: the cancel is in time, and its request is refused.
-  const told = draft.base(taskId) === undefined || draft.base(taskId)?.open?.token === open?.token;
-  if (waits && told) requestStop(draft, taskId, 'cancel', reason);
-  else cancelNow(draft, task, reason);
 }
 
 /**
@@ -140,11 +133,6 @@ function retryTask(draft: Draft, task: TaskRow, reason: string): void {
     reason,
     message: `was ${task.state}${task.reason && ` (${task.reason})`}`,
   });
-}
-
-/** P11: a run that an operator has ended under `single_run` may still be alive: no way leads to a permit before its release. */
-function stillHeld({ releaseAt }: TaskRow, service: ServiceMs): ServiceMs | null {
-  return releaseAt !== null && releaseAt > service ? releaseAt : null;
 }
 
 /** The instant before which a task whose lost try an operator ends must not be tried again; null when there is none. */

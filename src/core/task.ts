@@ -2,6 +2,11 @@ import { invariant } from '../kit/invariant.js';
 import { earliest, later, type ServiceMs, type WallMs } from '../kit/time.js';
 import { isFinal, type TaskRow, type TaskState } from './rows.js';
 
+const ANY = [
+  ...(['scheduled', 'queued', 'running', 'success', 'failed'] as const),
+  ...(['up_for_retry', 'deferred', 'upstream_failed', 'skipped', 'cancelled'] as const),
+] as const;
+
 /**
  * The edges along which a task changes its state. Nothing else does: an edge that is not here is a bug, and stops the
  * process rather than be taken. A lost try may leave its task queued with its token still open (P10), so what a late
@@ -34,14 +39,18 @@ export const EDGES = {
   resumeInstance: { from: ['deferred'], to: 'scheduled' },
   /** The back-off of a retry is over. */
   queueRetry: { from: ['up_for_retry'], to: 'queued' },
-  /** An operator wants a task tried again that has ended. */
   /** The back-off of an instance's retry is over: it waits for room in its pool again. */
   scheduleRetry: { from: ['up_for_retry'], to: 'scheduled' },
   /** An instance that is decided without a try, or whose run says that there was nothing to do. */
   skipTask: { from: ['scheduled', 'running', 'queued'], to: 'skipped' },
   failUpstream: { from: ['scheduled'], to: 'upstream_failed' },
+  /** An operator wants a task tried again that has ended. */
   requeueFinal: { from: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'], to: 'queued' },
   rescheduleFinal: { from: ['cancelled'], to: 'scheduled' },
+  /** An operator wants an instance decided anew, or says how it ended. */
+  clearTask: { from: ANY, to: 'scheduled' },
+  markSuccess: { from: ANY, to: 'success' },
+  markFailed: { from: ANY, to: 'failed' },
   cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },
 } as const satisfies Record<string, { readonly from: readonly TaskState[]; readonly to: TaskState }>;
 

@@ -1,10 +1,12 @@
 import { later } from '../kit/time.js';
+import { requestStop } from './ask.js';
+import { advanceBackfills } from './dag/backfill.js';
 import { createDueRuns } from './dag/schedule.js';
 import { failDeferred } from './dag/triggers.js';
 import type { Draft } from './draft.js';
 import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
 import { forgetAgents } from './forget.js';
-import { pressAgents, requestStop } from './heartbeat.js';
+import { pressAgents } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
 import { rankOf } from './rank.js';
@@ -20,6 +22,7 @@ export function decideTick(draft: Draft): void {
   closeSilent(draft);
   pressAgents(draft);
   createDueRuns(draft);
+  advanceBackfills(draft);
   for (const { taskId } of draft.loaded.due) {
     // What this batch has changed already has deadlines of its own; they come with the next tick.
     const task = draft.tasks.has(taskId) ? undefined : draft.task(taskId);

@@ -1,10 +1,11 @@
 import type { AgentId } from '../kit/ids.js';
 import { deferTask } from './dag/triggers.js';
 import type { Draft } from './draft.js';
-import { about, cancelNow, closeAsLost, failTry, voidPermit } from './failure.js';
+import { closeAsLost, failTry, voidPermit } from './failure.js';
 import type { Acknowledgement, Disposition } from './frames.js';
 import type { Report } from './inputs.js';
 import { noteOverlap, type Overlap, overlapOf } from './overlap.js';
+import { about, askedOf, fulfil } from './requests.js';
 import type { HistoryRow, OpenPermit, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { move } from './task.js';
@@ -18,6 +19,8 @@ const RECORDED: ReadonlySet<string> = new Set([
   'try_failed',
   'never_started',
   'cancelled',
+  'cleared',
+  'marked',
   'lost_reported',
   'poison',
 ]);
@@ -135,11 +138,11 @@ function recordSkip(draft: Draft, task: Open, report: Report, late: boolean): vo
   draft.put(skipped, { event: 'skipped', ...about(task.open), reason: 'skipped', message });
 }
 
-/** P15: killed is final if a cancel or timeout asked for it, else the try is lost; a session that lives charges nothing. */
+/** P15: killed is final if an operator or a timeout asked for it, else the try is lost; a session that lives charges nothing. */
 function recordKilled(draft: Draft, task: TaskRow, report: Report, charge: boolean): void {
-  const request = task.stopRequest;
-  if (request?.kind === 'cancel') cancelNow(draft, task, request.reason);
-  else if (request?.kind === 'timeout')
+  const asked = askedOf(task);
+  if (asked !== null) fulfil(draft, task, asked);
+  else if (task.stopRequest?.kind === 'timeout')
     failTry(draft, task, { ...report, reason: 'execution_timeout', final: false });
   else closeAsLost(draft, task, charge, report.reason === '' ? 'killed' : report.reason);
 }

@@ -1,10 +1,11 @@
 import { NO_NONCE, NO_TOKEN, type TaskId, type Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
 import type { Draft } from './draft.js';
-import { about, closeVanished, voidPermit } from './failure.js';
+import { closeVanished, voidPermit } from './failure.js';
 import type { Acknowledgement, StopReason, Verdict } from './frames.js';
 import type { Hello } from './inputs.js';
 import { regainRuns } from './regain.js';
+import { about, stopReasonOf } from './requests.js';
 import type { OpenPermit, SessionRow, TaskRow } from './rows.js';
 import { leaveQueue, move } from './task.js';
 import { judgeReport, uncharge } from './token.js';
@@ -66,7 +67,7 @@ function judgeRun(draft: Draft, session: SessionRow, { token, taskId }: Run): Ve
   if (open.lost !== null || open.epoch !== session.epoch) adoptRun(draft, task, open, session);
   const request = task.stopRequest;
   if (request === null) return { kind: 'keep', token, nonce: NO_NONCE };
-  return { kind: 'stop', token, reason: request.kind === 'cancel' ? 'cancelled' : 'timeout' };
+  return { kind: 'stop', token, reason: stopReasonOf(request) };
 }
 
 /** A token above the newest of its task was never given, as far as the store knows (P18). */

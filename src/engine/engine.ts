@@ -14,6 +14,7 @@ import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
 import type { Random } from '../kit/random.js';
+import { first } from '../kit/sets.js';
 import { between, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
@@ -236,7 +237,7 @@ export class Engine {
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
       const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx);
-      const rows = loadRows(store, this.state, inputs, due, step, ctx.wall);
+      const rows = loadRows(store, this.state, inputs, due, step, ctx);
       const loaded = rows instanceof Promise ? await rows : rows;
       const draft = decide(this.state, ctx, inputs, loaded);
       const { specs, missing } = this.#specsFor(draft);
@@ -266,9 +267,9 @@ export class Engine {
 
   /** What runs of DAGs do next is decided apart, on rows that their definitions ask for. */
   #advance(): void {
-    const { dirty, unfinished, triggers } = this.state.dags;
-    if (dirty.size === 0 && !unfinished && triggers.due.size === 0) return;
-    this.put({ kind: 'advance', runs: [...dirty].slice(0, ADVANCE_RUNS) });
+    const { dirty, ripe, unfinished, triggers } = this.state.dags;
+    if (dirty.size === 0 && ripe.size === 0 && !unfinished && triggers.due.size === 0) return;
+    this.put({ kind: 'advance', runs: first(dirty, ADVANCE_RUNS) });
   }
 
   /** A step of retention is over; the next one waits its turn. */

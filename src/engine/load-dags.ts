@@ -1,39 +1,93 @@
 import { wantedBy } from '../core/dag/advance.js';
+import { backfillInstants, dueBackfills, isToBeRerun } from '../core/dag/backfill.js';
+import { keysOfInstant } from '../core/dag/by-hand.js';
 import type { DagCall } from '../core/dag/calls.js';
 import type { DagDefinition } from '../core/dag/definition.js';
-import type { LoadedDags } from '../core/dag/draft.js';
+import type { DueRun } from '../core/dag/draft.js';
 import { type Plan, planOf } from '../core/dag/plan.js';
 import { admissible } from '../core/dag/room.js';
-import { type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
-import { runIdOf } from '../core/dag/runs.js';
+import { type BackfillRow, type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
+import { ALL_RUNS_A_TICK, dueRuns } from '../core/dag/schedule.js';
 import { planKey } from '../core/dag/state.js';
 import { FIRE_STEP } from '../core/dag/trigger-events.js';
-import type { Input } from '../core/inputs.js';
+import type { Context, Input } from '../core/inputs.js';
 import type { TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
-import type { WallMs } from '../kit/time.js';
+import { first } from '../kit/sets.js';
 import type { Store } from '../store/store.js';
 
 type Pinned = Pick<DagRow, 'dagId' | 'definitionVersion'>;
-
-/** Names of the rows of DAGs that a batch decides on and memory does not have. */
-class WantedOfDags {
-  readonly pinned = new Map<string, Pinned>();
-  readonly runs = new Set<RunKey>();
-  readonly instances = new Set<RunKey>();
-  readonly tasks: TaskId[] = [];
-
-  plan(pinned: Pinned | undefined): void {
-    if (pinned !== undefined) this.pinned.set(planKey(pinned.dagId, pinned.definitionVersion), pinned);
-  }
-}
+type Clocks = Pick<Context, 'wall' | 'timetable'>;
 
 /** What is read of DAGs, and the tasks that must be read for them. */
 export interface ReadOfDags {
-  readonly dags: LoadedDags;
+  readonly plans: Map<string, Plan>;
+  readonly runs: Map<RunKey, RunRow>;
+  readonly instances: Map<RunKey, TaskRow[]>;
+  readonly backfills: Map<string, BackfillRow>;
+  readonly due: readonly DueRun[];
   readonly tasks: readonly TaskId[];
+}
+
+/** Reads the rows of DAGs that a batch decides on and memory does not have. */
+class Reading {
+  readonly plans = new Map<string, Plan>();
+  readonly runs = new Map<RunKey, RunRow>();
+  readonly instances = new Map<RunKey, TaskRow[]>();
+  readonly backfills = new Map<string, BackfillRow>();
+  readonly tasks: TaskId[] = [];
+  readonly #store: Store;
+  readonly #state: State;
+
+  constructor(store: Store, state: State) {
+    this.#store = store;
+    this.#state = state;
+  }
+
+  task(taskId: TaskId | undefined): void {
+    if (taskId !== undefined) this.tasks.push(taskId);
+  }
+
+  async readPlans(pinned: Iterable<Pinned | undefined>): Promise<void> {
+    const missing = new Map<string, Pinned>();
+    for (const one of pinned) {
+      if (one === undefined || this.plan(one) !== undefined) continue;
+      missing.set(planKey(one.dagId, one.definitionVersion), one);
+    }
+    if (missing.size === 0) return;
+    for (const row of await this.#store.readDagVersions([...missing.values()])) {
+      const plan = planOf(JSON.parse(row.definition) as DagDefinition, row.definitionVersion);
+      this.plans.set(plan.key, plan);
+    }
+    for (const key of missing.keys())
+      invariant(this.plans.has(key), 'a definition that is pinned is never removed');
+  }
+
+  plan(pinned: Pinned): Plan | undefined {
+    const { dagId, definitionVersion } = pinned;
+    return this.#state.dags.planOf(pinned) ?? this.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  async readRuns(keys: Iterable<RunKey>): Promise<void> {
+    const missing = [...keys].filter((run) => !this.#state.dags.runs.has(run) && !this.runs.has(run));
+    if (missing.length === 0) return;
+    for (const row of await this.#store.readRuns(missing)) this.runs.set(row.run, row);
+  }
+
+  row(run: RunKey): RunRow | undefined {
+    return this.#state.dags.runs.get(run)?.row ?? this.runs.get(run);
+  }
+
+  async readInstances(run: RunKey): Promise<void> {
+    if (!this.instances.has(run)) this.instances.set(run, await this.#store.readInstances(run));
+  }
+
+  async readBackfill(backfill: string): Promise<void> {
+    if (backfill === '' || this.#state.dags.backfills.has(backfill)) return;
+    for (const row of await this.#store.readBackfills([backfill])) this.backfills.set(row.backfill, row);
+  }
 }
 
 /** Reads definitions first, because they say which tasks' rows are needed. */
@@ -41,65 +95,107 @@ export async function loadDags(
   store: Store,
   state: State,
   inputs: readonly Input[],
-  wall: WallMs,
+  clocks: Clocks,
 ): Promise<ReadOfDags> {
-  const wanted = new WantedOfDags();
-  const advancing: RunKey[] = [];
-  for (const input of inputs) {
-    if (input.kind === 'dag') wantCall(state, input.call, wall, wanted);
-    if (input.kind === 'advance') advancing.push(...input.runs);
-  }
-  for (const run of advancing) wanted.plan(state.dags.runs.get(run)?.row);
-  const plans = await readPlans(store, state, wanted);
-  const runs = new Map<RunKey, RunRow>();
-  if (wanted.runs.size > 0) for (const row of await store.readRuns([...wanted.runs])) runs.set(row.run, row);
-  for (const row of runs.values()) wanted.plan(row);
-  const instances = new Map<RunKey, TaskRow[]>();
-  for (const run of wanted.instances) instances.set(run, await store.readInstances(run));
-  const tasks: TaskId[] = [...wanted.tasks];
-  for (const run of advancing) {
-    const view = state.dags.runs.get(run);
-    const plan =
-      view && (state.dags.planOf(view.row) ?? plans.get(planKey(view.row.dagId, view.row.definitionVersion)));
-    if (view !== undefined && plan !== undefined) tasks.push(...wantedBy(view, plan));
-  }
-  if (inputs.some(({ kind }) => kind === 'advance'))
-    tasks.push(...admissible(state.dags), ...dueTasks(state));
-  return { dags: { plans, runs, instances }, tasks };
+  const reading = new Reading(store, state);
+  for (const input of inputs) if (input.kind === 'dag') await loadCall(state, input.call, clocks, reading);
+  const due = inputs.some(({ kind }) => kind === 'tick') ? await loadDue(state, clocks, reading) : [];
+  await loadAdvances(state, inputs, reading);
+  const { plans, runs, instances, backfills, tasks } = reading;
+  return { plans, runs, instances, backfills, due, tasks };
 }
 
-/** Tasks that the core itself resumes next. */
-function dueTasks({ dags: { triggers } }: State): TaskId[] {
-  return [...triggers.due].slice(0, FIRE_STEP).flatMap((triggerId) => triggers.get(triggerId)?.taskId ?? []);
-}
-
-async function readPlans(store: Store, state: State, wanted: WantedOfDags): Promise<Map<string, Plan>> {
-  const missing = [...wanted.pinned.values()].filter((pinned) => state.dags.planOf(pinned) === undefined);
-  const plans = new Map<string, Plan>();
-  if (missing.length === 0) return plans;
-  for (const row of await store.readDagVersions(missing)) {
-    const plan = planOf(JSON.parse(row.definition) as DagDefinition, row.definitionVersion);
-    plans.set(plan.key, plan);
+/** What the advance of runs decides on: definitions, then the rows that those ask for. */
+async function loadAdvances(state: State, inputs: readonly Input[], reading: Reading): Promise<void> {
+  const advances = inputs.filter((input) => input.kind === 'advance');
+  if (advances.length === 0) return;
+  const views = advances.flatMap(({ runs }) => runs).map((run) => state.dags.runs.get(run));
+  await reading.readPlans(views.map((view) => view?.row));
+  for (const view of views) {
+    const plan = view && reading.plan(view.row);
+    if (view !== undefined && plan !== undefined)
+      for (const taskId of wantedBy(view, plan, (known) => state.knownTask(known))) reading.task(taskId);
   }
-  invariant(plans.size === missing.length, 'a definition that is pinned is never removed');
-  return plans;
+  for (const taskId of admissible(state.dags)) reading.task(taskId);
+  // Those that the core itself resumes next.
+  const { triggers } = state.dags;
+  for (const triggerId of first(triggers.due, FIRE_STEP)) reading.task(triggers.get(triggerId)?.taskId);
 }
 
-function wantCall(state: State, call: DagCall, wall: WallMs, wanted: WantedOfDags): void {
+/** Runs whose instants have come, and whether somebody was first with a run of the instant. */
+async function loadDue(state: State, clocks: Clocks, reading: Reading): Promise<DueRun[]> {
+  const due = [...dueRuns(state.dags, clocks), ...dueBackfills(state.dags, clocks)];
+  await reading.readRuns(due.flatMap(({ dagId, at }) => keysOfInstant(dagId, at)));
+  for (const one of due) {
+    for (const key of one.backfill === '' ? [] : keysOfInstant(one.dagId, one.at)) {
+      const run = reading.runs.get(key);
+      if (run === undefined || !isToBeRerun(state.dags, one, run)) continue;
+      await reading.readPlans([run]);
+      await reading.readInstances(key);
+    }
+  }
+  return due;
+}
+
+/** Whether a tick has left runs to the next one. */
+export function leavesDue({ due }: Pick<ReadOfDags, 'due'>): boolean {
+  return due.length >= ALL_RUNS_A_TICK;
+}
+
+async function loadCall(state: State, call: DagCall, clocks: Clocks, reading: Reading): Promise<void> {
   switch (call.action) {
     case 'trigger': {
-      wanted.plan(state.dags.dags.get(call.dagId));
-      const runId = call.runId === '' ? runIdOf('manual', call.logicalDate ?? wall) : call.runId;
-      wanted.runs.add(runKeyOf(call.dagId, runId));
-      return;
+      const at = call.logicalDate ?? clocks.wall;
+      const own = call.runId === '' ? [] : [runKeyOf(call.dagId, call.runId)];
+      await reading.readRuns([...own, ...keysOfInstant(call.dagId, at)]);
+      return reading.readPlans([state.dags.dags.get(call.dagId)]);
     }
-    case 'fire_trigger': {
-      const trigger = state.dags.triggers.get(call.triggerId);
-      if (trigger !== undefined) wanted.tasks.push(trigger.taskId);
+    case 'fire_trigger':
+      reading.task(state.dags.triggers.get(call.triggerId)?.taskId);
       return;
+    case 'end_run':
+      await reading.readRuns([call.run]);
+      return reading.readPlans([reading.row(call.run)]);
+    case 'clear':
+    case 'mark':
+      await reading.readRuns([call.run]);
+      await reading.readPlans([reading.row(call.run)]);
+      return reading.readInstances(call.run);
+    case 'backfill': {
+      const dag = state.dags.dags.get(call.dagId);
+      await reading.readBackfill(call.backfill);
+      await reading.readPlans([dag]);
+      if (dag === undefined) return;
+      const instants = backfillInstants(clocks.timetable, dag, call);
+      return reading.readRuns(instants.flatMap((at) => keysOfInstant(dag.dagId, at)));
     }
+    case 'steer_backfill':
+      return reading.readBackfill(call.backfill);
     case 'pause':
     case 'set_pool':
+    case 'delete_pool':
+    case 'emit_asset':
       return;
   }
+}
+
+/**
+ * What is read of the runs of instances that a batch may end, or have done again: definitions, because a success
+ * updates the assets that they name, and the whole of an ended run that is to go on.
+ */
+export async function loadRunsOf(
+  store: Store,
+  state: State,
+  ends: readonly TaskRow[],
+  again: readonly TaskRow[],
+  read: ReadOfDags,
+): Promise<void> {
+  const reading = new Reading(store, state);
+  await reading.readRuns(again.flatMap(({ instance }) => (instance === null ? [] : [instance.run])));
+  for (const run of reading.runs.keys()) await reading.readInstances(run);
+  const runs = [...ends, ...again].flatMap(({ instance }) => (instance === null ? [] : [instance.run]));
+  await reading.readPlans(new Set(runs.map((run) => reading.row(run))));
+  for (const [key, plan] of reading.plans) read.plans.set(key, plan);
+  for (const [run, row] of reading.runs) read.runs.set(run, row);
+  for (const [run, rows] of reading.instances) read.instances.set(run, rows);
 }

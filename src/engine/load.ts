@@ -1,14 +1,15 @@
 import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
 import type { LoadedRows } from '../core/draft.js';
-import type { Input, Report } from '../core/inputs.js';
+import type { Context, Input, Report } from '../core/inputs.js';
 import type { FinishedStretch } from '../core/retention.js';
 import type { HistoryRow, TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
-import type { WallMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 import { type Due, readDue } from './deadlines.js';
-import { loadDags } from './load-dags.js';
+import { leavesDue, loadDags, loadRunsOf } from './load-dags.js';
+
+type Clocks = Pick<Context, 'wall' | 'timetable'>;
 
 /** What a batch is decided on; `more` when further tasks are due. */
 export type Loaded = LoadedRows & { readonly more: boolean };
@@ -22,20 +23,30 @@ interface Wanted {
 
 /** What a batch is decided on. Most batches need no row that memory does not have: these wait for nothing. */
 export function loadRows(
-  ...[store, state, inputs, due, readFinished, wall]: Parameters<typeof readRows>
+  ...[store, state, inputs, due, readFinished, clocks]: Parameters<typeof readRows>
 ): Loaded | Promise<Loaded> {
-  const needsRows = due !== null || inputs.some(({ kind }) => kind === 'prune' || isOfDags(kind));
+  const needsRows = due !== null || inputs.some((input) => needsDags(state, input, clocks));
   if (needsRows || !isEmpty(wantedBy(state, inputs))) {
-    return readRows(store, state, inputs, due, readFinished, wall);
+    return readRows(store, state, inputs, due, readFinished, clocks);
   }
   // Made anew each time: what is loaded belongs to its batch.
   const none = { tasks: new Map(), histories: new Map(), byKey: new Map() };
   return { ...none, due: [], finished: null, more: false, dags: NOTHING_OF_DAGS };
 }
 
-/** Inputs that are decided on rows of DAGs. */
-function isOfDags(kind: Input['kind']): boolean {
-  return kind === 'dag' || kind === 'advance';
+/** Whether an input is decided on rows of DAGs that memory does not have, or on what retention reads. */
+function needsDags(state: State, input: Input, { wall }: Clocks): boolean {
+  if (input.kind === 'tick') return state.dags.isDue(wall);
+  if (input.kind === 'heartbeat') return input.beat.reports.some((report) => isUnread(state, report));
+  if (input.kind === 'hello') return input.hello.reports.some((report) => isUnread(state, report));
+  return ['prune', 'dag', 'advance', 'resolve', 'retry', 'steer'].includes(input.kind);
+}
+
+/** Whether a report is of an instance whose definition nobody has read since the start. */
+function isUnread(state: State, { token }: Report): boolean {
+  const run = state.open.get(token)?.instance?.run;
+  const view = run === undefined ? undefined : state.dags.runs.get(run);
+  return view !== undefined && state.dags.planOf(view.row) === undefined;
 }
 
 function wantedBy(state: State, inputs: readonly Input[]): Wanted {
@@ -55,16 +66,20 @@ async function readRows(
   inputs: readonly Input[],
   due: Due | null,
   readFinished: () => Promise<FinishedStretch>,
-  wall: WallMs,
+  clocks: Clocks,
 ): Promise<Loaded> {
   const wanted = wantedBy(state, inputs);
-  const ofDags = inputs.some(({ kind }) => isOfDags(kind))
-    ? await loadDags(store, state, inputs, wall)
-    : null;
-  for (const taskId of ofDags?.tasks ?? []) wantTask(state, taskId, wanted);
+  const dags = await loadDags(store, state, inputs, clocks);
+  for (const taskId of dags.tasks) wantTask(state, taskId, wanted);
   const tasks = new Map<TaskId, TaskRow>();
   if (wanted.tasks.size > 0) {
     for (const row of await store.readTasks([...wanted.tasks])) tasks.set(row.taskId, row);
+  }
+  const { ends, again } = instancesIn(state, inputs, tasks);
+  if (ends.length + again.length > 0) await loadRunsOf(store, state, ends, again, dags);
+  // Rows of a whole run come without results: those that were read one by one have them.
+  for (const rows of dags.instances.values()) {
+    for (const row of rows) if (!tasks.has(row.taskId)) tasks.set(row.taskId, row);
   }
   const histories = new Map<TaskId, HistoryRow[]>();
   for (const taskId of wanted.histories) histories.set(taskId, await store.readHistory(taskId));
@@ -76,7 +91,30 @@ async function readRows(
   for (const row of dueRows) tasks.set(row.taskId, row);
   const prunes = inputs.some((input) => input.kind === 'prune');
   const finished = prunes ? await readFinished() : null;
-  return { tasks, histories, byKey, due: dueRows, finished, more, dags: ofDags?.dags ?? NOTHING_OF_DAGS };
+  return { tasks, histories, byKey, due: dueRows, finished, more: more || leavesDue(dags), dags };
+}
+
+/** Instances of runs that a batch may end well, and those that it may have done again. */
+function instancesIn(
+  state: State,
+  inputs: readonly Input[],
+  tasks: ReadonlyMap<TaskId, TaskRow>,
+): { ends: TaskRow[]; again: TaskRow[] } {
+  const [ends, again] = [new Set<TaskRow>(), new Set<TaskRow>()];
+  const find = (taskId: TaskId) => state.knownTask(taskId) ?? tasks.get(taskId);
+  const add = (to: Set<TaskRow>, task: TaskRow | undefined) => {
+    if (task !== undefined && task.instance !== null) to.add(task);
+  };
+  const report = ({ token, taskId }: Report) => add(ends, state.open.get(token) ?? find(taskId));
+  for (const input of inputs) {
+    if (input.kind === 'heartbeat') input.beat.reports.forEach(report);
+    else if (input.kind === 'hello') input.hello.reports.forEach(report);
+    else if (input.kind === 'resolve') add(ends, find(input.taskId));
+    else if (input.kind === 'retry') add(again, find(input.taskId));
+    else if (input.kind === 'steer' && input.steering.action === 'retry')
+      for (const taskId of input.taskIds) add(again, find(taskId));
+  }
+  return { ends: [...ends], again: [...again] };
 }
 
 function want(state: State, input: Input, wanted: Wanted): void {

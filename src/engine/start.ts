@@ -6,7 +6,8 @@ import type { Store } from '../store/store.js';
 
 /** Reads what a starting coordinator keeps in memory; every live session gets a full new term (P7). */
 export async function startState(store: Store, policy: Policy, now: MonoMs): Promise<{ state: State }> {
-  const { counters, agents, sessions, openTasks, queues, dags } = await store.load();
+  const { counters, agents, sessions, openTasks, queues, ...loaded } = await store.load();
+  const dags = { ...loaded.dags, newestEvent: await store.newestAssetEvent() };
   const counted = await store.readLanes();
   const lanes = counted.map(({ lane, waiting }) => ({ key: lane, waiting, ...laneKeyParts(lane) }));
   const state = new State(policy, { counters, agents, sessions, openTasks, lanes, queues, dags }, now);

@@ -1,4 +1,5 @@
-import { type DagCall, type DagReply, noDag } from '../core/dag/calls.js';
+import { noDag } from '../core/dag/by-hand.js';
+import type { DagCall, DagReply } from '../core/dag/calls.js';
 import type { DagRow } from '../core/dag/rows.js';
 import type { Engine } from '../engine/engine.js';
 import type { Log } from '../kit/log.js';

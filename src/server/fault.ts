@@ -96,6 +96,9 @@ export function expectReply<K extends Reply['kind']>(
     case 'dag':
     case 'pool':
     case 'trigger':
+    case 'instances':
+    case 'backfill':
+    case 'asset_event':
       throw new Error(`a reply of kind ${reply.kind} to a call that wants ${kind}`);
   }
 }

@@ -181,7 +181,7 @@ const readChargedLoss = (r: TupleReader): ChargedLoss => ({
 });
 
 const readStopRequest = (r: TupleReader): StopRequest => ({
-  kind: r.word({ cancel: true, timeout: true }),
+  kind: r.word({ cancel: true, timeout: true, clear: true, mark_success: true, mark_failed: true }),
   reason: r.text(),
   at: r.number() as WallMs,
 });

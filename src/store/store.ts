@@ -190,7 +190,7 @@ export interface Puts {
    * `priority` to `submittedAt`, and its instance but for `ready`) is kept from version 1; the queue may change.
    */
   readonly tasks: readonly TaskPut[];
-  /** Insert only. */
+  /** Replaces that of a task whose put has a version above 1: an instance that is decided anew. Else insert only. */
   readonly specs: readonly TaskSpecRow[];
   /** Insert only. */
   readonly history: readonly HistoryRow[];

@@ -60,6 +60,9 @@ describe('the edges', () => {
     failUpstream: ['scheduled'],
     requeueFinal: ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled'],
     rescheduleFinal: ['cancelled'],
+    clearTask: STATES,
+    markSuccess: STATES,
+    markFailed: STATES,
     cancelTask: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'],
   };
   for (const edge of Object.keys(EDGES) as Edge[]) {
@@ -71,9 +74,15 @@ describe('the edges', () => {
     });
   }
 
-  test('nothing leaves a final state but an operator’s retry', () => {
+  test('nothing leaves a final state but an operator’s retry, clear or mark', () => {
     const left = Object.entries(EDGES).filter(([, { from }]) => from.some((state) => isFinal(state)));
-    expect(left.map(([edge]) => edge)).toEqual(['requeueFinal', 'rescheduleFinal']);
+    expect(left.map(([edge]) => edge)).toEqual([
+      'requeueFinal',
+      'rescheduleFinal',
+      'clearTask',
+      'markSuccess',
+      'markFailed',
+    ]);
   });
 
   test('to a final state close the token and end every wait (P10)', () => {

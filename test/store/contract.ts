@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { TaskRow } from '../../src/core/rows.js';
+import type { TaskRow, TaskSpecRow } from '../../src/core/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import type { Puts, Store } from '../../src/store/store.js';
@@ -414,6 +414,14 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.readFinished(null, 9)).toEqual([]);
       expect(await store.countTasks()).toEqual({ queued: 1 });
       expect(ids(await store.listTasks({}, null, 9))).toEqual(names(2));
+    });
+
+    test('replaces the specification of a task that is decided anew', async () => {
+      await commit({ tasks: [put(task(1))], specs: [spec(1)] });
+      const anew: TaskSpecRow = { ...spec(1), traceparent: 'anew' };
+      await commit({ tasks: [put(next(task(1), { message: 'anew' }))], specs: [anew] });
+      store = await bench.reopen();
+      expect(await store.readSpecs([taskId(1)])).toEqual([anew]);
     });
 
     test('gives an idempotency key again in the commit that removes its task', async () => {

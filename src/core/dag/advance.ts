@@ -1,6 +1,8 @@
 import type { TaskId } from '../../kit/ids.js';
 import type { Draft } from '../draft.js';
+import type { TaskRow } from '../rows.js';
 import { firstMatch } from '../rules.js';
+import { createAssetRuns } from './asset-runs.js';
 import type { Json, TaskDefinition } from './definition.js';
 import { isTruthy } from './fill.js';
 import { endUnrun, makeReady, type NewInstance, type Unrun } from './instances.js';
@@ -9,9 +11,10 @@ import { type Plan, taskOf } from './plan.js';
 import { factsOf, instanceEnv, rendered, renderWork, resultOf, sizeOfWork } from './render.js';
 import { admit } from './room.js';
 import type { RunKey } from './rows.js';
-import { isUndecided, type RunView, standingOf } from './run-view.js';
-import { endRun, startRun } from './runs.js';
+import { isUndecided, NO_ELEMENT, type RunView, standingOf } from './run-view.js';
+import { endRun, startRun, stopRun, toStop } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
+import { endingOf } from './state.js';
 import { type Decision, decideByRule } from './trigger-rules.js';
 import { eventOf, startWait } from './triggers.js';
 
@@ -28,31 +31,38 @@ export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
     // A run that this very batch has made: its definition is read for the next one.
     if (view === undefined || plan === undefined) continue;
     draft.dags.advanced.add(run);
-    if (draft.dags.dag(view.row.dagId)?.paused === true) continue;
+    const ending = endingOf(view.row);
+    if (ending !== null) stopRun(draft, view, ending);
+    if (ending !== null || draft.dags.dag(view.row.dagId)?.paused === true) continue;
     if (view.row.state === 'queued' && !startRun(draft, view)) continue;
     advanceRun(draft, view, plan);
   }
+  createAssetRuns(draft);
   draft.dags.looksForRoom = true;
   draft.dags.unfinished = !admit(draft);
 }
 
+/** Round by round: what one round ends without a try is what the next one looks behind. */
 function advanceRun(draft: Draft, view: RunView, plan: Plan): void {
-  const cancelled = view.row.reason === 'cancel_requested';
-  const marked = markedTasks(view, plan);
-  view.touched = new Set();
+  let marked = markedTasks(view, plan);
   const unread = new Set<string>();
-  for (let place = 0; !cancelled && place < plan.tasks.length; place++) {
-    const task = plan.tasks[place];
-    if (task === undefined || !marked.has(place)) continue;
-    const outcome = decideTask(draft, view, plan, task);
-    if (outcome === 'unread') for (const need of task.needs) unread.add(need);
-    if (outcome === 'ended') markDownstream(plan, task.taskId, marked);
+  view.touched = new Set();
+  while (marked.size > 0) {
+    const next = new Set<number>();
+    for (const place of [...marked].sort((a, b) => a - b)) {
+      const task = plan.tasks[place];
+      if (task === undefined) continue;
+      const outcome = decideTask(draft, view, plan, task);
+      if (outcome === 'unread') unread.add(task.taskId);
+      if (outcome === 'ended') markDownstream(plan, task.taskId, next);
+    }
+    marked = next;
   }
   view.touched = unread;
-  if (unread.size === 0) endRun(draft, view, plan, cancelled);
+  if (unread.size === 0) endRun(draft, view, plan);
 }
 
-/** Places of the tasks that come after what has changed. */
+/** Places of the tasks that have changed, because they may be to be decided anew, and of those that come after them. */
 function markedTasks(view: RunView, plan: Plan): Set<number> {
   if (view.touched === 'all') return new Set(plan.tasks.keys());
   const marked = new Set<number>();
@@ -68,29 +78,35 @@ function markDownstream(plan: Plan, task: string, marked: Set<number>): void {
   for (const next of plan.graph.downstream.get(task) ?? []) marked.add(plan.placeOf.get(next) ?? -1);
 }
 
-/** Map indexes of a task that are to be decided: null for all of a task that has no instances yet. */
-function undecided(view: RunView, task: string): number[] | null {
-  const instances = view.of(task);
-  if (instances.size === 0) return null;
-  return [...instances.values()].filter(isUndecided).map(({ mapIndex }) => mapIndex);
+/** Whether anything of a task is to be decided: all of it, or instances that were cleared or have waited. */
+function hasUndecided(view: RunView, task: string): boolean {
+  const { instances, undecided } = view.standing(task);
+  return instances === 0 || undecided > 0;
 }
 
-function hasUndecided(view: RunView, task: string): boolean {
-  const indexes = undecided(view, task);
-  return indexes === null || indexes.length > 0;
+/** Map indexes of a task's instances that are to be decided; null when all of it is. */
+function undecidedOf(view: RunView, task: string): number[] | null {
+  const { instances, undecided } = view.standing(task);
+  if (instances === 0) return null;
+  if (undecided === 0) return [];
+  return [...view.of(task)].filter(isUndecided).map(({ mapIndex }) => mapIndex);
 }
 
 /** Rows that the next advance of a run needs: results that templates name, and instances that were cleared. */
-export function wantedBy(view: RunView, plan: Plan): TaskId[] {
+export function wantedBy(
+  view: RunView,
+  plan: Plan,
+  known: (taskId: TaskId) => TaskRow | undefined,
+): TaskId[] {
+  if (endingOf(view.row) !== null) return toStop(view, known);
   const wanted: TaskId[] = [];
   for (const place of markedTasks(view, plan)) {
     const task = plan.tasks[place];
     if (task === undefined || !hasUndecided(view, task.taskId)) continue;
     if (decideByRule(task.triggerRule, standingOf(view, task.needs)) === 'wait') continue;
-    for (const instance of view.of(task.taskId).values())
-      if (isUndecided(instance)) wanted.push(instance.taskId);
+    for (const instance of view.of(task.taskId)) if (isUndecided(instance)) wanted.push(instance.taskId);
     for (const named of plan.results.get(task.taskId) ?? []) {
-      for (const { state, taskId } of view.of(named).values()) if (state === 'success') wanted.push(taskId);
+      for (const { state, taskId } of view.of(named)) if (state === 'success') wanted.push(taskId);
     }
   }
   return wanted;
@@ -117,7 +133,7 @@ export const UNRUN_RULES: readonly {
     name: 'short_circuit',
     when: ({ plan, task, view, results }) =>
       (plan.circuits.get(task.taskId) ?? []).some(
-        (circuit) => view.of(circuit).size > 0 && circuit in results && !isTruthy(results[circuit] ?? null),
+        (circuit) => view.has(circuit) && circuit in results && !isTruthy(results[circuit] ?? null),
       ),
     then: () => ({ edge: 'skipTask', reason: 'short_circuit', message: '' }),
   },
@@ -140,12 +156,12 @@ function decideTask(
   plan: Plan,
   task: TaskDefinition,
 ): 'left' | 'ended' | 'unread' {
-  const indexes = undecided(view, task.taskId);
+  const indexes = undecidedOf(view, task.taskId);
   if (indexes !== null && indexes.length === 0) return 'left';
   const decision = decideByRule(task.triggerRule, standingOf(view, task.needs));
   if (decision === 'wait') return 'left';
   const results = resultsFor(draft, view, plan, task);
-  const cleared = (indexes ?? []).map((index) => view.of(task.taskId).get(index)?.taskId);
+  const cleared = (indexes ?? []).map((index) => view.get(task.taskId, index)?.taskId);
   if (results === null || cleared.some((taskId) => taskId !== undefined && draft.task(taskId) === undefined))
     return 'unread';
   const c: TaskCase = { draft, view, plan, task, decision, results };
@@ -167,7 +183,7 @@ function resultsFor(
   const results: Record<string, Json> = {};
   for (const named of plan.results.get(task.taskId) ?? []) {
     const values: Json[] = [];
-    for (const { state, taskId } of [...view.of(named).values()].sort((a, b) => a.mapIndex - b.mapIndex)) {
+    for (const { state, taskId } of [...view.of(named)].sort((a, b) => a.mapIndex - b.mapIndex)) {
       if (state !== 'success') continue;
       const row = draft.tasks.get(taskId) ?? draft.loaded.tasks.get(taskId);
       if (row === undefined) return null;
@@ -203,16 +219,28 @@ function runTask(
   if (items.length > DAG_LIMITS.mappedInstances) return only({ ...TOO_MANY, message: tooMany(items.length) });
   if (items.length === 0) return only({ edge: 'skipTask', reason: 'nothing_to_map', message: task.expand });
   let ended = false;
-  for (const mapIndex of indexes ?? items.keys()) {
+  for (const mapIndex of indexesOf(view, task.taskId, indexes, items.length)) {
     const item = (items as readonly Json[])[mapIndex];
-    // Cleared, and the list is shorter this time.
-    const end: Unrun = { edge: 'skipTask', reason: 'nothing_to_map', message: task.expand };
+    // Cleared, and the list is shorter this time, or there was none the time before.
+    const end: Unrun = { edge: 'skipTask', reason: NO_ELEMENT, message: task.expand };
     const instance = { view, task, mapIndex };
     if (item === undefined) endUnrun(draft, instance, end);
     else if (runInstance(draft, instance, { ...facts, mapIndex, item }) === 'left') continue;
     ended = true;
   }
   return ended ? 'ended' : 'left';
+}
+
+/** What was cleared is mapped anew; when that is all of a task, so is every element that has come since. */
+function indexesOf(
+  view: RunView,
+  task: string,
+  cleared: readonly number[] | null,
+  length: number,
+): Iterable<number> {
+  if (cleared === null) return Array(length).keys();
+  if (cleared.length < view.standing(task).instances) return cleared;
+  return new Set([...cleared, ...Array(length).keys()]);
 }
 
 const NO_LIST = { edge: 'failTask', reason: 'not_a_list' } as const;
@@ -233,7 +261,7 @@ function failedBy({ what, because, try: advice }: { what: string; because: strin
 /** One instance: ready to be queued, deferred to its trigger first, or over at once when it has no work. */
 function runInstance(draft: Draft, instance: NewInstance, facts: ScopeFacts): 'left' | 'ended' {
   const { view, task, mapIndex } = instance;
-  const taskId = view.of(task.taskId).get(mapIndex)?.taskId;
+  const taskId = view.get(task.taskId, mapIndex)?.taskId;
   const event = task.wait === null ? undefined : eventOf(taskId && draft.task(taskId));
   if (task.wait !== null && event === undefined) return startWait(draft, instance, task.wait, scopeOf(facts));
   const scope = scopeOf({ ...facts, event });

@@ -1,5 +1,6 @@
 import type { AgentId, StreamId } from '../../kit/ids.js';
 import type { Draft } from '../draft.js';
+import { nameAssets } from './assets.js';
 import type { DagDefinition } from './definition.js';
 import type { SnapshotAnswer } from './draft.js';
 import { tellHold } from './holders.js';
@@ -208,15 +209,6 @@ function keepsTime(known: DagRow, definition: DagDefinition): boolean {
   const time = ({ schedule, startDate, endDate, catchup }: DagRow | DagDefinition) =>
     JSON.stringify([schedule, startDate, endDate, catchup]);
   return time(known) === time(definition);
-}
-
-/** Assets exist once a definition names them. */
-function nameAssets(draft: Draft, definition: DagDefinition): void {
-  const named = definition.tasks.flatMap(({ inlets, outlets }) => [...inlets, ...outlets]);
-  for (const asset of [...assetsOf(definition), ...named]) {
-    if (draft.dags.asset(asset) === undefined)
-      draft.dags.putAsset({ asset, version: 0, lastEvent: 0, lastEventAt: null });
-  }
 }
 
 /** Since when each file is wrong: for as long as it was, in whichever way. */

@@ -1,10 +1,14 @@
+import type { TaskId } from '../../kit/ids.js';
 import type { WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import type { CallFault } from '../inputs.js';
-import type { Json } from './definition.js';
-import { fillParams } from './params.js';
-import { type DagRow, type PoolRow, type RunRow, runKeyOf, type TriggerRow } from './rows.js';
-import { createRun, intervalStartOf, runIdOf } from './runs.js';
+import type { TaskState } from '../rows.js';
+import { emitAsset } from './assets.js';
+import { createBackfill, steerBackfill } from './backfill.js';
+import { endRunByHand, noDag, triggerDag } from './by-hand.js';
+import { clearInstances, markInstances } from './clear.js';
+import { DEFAULT_POOL, type Json } from './definition.js';
+import type { AssetEventRow, BackfillRow, DagRow, PoolRow, RunKey, RunRow, TriggerRow } from './rows.js';
 import { fireTrigger } from './trigger-events.js';
 
 /** What the public API may ask of DAGs, their runs and what they share. */
@@ -19,6 +23,56 @@ export type DagCall =
       readonly params: Readonly<Record<string, Json>>;
     }
   | { readonly action: 'pause'; readonly dagId: string; readonly paused: boolean }
+  /** Whatever of the run has not ended is cancelled, and the run then ends so. */
+  | {
+      readonly action: 'end_run';
+      readonly run: RunKey;
+      readonly as: 'cancelled' | 'success' | 'failed';
+      readonly reason: string;
+    }
+  /** The chosen instances are decided anew, of an ended run too. */
+  | {
+      readonly action: 'clear';
+      readonly run: RunKey;
+      /** Empty: all of the run's. */
+      readonly tasks: readonly InstanceChoice[];
+      /** Also every instance of what comes before them, or after them. */
+      readonly upstream: boolean;
+      readonly downstream: boolean;
+      /** Of all these only what has failed, was cancelled, or could not run because of that. */
+      readonly onlyFailed: boolean;
+      /** Says what would be cleared, and clears nothing. */
+      readonly dryRun: boolean;
+      readonly reason: string;
+    }
+  | {
+      readonly action: 'mark';
+      readonly run: RunKey;
+      /** At least one. */
+      readonly tasks: readonly InstanceChoice[];
+      readonly as: 'success' | 'failed';
+      readonly reason: string;
+    }
+  | {
+      readonly action: 'backfill';
+      readonly dagId: string;
+      /** Its name; empty: named for its DAG and this moment. */
+      readonly backfill: string;
+      /** Instants of the timetable from here to there, both included. */
+      readonly from: WallMs;
+      readonly to: WallMs;
+      readonly params: Readonly<Record<string, Json>>;
+      /** At least 1. */
+      readonly maxActiveRuns: number;
+      readonly reprocess: BackfillRow['reprocess'];
+      /** Says which runs there would be, and makes none. */
+      readonly dryRun: boolean;
+    }
+  | {
+      readonly action: 'steer_backfill';
+      readonly backfill: string;
+      readonly to: 'running' | 'paused' | 'cancelled';
+    }
   | {
       readonly action: 'set_pool';
       readonly pool: string;
@@ -31,36 +85,106 @@ export type DagCall =
       readonly triggerId: string;
       /** JSON text. */
       readonly payload: string;
+    }
+  /** The default pool becomes unlimited again. */
+  | { readonly action: 'delete_pool'; readonly pool: string }
+  /** Something happened to an asset outside of every run. */
+  | {
+      readonly action: 'emit_asset';
+      readonly asset: string;
+      /** JSON text of an object, 64 KiB at most; empty means none. */
+      readonly extra: string;
     };
+
+/** Instances of one task of a run. */
+export interface InstanceChoice {
+  readonly task: string;
+  /** Null: all of them. */
+  readonly mapIndex: number | null;
+}
+
+/** An instance as a call found it. */
+export interface InstanceFound {
+  /** Null for one that nothing was decided of before. */
+  readonly taskId: TaskId | null;
+  readonly task: string;
+  readonly mapIndex: number;
+  /** Before the call. */
+  readonly state: TaskState | null;
+  /** Its agent must answer first (P15). */
+  readonly requested: boolean;
+}
+
+/** What a backfill makes of one instant. */
+export interface BackfillInstant {
+  readonly logicalDate: WallMs;
+  /** `clear`: its run is there and done again; `skip`: it is there, and left as it is. */
+  readonly then: 'create' | 'clear' | 'skip';
+  /** The run that is there; null when there is none. */
+  readonly run: RunRow | null;
+}
 
 export type DagReply =
   | { readonly kind: 'run'; readonly run: RunRow }
   | { readonly kind: 'dag'; readonly dag: DagRow }
-  | { readonly kind: 'pool'; readonly pool: PoolRow }
-  | { readonly kind: 'trigger'; readonly trigger: TriggerRow };
+  /** Null: it is removed. */
+  | { readonly kind: 'pool'; readonly pool: PoolRow | null }
+  | { readonly kind: 'trigger'; readonly trigger: TriggerRow }
+  | { readonly kind: 'instances'; readonly run: RunRow; readonly instances: readonly InstanceFound[] }
+  /** Instants only of one that is created, or would be. */
+  | {
+      readonly kind: 'backfill';
+      readonly backfill: BackfillRow;
+      readonly instants: readonly BackfillInstant[];
+    }
+  | { readonly kind: 'asset_event'; readonly event: AssetEventRow };
 
 export type DagFaultCode =
   | 'DAG_NOT_FOUND'
   | 'DAG_PAUSED'
   | 'RUN_EXISTS'
   | 'INVALID_PARAMS'
-  | 'TRIGGER_NOT_FOUND';
+  | 'TRIGGER_NOT_FOUND'
+  | 'RUN_NOT_FOUND'
+  | 'RUN_ENDED'
+  | 'RUN_PRUNED'
+  | 'TASK_NOT_IN_DAG'
+  | 'POOL_NOT_FOUND'
+  | 'ASSET_NOT_FOUND'
+  | 'EXTRA_TOO_LARGE'
+  | 'BACKFILL_NOT_FOUND'
+  | 'BACKFILL_ENDED'
+  | 'BACKFILL_EXISTS'
+  | 'NO_INSTANTS'
+  | 'TOO_MANY_INSTANTS';
+
+/** One of the calls. */
+export type DagCallOf<A extends DagCall['action']> = Extract<DagCall, { readonly action: A }>;
+
+/** What a call is answered, or why it is refused. */
+export type Answer = DagReply | CallFault;
 
 export function decideDagCall(draft: Draft, callId: number, call: DagCall): void {
   const reply = replyTo(draft, call);
   draft.reply(callId, 'code' in reply ? { kind: 'refused', fault: reply } : reply);
 }
 
-function replyTo(draft: Draft, call: DagCall): DagReply | CallFault {
+function replyTo(draft: Draft, call: DagCall): Answer {
   switch (call.action) {
     case 'trigger':
       return triggerDag(draft, call);
-    case 'pause': {
-      const dag = draft.dags.dag(call.dagId);
-      if (dag === undefined) return noDag(call.dagId);
-      if (dag.paused === call.paused) return { kind: 'dag', dag };
-      return { kind: 'dag', dag: draft.dags.putDag({ ...dag, paused: call.paused }) };
-    }
+    case 'pause':
+      return pauseDag(draft, call);
+    case 'end_run':
+      return endRunByHand(draft, call);
+    case 'clear':
+      return clearInstances(draft, call);
+    case 'mark':
+      return markInstances(draft, call);
+    case 'backfill':
+      return createBackfill(draft, call);
+    case 'steer_backfill':
+      return steerBackfill(draft, call);
     case 'set_pool': {
       const { pool, slots, description } = call;
       return { kind: 'pool', pool: draft.dags.putPool({ pool, version: 0, slots, description }) };
@@ -76,59 +200,27 @@ function replyTo(draft: Draft, call: DagCall): DagReply | CallFault {
         try: 'use `trigger list` to see what is waited for',
       };
     }
+    case 'delete_pool':
+      return deletePool(draft, call);
+    case 'emit_asset':
+      return emitAsset(draft, call);
   }
 }
 
-function triggerDag(draft: Draft, call: Extract<DagCall, { action: 'trigger' }>): DagReply | CallFault {
-  const dag = draft.dags.dag(call.dagId);
-  if (dag === undefined || !dag.active) return noDag(call.dagId);
-  if (dag.paused) {
-    return {
-      code: 'DAG_PAUSED',
-      what: `DAG ${dag.dagId} gets no run`,
-      because: 'it is paused, so the run would wait without anybody knowing why',
-      try: 'unpause it first',
-    };
-  }
-  const plan = draft.dags.plan(dag);
-  if (plan === undefined) return noDag(call.dagId);
-  const filled = fillParams(plan.definition.params, call.params);
-  if (!filled.ok) {
-    return {
-      code: 'INVALID_PARAMS',
-      what: `DAG ${dag.dagId} gets no run`,
-      because: filled.faults.map(({ message }) => message).join('; '),
-      try: 'correct them; `dag describe` shows the params',
-    };
-  }
-  const at = call.logicalDate ?? draft.ctx.wall;
-  const runId = call.runId === '' ? runIdOf('manual', at) : call.runId;
-  const known = draft.dags.runRow(runKeyOf(dag.dagId, runId));
-  if (known !== undefined) {
-    return {
-      code: 'RUN_EXISTS',
-      what: `DAG ${dag.dagId} has a run ${runId} already`,
-      because: `it was created at ${new Date(known.createdAt).toISOString()}, its state is ${known.state}`,
-      try: 'name another run id or logical date, or clear that run to have it done again',
-    };
-  }
-  const run = createRun(draft, dag, {
-    type: 'manual',
-    runId,
-    logicalDate: at,
-    intervalStart: intervalStartOf(draft, dag, at),
-    params: JSON.stringify(filled.params),
-    consumed: [],
-    backfill: '',
-  });
-  return { kind: 'run', run };
+function pauseDag(draft: Draft, { dagId, paused }: DagCallOf<'pause'>): Answer {
+  const dag = draft.dags.dag(dagId);
+  if (dag === undefined) return noDag(dagId);
+  if (dag.paused === paused) return { kind: 'dag', dag };
+  return { kind: 'dag', dag: draft.dags.putDag({ ...dag, paused }) };
 }
 
-export function noDag(dagId: string): CallFault {
+/** What waits in it goes on waiting, and says why: nobody has decided where else it may run. */
+function deletePool(draft: Draft, { pool }: DagCallOf<'delete_pool'>): Answer {
+  if (draft.dags.removePool(pool) || pool === DEFAULT_POOL) return { kind: 'pool', pool: null };
   return {
-    code: 'DAG_NOT_FOUND',
-    what: `no DAG ${dagId}`,
-    because: 'no complete snapshot of a bundle has brought it, or a newer one came without it',
-    try: 'use `dag list` to see the DAGs, and whether a DAG processor is connected',
+    code: 'POOL_NOT_FOUND',
+    what: `no pool ${pool}`,
+    because: 'nobody has made it, or somebody has removed it',
+    try: 'use `pool list` to see the pools',
   };
 }

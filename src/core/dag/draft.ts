@@ -1,7 +1,9 @@
 import type { Epoch, StreamId, TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
+import type { WallMs } from '../../kit/time.js';
+import { MARKED } from '../requests.js';
 import { isFinal, type TaskRow } from '../rows.js';
-import type { Plan } from './plan.js';
+import { type Plan, taskOf } from './plan.js';
 import type {
   AssetEventRow,
   AssetRow,
@@ -9,13 +11,15 @@ import type {
   BundleRow,
   DagRow,
   DagVersionRow,
+  Instance,
+  PendingAsset,
   PoolRow,
   RunKey,
   RunRow,
   TriggerRow,
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
-import { type DagState, planKey } from './state.js';
+import { type DagState, isActive, planKey, slotsOfNone } from './state.js';
 
 /** Rows of DAGs that the engine read from the store because an input of the batch needs them. */
 export interface LoadedDags {
@@ -25,9 +29,26 @@ export interface LoadedDags {
   readonly runs: ReadonlyMap<RunKey, RunRow>;
   /** All instances of such runs. */
   readonly instances: ReadonlyMap<RunKey, readonly TaskRow[]>;
+  /** Backfills that have ended. */
+  readonly backfills: ReadonlyMap<string, BackfillRow>;
+  /** What a tick has to create. */
+  readonly due: readonly DueRun[];
 }
 
-export const NOTHING_OF_DAGS: LoadedDags = { plans: new Map(), runs: new Map(), instances: new Map() };
+/** A run that is due: its instant has come, or its backfill has room for it. */
+export interface DueRun {
+  readonly dagId: string;
+  readonly at: WallMs;
+  readonly intervalStart: WallMs;
+  /** The instant after it; null when there is none. */
+  readonly next: WallMs | null;
+  /** Empty for one that the DAG's own schedule makes. */
+  readonly backfill: string;
+}
+
+export const NOTHING_OF_DAGS: LoadedDags = {
+  ...{ plans: new Map(), runs: new Map(), instances: new Map(), backfills: new Map(), due: [] },
+};
 
 /** Whom a session is told that a bundle is held by: itself, or another. */
 export interface BundleHold {
@@ -51,7 +72,6 @@ export interface SnapshotAnswer {
 /** An instance that a draft changes: where it stood when committed, and where it stands now. */
 interface InstanceChange {
   readonly run: RunKey;
-  readonly task: string;
   readonly old: InstanceAt | undefined;
   now: InstanceAt;
 }
@@ -84,6 +104,10 @@ export class DagDraft {
   looksForRoom = false;
   /** Whether there is more to decide at once: room that was left, rows that were not read yet. */
   unfinished = false;
+  /** DAGs whose pending assets this draft has looked at. */
+  readonly looked = new Set<string>();
+  newestEvent: number;
+  readonly #touched = new Set<RunKey>();
   readonly #poolUse = new Map<string, number>();
   readonly #triggerOf = new Map<TaskId, string>();
   readonly #state: DagState;
@@ -92,6 +116,7 @@ export class DagDraft {
   constructor(state: DagState, loaded: LoadedDags) {
     this.#state = state;
     this.#loaded = loaded;
+    this.newestEvent = state.newestEvent;
   }
 
   dag(dagId: string): DagRow | undefined {
@@ -107,6 +132,11 @@ export class DagDraft {
   plan({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
     const run = { dagId, definitionVersion };
     return this.#state.planOf(run) ?? this.#loaded.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  /** What a tick has to create. */
+  get due(): readonly DueRun[] {
+    return this.#loaded.due;
   }
 
   /** A run that is queued or running, as this draft makes it. */
@@ -130,6 +160,32 @@ export class DagDraft {
     return this.views.get(key)?.row ?? this.#state.runs.get(key)?.row ?? this.#loaded.runs.get(key);
   }
 
+  /** Instances of a run that are not in memory, as they were read. */
+  instancesOf(run: RunKey): readonly TaskRow[] {
+    return this.#loaded.instances.get(run) ?? [];
+  }
+
+  /** Runs of a DAG that are queued or running, those of backfills left out, this draft's changes included. */
+  activeRuns(dagId: string): number {
+    let active = this.#state.activeRuns(dagId);
+    for (const row of this.runs.values()) {
+      if (row.dagId !== dagId || row.backfill !== '') continue;
+      active += Number(isActive(row)) - Number(this.#state.runs.has(row.run));
+    }
+    return active;
+  }
+
+  /** Whether this draft has made a run of a backfill, or had one done again. */
+  createdFor(backfill: string): boolean {
+    for (const row of this.runs.values()) if (row.backfill === backfill && isActive(row)) return true;
+    return false;
+  }
+
+  /** Something that holds a run back has changed. */
+  touchRun(run: RunKey): void {
+    this.#touched.add(run);
+  }
+
   putRun(run: RunRow): RunView {
     const before = this.#state.runs.get(run.run)?.row ?? this.#loaded.runs.get(run.run);
     const row = { ...run, version: (before?.version ?? 0) + 1 };
@@ -143,21 +199,36 @@ export class DagDraft {
     fresh.touched = 'all';
     this.views.set(row.run, fresh);
     // A run that had ended comes back with all of its instances.
-    for (const task of this.#loaded.instances.get(row.run) ?? []) this.noteTask(task);
+    for (const task of this.#loaded.instances.get(row.run) ?? []) this.#note(fresh, task);
     return fresh;
   }
 
   /** Hears of every task that the draft puts. */
   noteTask(task: TaskRow): void {
-    const { instance, taskId } = task;
+    const { instance, state, taskId } = task;
     // Whatever takes it out of its wait: nobody waits for the event any more.
-    const trigger = task.state === 'deferred' ? undefined : this.triggerOf(taskId);
+    const trigger = state === 'deferred' ? undefined : this.triggerOf(taskId);
     if (trigger !== undefined) this.removeTrigger(trigger.triggerId);
-    if (instance === null) return;
-    const view = this.run(instance.run);
+    const view = instance === null ? undefined : this.run(instance.run);
     // What ends after its run did, such as a cancelled try that still stopped, moves nothing.
-    if (view === undefined) return;
-    const before = view.of(instance.task).get(instance.mapIndex);
+    if (instance === null || view === undefined) return;
+    const before = view.get(instance.task, instance.mapIndex);
+    this.#note(view, task);
+    const succeeds = state === 'success' && before?.state !== 'success' && task.reason !== MARKED;
+    if (succeeds) this.#updateOutlets(view, task, instance);
+  }
+
+  /** The success of an instance updates its assets: in the commit of the success, or one might be without the other. */
+  #updateOutlets(view: RunView, { endedAt }: TaskRow, { run, task, mapIndex }: Instance): void {
+    const plan = this.plan(view.row);
+    invariant(plan !== undefined && endedAt !== null, 'the definition of an instance is read before it ends');
+    for (const asset of taskOf(plan, task).outlets) this.emit(asset, { run, task, mapIndex }, '', endedAt);
+  }
+
+  #note(view: RunView, task: TaskRow): void {
+    const { instance, taskId } = task;
+    invariant(instance !== null, 'a run has instances only');
+    const before = view.get(instance.task, instance.mapIndex);
     const now = instanceAt(task);
     view.put(instance.task, now);
     // Only ends, and ends that are taken back, change what comes after it.
@@ -167,7 +238,7 @@ export class DagDraft {
     if (left || waitsForRoom(now)) this.unfinished = true;
     const change = this.changes.get(taskId);
     if (change !== undefined) change.now = now;
-    else this.changes.set(taskId, { run: instance.run, task: instance.task, old: before, now });
+    else this.changes.set(taskId, { run: instance.run, old: before, now });
     const by = roomOf(now) - (before === undefined ? 0 : roomOf(before));
     if (by !== 0) this.#poolUse.set(now.pool, this.poolUse(now.pool) + by);
   }
@@ -178,13 +249,24 @@ export class DagDraft {
   }
 
   putPool(pool: PoolRow): PoolRow {
-    const row = { ...pool, version: (this.#state.pools.get(pool.pool)?.version ?? 0) + 1 };
+    const removed = this.poolRemovals.has(pool.pool);
+    const row = { ...pool, version: removed ? 1 : (this.#state.pools.get(pool.pool)?.version ?? 0) + 1 };
     this.pools.set(row.pool, row);
     this.unfinished = true;
     return row;
   }
 
+  /** False when there is none. */
+  removePool(pool: string): boolean {
+    const stored = this.#state.pools.get(pool);
+    const isThere = this.pools.delete(pool) || (stored !== undefined && !this.poolRemovals.has(pool));
+    if (stored !== undefined) this.poolRemovals.set(pool, stored.version);
+    this.unfinished ||= isThere;
+    return isThere;
+  }
+
   slotsOf(pool: string): number {
+    if (this.poolRemovals.has(pool) && !this.pools.has(pool)) return slotsOfNone(pool);
     return this.pools.get(pool)?.slots ?? this.#state.slotsOf(pool);
   }
 
@@ -224,6 +306,19 @@ export class DagDraft {
     return row;
   }
 
+  /** Something happened to an asset: DAGs that wait for it have one event more, paused or not. */
+  emit(asset: string, source: AssetEventRow['source'], extra: string, at: WallMs): AssetEventRow {
+    this.newestEvent++;
+    const event = { n: this.newestEvent, asset, at, source, extra };
+    this.assetEvents.push(event);
+    this.putAsset({ asset, version: 0, lastEvent: event.n, lastEventAt: at });
+    for (const dagId of this.#state.dagsOfAsset.get(asset) ?? []) {
+      const dag = this.dag(dagId);
+      if (dag?.active === true) this.putDag({ ...dag, pendingAssets: withEvent(dag.pendingAssets, event) });
+    }
+    return event;
+  }
+
   bundle(bundle: string): BundleRow | undefined {
     return this.bundles.get(bundle) ?? this.#state.bundles.get(bundle);
   }
@@ -235,7 +330,8 @@ export class DagDraft {
   }
 
   backfill(backfill: string): BackfillRow | undefined {
-    return this.backfills.get(backfill) ?? this.#state.backfills.get(backfill);
+    const known = this.backfills.get(backfill) ?? this.#state.backfills.get(backfill);
+    return known ?? this.#loaded.backfills.get(backfill);
   }
 
   putBackfill(backfill: BackfillRow): BackfillRow {
@@ -264,9 +360,11 @@ export class DagDraft {
   /** After the commit: all of it becomes the state. */
   settle(): void {
     const state = this.#state;
+    for (const dagId of this.looked) state.ripe.delete(dagId);
+    state.newestEvent = this.newestEvent;
     for (const dag of this.dags.values()) state.putDag(dag);
-    for (const pool of this.pools.values()) state.pools.set(pool.pool, pool);
     for (const pool of this.poolRemovals.keys()) state.pools.delete(pool);
+    for (const pool of this.pools.values()) state.pools.set(pool.pool, pool);
     for (const triggerId of this.triggerRemovals.keys()) state.triggers.remove(triggerId);
     for (const trigger of this.triggers.values()) state.triggers.put(trigger);
     for (const asset of this.assets.values()) state.putAsset(asset);
@@ -278,7 +376,8 @@ export class DagDraft {
     }
     for (const run of this.advanced) state.dirty.delete(run);
     state.unfinished = this.unfinished || (!this.looksForRoom && state.unfinished);
-    for (const { run, task, old, now } of this.changes.values()) state.count(run, task, old, now);
+    for (const { run, old, now } of this.changes.values()) state.count(run, old, now);
+    for (const run of this.#touched) if (state.runs.has(run)) state.dirty.add(run);
     for (const [run, view] of this.views) {
       invariant(view.row.run === run, 'a view is of its own run');
       state.settleRun(view);
@@ -286,6 +385,13 @@ export class DagDraft {
       if (plan !== undefined && state.runs.has(run)) state.plans.set(plan.key, plan);
     }
   }
+}
+
+/** One entry for each asset, however many its events are. */
+function withEvent(pending: readonly PendingAsset[], { asset, n }: AssetEventRow): PendingAsset[] {
+  const known = pending.find((one) => one.asset === asset);
+  if (known === undefined) return [...pending, { asset, count: 1, first: n, last: n }];
+  return pending.map((one) => (one === known ? { ...one, count: one.count + 1, last: n } : one));
 }
 
 function roomOf(instance: InstanceAt): number {

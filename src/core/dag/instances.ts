@@ -45,7 +45,10 @@ export function endUnrun(draft: Draft, instance: NewInstance, unrun: Unrun): Tas
 export function makeReady(draft: Draft, instance: NewInstance, work: Work): TaskRow {
   const row = rowOf(draft, instance);
   draft.specs.push({ taskId: row.taskId, work, traceparent: '' });
-  return draft.put({ ...row, ...decided(draft, instance) }, { event: 'submitted', reason: 'scheduled' });
+  return draft.put(
+    { ...row, ...decided(draft, instance), reason: '', message: '' },
+    { event: 'submitted', reason: 'scheduled' },
+  );
 }
 
 /** An instance whose needs are decided and that waits for an event: once it has come, the instance is decided again. */
@@ -68,7 +71,7 @@ export function makeWaiting(
 
 /** The row of an instance before anything is decided of it: a new one, or the one that was cleared. */
 function rowOf(draft: Draft, { view, task, mapIndex }: NewInstance): TaskRow {
-  const known = view.of(task.taskId).get(mapIndex);
+  const known = view.get(task.taskId, mapIndex);
   if (known === undefined) return newRow(draft, view, task, mapIndex, draft.ctx.newTaskId());
   const row = draft.task(known.taskId);
   invariant(row !== undefined, 'an instance that was cleared is read before it is decided');

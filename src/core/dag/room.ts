@@ -1,17 +1,21 @@
 import type { TaskId } from '../../kit/ids.js';
 import type { Draft } from '../draft.js';
+import { stillHeld } from '../requests.js';
 import { move } from '../task.js';
 import type { Plan } from './plan.js';
 import type { DagRow, RunKey } from './rows.js';
 import { type InstanceAt, type RunView, waitsForRoom } from './run-view.js';
 import type { DagState } from './state.js';
+import { byRank } from './wait-list.js';
 
 /** What the choice of instances that may be queued is made on: the state, or a draft over it. */
 interface Room {
   readonly pools: Iterable<string>;
   free(pool: string): number;
   /** Runs with instances waiting in a pool. */
-  waiting(pool: string): Iterable<readonly [RunKey, Iterable<InstanceAt>]>;
+  waiting(pool: string): Iterable<RunKey>;
+  /** The first instances of a run that wait in a pool, lowest rank first, `most` at most. */
+  first(pool: string, run: RunKey, most: number): InstanceAt[];
   /** How many more instances of a run may be queued or running. */
   freeOf(run: RunKey): number;
 }
@@ -27,13 +31,12 @@ function choose(room: Room): InstanceAt[] {
     let free = room.free(pool);
     if (free <= 0) continue;
     const candidates: { run: RunKey; instance: InstanceAt }[] = [];
-    for (const [run, instances] of room.waiting(pool)) {
-      const most = left.get(run) ?? room.freeOf(run);
+    for (const run of room.waiting(pool)) {
+      const most = Math.min(left.get(run) ?? room.freeOf(run), free);
       if (most <= 0) continue;
-      const first = [...instances].sort((a, b) => a.rank - b.rank || (a.taskId < b.taskId ? -1 : 1));
-      for (const instance of first.slice(0, most)) candidates.push({ run, instance });
+      for (const instance of room.first(pool, run, most)) candidates.push({ run, instance });
     }
-    candidates.sort((a, b) => a.instance.rank - b.instance.rank);
+    candidates.sort((a, b) => byRank(a.instance, b.instance));
     for (const { run, instance } of candidates) {
       if (instance.poolSlots > free) break;
       free -= instance.poolSlots;
@@ -44,12 +47,24 @@ function choose(room: Room): InstanceAt[] {
   return chosen;
 }
 
+function take(instances: Iterable<InstanceAt>, most: number, passOver: ReadonlyMap<TaskId, unknown>) {
+  const taken: InstanceAt[] = [];
+  for (const instance of instances) {
+    if (taken.length >= most) break;
+    if (!passOver.has(instance.taskId)) taken.push(instance);
+  }
+  return taken;
+}
+
+const NOBODY: ReadonlyMap<TaskId, unknown> = new Map();
+
 /** Tasks whose rows are needed to let them into the queue now, as far as can be seen before anything is decided. */
 export function admissible(state: DagState): TaskId[] {
   const chosen = choose({
     pools: state.waiting.keys(),
     free: (pool) => state.slotsOf(pool) - (state.poolUse.get(pool) ?? 0),
-    waiting: (pool) => [...(state.waiting.get(pool) ?? [])].map(([run, all]) => [run, all.values()] as const),
+    waiting: (pool) => state.waiting.get(pool)?.keys() ?? [],
+    first: (pool, run, most) => take(state.waiting.get(pool)?.get(run)?.inOrder() ?? [], most, NOBODY),
     freeOf: (run) => {
       const view = state.runs.get(run);
       return view === undefined ? 0 : freeOf(view, state.planOf(view.row), state.dags.get(view.row.dagId));
@@ -58,26 +73,33 @@ export function admissible(state: DagState): TaskId[] {
   return chosen.map(({ taskId }) => taskId);
 }
 
+/** Instances that this draft makes wait, by pool and run, lowest rank first. */
+function freshOf(draft: Draft): Map<string, Map<RunKey, InstanceAt[]>> {
+  const fresh = new Map<string, Map<RunKey, InstanceAt[]>>();
+  for (const { run, now } of draft.dags.changes.values()) {
+    if (!waitsForRoom(now)) continue;
+    const runs = fresh.get(now.pool) ?? new Map<RunKey, InstanceAt[]>();
+    const instances = runs.get(run) ?? [];
+    instances.push(now);
+    fresh.set(now.pool, runs.set(run, instances));
+  }
+  for (const runs of fresh.values()) for (const instances of runs.values()) instances.sort(byRank);
+  return fresh;
+}
+
 /** Queues what has room. False when a row is missing that the next batch will have read. */
 export function admit(draft: Draft): boolean {
   const { dags } = draft.state;
-  const fresh = [...draft.dags.changes.values()].filter(({ now }) => waitsForRoom(now));
-  const pools = new Set([...dags.waiting.keys(), ...fresh.map(({ now }) => now.pool)]);
+  const fresh = freshOf(draft);
   const chosen = choose({
-    pools,
+    pools: new Set([...dags.waiting.keys(), ...fresh.keys()]),
     free: (pool) => draft.dags.slotsOf(pool) - draft.dags.poolUse(pool),
-    waiting: (pool) => {
-      const runs = new Map<RunKey, InstanceAt[]>();
-      for (const [run, all] of dags.waiting.get(pool) ?? []) {
-        runs.set(
-          run,
-          [...all.values()].filter(({ taskId }) => !draft.dags.changes.has(taskId)),
-        );
-      }
-      for (const { run, now } of fresh) {
-        if (now.pool === pool) runs.set(run, [...(runs.get(run) ?? []), now]);
-      }
-      return runs;
+    waiting: (pool) =>
+      new Set([...(dags.waiting.get(pool)?.keys() ?? []), ...(fresh.get(pool)?.keys() ?? [])]),
+    first: (pool, run, most) => {
+      const old = take(dags.waiting.get(pool)?.get(run)?.inOrder() ?? [], most, draft.dags.changes);
+      const now = (fresh.get(pool)?.get(run) ?? []).slice(0, most);
+      return now.length === 0 ? old : [...old, ...now].sort(byRank).slice(0, most);
     },
     freeOf: (run) => {
       const view = draft.dags.peek(run);
@@ -85,13 +107,15 @@ export function admit(draft: Draft): boolean {
     },
   });
   let complete = true;
+  const { service } = draft.ctx;
   for (const { taskId } of chosen) {
     const task = draft.task(taskId);
     if (task === undefined) {
       complete = false;
       continue;
     }
-    draft.put(move(task, 'queueTask', { queuedSince: draft.ctx.service, queuedMs: 0 }), { event: 'queued' });
+    const change = { queuedSince: service, queuedMs: 0, notBefore: stillHeld(task, service) };
+    draft.put(move(task, 'queueTask', change), { event: 'queued' });
   }
   return complete;
 }

@@ -1,7 +1,8 @@
 import type { TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
-import { isFinal, type TaskRow, type TaskState } from '../rows.js';
+import type { TaskRow, TaskState } from '../rows.js';
 import type { RunRow } from './rows.js';
+import { addTo, isDone, NOTHING_DECIDED, type Standing, Sums } from './standing.js';
 
 /** A task instance as its run sees it; everything else of it is in its row. */
 export interface InstanceAt {
@@ -10,21 +11,22 @@ export interface InstanceAt {
   readonly state: TaskState;
   /** See Instance.ready. */
   readonly ready: boolean;
+  /** Its element is not there any more: it was cleared, and the list has become shorter. It counts for nothing. */
+  readonly gone: boolean;
   readonly pool: string;
   readonly poolSlots: number;
   readonly rank: number;
 }
 
-/** Instances of one task of a run, by map index. */
-export type Instances = ReadonlyMap<number, InstanceAt>;
-
-const NONE: Instances = new Map();
+/** Reason of an instance whose element is not there any more. */
+export const NO_ELEMENT = 'no_element';
 
 export function instanceAt(task: TaskRow): InstanceAt {
   const { taskId, state, rank, instance } = task;
   invariant(instance !== null, 'a submitted task is no instance');
   const { mapIndex, ready, pool, poolSlots } = instance;
-  return { taskId, mapIndex, state, ready, pool, poolSlots, rank };
+  const gone = state === 'skipped' && task.reason === NO_ELEMENT;
+  return { taskId, mapIndex, state, ready, gone, pool, poolSlots, rank };
 }
 
 /** Whether an instance takes up room of its run and its pool. */
@@ -43,28 +45,49 @@ export function isUndecided({ state, ready }: Pick<InstanceAt, 'state' | 'ready'
 }
 
 /**
- * A run with its instances: as committed, or as a draft makes it over the committed one. What a draft changes is
- * copied task by task; what is thrown away leaves no trace.
+ * A run with its instances: as committed, or as a draft makes it over the committed one. A draft keeps what it changes
+ * and counts it, so that it costs what it changes; what is thrown away leaves no trace.
  */
 export class RunView {
   row: RunRow;
   /** Tasks that have changed since what comes after them was last decided. */
   touched: Set<string> | 'all';
-  readonly #base: RunView | null;
-  readonly #instances = new Map<string, Map<number, InstanceAt>>();
   /** Instances that take up room. */
   active: number;
+  /** Tasks that have instances, and those of which all have ended. */
+  decided: number;
+  over: number;
+  readonly #base: RunView | null;
+  readonly #instances = new Map<string, Map<number, InstanceAt>>();
+  readonly #standings = new Map<string, Standing>();
+  /** Of committed views alone: a draft asks its base, and adds what it has changed. */
+  readonly #sums = new Sums((task) => this.standing(task));
 
   constructor(row: RunRow, base: RunView | null = null) {
     this.row = row;
     this.#base = base;
     this.active = base?.active ?? 0;
+    this.decided = base?.decided ?? 0;
+    this.over = base?.over ?? 0;
     this.touched = base?.touched === 'all' ? 'all' : new Set(base?.touched);
   }
 
-  /** Instances of a task that exist; none before it is decided. */
-  of(task: string): Instances {
-    return this.#instances.get(task) ?? this.#base?.of(task) ?? NONE;
+  get(task: string, mapIndex: number): InstanceAt | undefined {
+    return this.#instances.get(task)?.get(mapIndex) ?? this.#base?.get(task, mapIndex);
+  }
+
+  /** Whether anything of the task is decided. */
+  has(task: string): boolean {
+    return this.#instances.has(task) || this.#base?.has(task) === true;
+  }
+
+  /** Instances of a task that exist, by map index if they were made so; none before it is decided. */
+  *of(task: string): Iterable<InstanceAt> {
+    const mine = this.#instances.get(task);
+    for (const instance of this.#base?.of(task) ?? []) yield mine?.get(instance.mapIndex) ?? instance;
+    for (const instance of mine?.values() ?? []) {
+      if (this.#base?.get(task, instance.mapIndex) === undefined) yield instance;
+    }
   }
 
   /** Names of the tasks that have instances. */
@@ -74,12 +97,28 @@ export class RunView {
     for (const task of this.#base.tasks()) if (!this.#instances.has(task)) yield task;
   }
 
+  /** How the instances of one task stand. */
+  standing(task: string): Standing {
+    return this.#standings.get(task) ?? this.#base?.standing(task) ?? NOTHING_DECIDED;
+  }
+
+  /** How those of several stand together; asked again for the same list, it costs what has changed since. */
+  standings(tasks: readonly string[]): Standing {
+    if (this.#base === null) return this.#sums.of(tasks);
+    return this.#base.#sums.changed(tasks, this.#standings, (task) => this.standing(task));
+  }
+
   put(task: string, instance: InstanceAt): void {
-    const instances = this.#instances.get(task) ?? new Map(this.of(task));
-    const old = instances.get(instance.mapIndex);
+    const old = this.get(task, instance.mapIndex);
+    const before = this.standing(task);
+    const now = addTo(old === undefined ? before : addTo(before, old, -1), instance, 1);
     this.active += Number(takesRoom(instance)) - Number(old !== undefined && takesRoom(old));
-    instances.set(instance.mapIndex, instance);
-    this.#instances.set(task, instances);
+    this.decided += Number(before.instances === 0);
+    this.over += Number(isDone(now)) - Number(isDone(before));
+    const instances = this.#instances.get(task) ?? new Map<number, InstanceAt>();
+    this.#instances.set(task, instances.set(instance.mapIndex, instance));
+    if (this.#base === null) this.#sums.change(task, before, now);
+    this.#standings.set(task, now);
   }
 
   touch(task: string): void {
@@ -89,41 +128,17 @@ export class RunView {
   /** Takes over what a committed draft has made of it. */
   settle(draft: RunView): void {
     invariant(draft.#base === this, 'a draft settles into what it was made from');
-    for (const [task, instances] of draft.#instances) this.#instances.set(task, instances);
+    for (const [task, instances] of draft.#instances) {
+      for (const instance of instances.values()) this.put(task, instance);
+    }
     this.row = draft.row;
-    this.active = draft.active;
     this.touched = draft.touched;
+    invariant(this.active === draft.active && this.over === draft.over, 'a draft counts as its base does');
   }
-}
-
-/** How the instances of a task, or of several, stand. */
-export interface Standing {
-  readonly total: number;
-  readonly success: number;
-  /** Failed or cancelled. */
-  readonly failed: number;
-  readonly upstreamFailed: number;
-  readonly skipped: number;
-}
-
-/** Whether all of them have ended. A task that is not decided yet counts as one that has not. */
-export function isDone({ total, success, failed, upstreamFailed, skipped }: Standing): boolean {
-  return success + failed + upstreamFailed + skipped === total;
 }
 
 export function standingOf(view: RunView, tasks: readonly string[]): Standing {
-  const standing = { total: 0, success: 0, failed: 0, upstreamFailed: 0, skipped: 0 };
-  for (const task of tasks) {
-    const instances = view.of(task);
-    // Instances of a mapped task come all at once, so a task with any has all of them.
-    standing.total += Math.max(1, instances.size);
-    for (const { state, ready } of instances.values()) {
-      if (!isFinal(state) || !ready) continue;
-      if (state === 'success') standing.success++;
-      else if (state === 'skipped') standing.skipped++;
-      else if (state === 'upstream_failed') standing.upstreamFailed++;
-      else standing.failed++;
-    }
-  }
-  return standing;
+  return view.standings(tasks);
 }
+
+export { isDone, type Standing };

@@ -1,9 +1,14 @@
+import type { TaskId } from '../../kit/ids.js';
 import type { WallMs } from '../../kit/time.js';
+import { cancelTask } from '../ask.js';
 import type { Draft } from '../draft.js';
+import { MARKED } from '../requests.js';
+import { isFinal, type TaskRow } from '../rows.js';
 import type { Plan } from './plan.js';
-import type { DagRow, RunRow, RunType } from './rows.js';
+import type { DagRow, RunRow, RunState, RunType } from './rows.js';
 import { runKeyOf } from './rows.js';
-import { isDone, type RunView, standingOf } from './run-view.js';
+import { type RunView, standingOf } from './run-view.js';
+import { type Ending, requestOf } from './state.js';
 import { isTimed } from './timetable.js';
 
 /** What makes one run of a DAG differ from another. */
@@ -57,9 +62,10 @@ export function intervalStartOf(draft: Draft, dag: DagRow, at: WallMs): WallMs {
 /** A queued run starts when its DAG, or its backfill, has room for another. */
 export function startRun(draft: Draft, view: RunView): boolean {
   const { dagId, backfill } = view.row;
-  const most =
-    backfill === '' ? draft.dags.dag(dagId)?.maxActiveRuns : draft.dags.backfill(backfill)?.maxActiveRuns;
-  if (runningBeside(draft, view.row) >= (most ?? 1)) return false;
+  const own = backfill === '' ? undefined : draft.dags.backfill(backfill);
+  if (own?.state === 'paused') return false;
+  const most = own?.maxActiveRuns ?? draft.dags.dag(dagId)?.maxActiveRuns ?? 1;
+  if (runningBeside(draft, view.row) >= most) return false;
   draft.dags.putRun({ ...view.row, state: 'running', startedAt: view.row.startedAt ?? draft.ctx.wall });
   return true;
 }
@@ -74,27 +80,51 @@ function runningBeside(draft: Draft, { dagId, backfill }: RunRow): number {
   return running;
 }
 
-/** A run is over when everything of its definition is: its leaves say how. A cancelled one waits for what had started. */
-export function endRun(draft: Draft, view: RunView, plan: Plan, cancelled: boolean): void {
-  const { wall } = draft.ctx;
-  if (cancelled) {
-    const started = [...view.tasks()];
-    const standing = standingOf(view, started);
-    const over = standing.success + standing.failed + standing.skipped + standing.upstreamFailed;
-    if (started.length === 0 || over === standing.total)
-      draft.dags.putRun({ ...view.row, state: 'cancelled', reason: 'cancelled', endedAt: wall });
-    return;
-  }
-  if (!isOver(view, plan)) return;
+/** A run is over when everything of its definition is: its leaves say how. */
+export function endRun(draft: Draft, view: RunView, plan: Plan): void {
+  if (view.over < plan.tasks.length) return;
   const { failed, upstreamFailed } = standingOf(view, plan.leaves);
   const state = failed + upstreamFailed > 0 ? 'failed' : 'success';
-  draft.dags.putRun({ ...view.row, state, reason: state === 'failed' ? 'leaf_failed' : '', endedAt: wall });
+  putEnd(draft, view, state, state === 'failed' ? 'leaf_failed' : '');
 }
 
-/** Whether everything of the definition is decided and over. */
-function isOver(view: RunView, plan: Plan): boolean {
-  const over = (task: string) => isDone(standingOf(view, [task]));
-  return plan.leaves.every(over) && plan.tasks.every(({ taskId }) => over(taskId));
+function putEnd(draft: Draft, view: RunView, state: RunState, reason: string): void {
+  draft.dags.putRun({ ...view.row, state, reason, endedAt: draft.ctx.wall });
+}
+
+/** Somebody wants the run to end: what of it has not ended is dealt with when it is advanced next. */
+export function requestEnd(draft: Draft, run: RunRow, as: Ending): RunRow {
+  const view = draft.dags.putRun({ ...run, reason: requestOf(as) });
+  view.touched = 'all';
+  return view.row;
+}
+
+/** Instances that one advance stops; more wait for the next one, which follows at once. */
+const STOPS_AT_ONCE = 500;
+
+/** Instances to be stopped of a run that is to end: those that have not ended and were not asked yet. */
+export function toStop(view: RunView, known: (taskId: TaskId) => TaskRow | undefined): TaskId[] {
+  const found: TaskId[] = [];
+  for (const task of view.tasks()) {
+    for (const { taskId, state } of view.of(task)) {
+      if (isFinal(state) || known(taskId)?.stopRequest?.kind === 'cancel') continue;
+      if (found.push(taskId) === STOPS_AT_ONCE) return found;
+    }
+  }
+  return found;
+}
+
+/** Step by step everything of it is cancelled (P15); once all that had begun is over, the run has ended. */
+export function stopRun(draft: Draft, view: RunView, ending: Ending): void {
+  const found = toStop(view, (taskId) => draft.task(taskId));
+  let left = found.length === STOPS_AT_ONCE;
+  for (const taskId of found) {
+    const task = draft.task(taskId);
+    if (task === undefined) left = true;
+    else cancelTask(draft, task, `its run was ended as ${ending}`);
+  }
+  view.touched = left ? 'all' : new Set();
+  if (view.over === view.decided) putEnd(draft, view, ending, ending === 'cancelled' ? 'cancelled' : MARKED);
 }
 
 /** Which runs are looked at together by one advance; more wait for the next one, which follows at once. */

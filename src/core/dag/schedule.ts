@@ -1,51 +1,65 @@
 import { later, type WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
+import type { Context } from '../inputs.js';
+import { runOfInstant } from './by-hand.js';
 import type { DagDefinition } from './definition.js';
+import type { DueRun } from './draft.js';
 import type { DagRow } from './rows.js';
-import { createRun, intervalStartOf } from './runs.js';
-import { isTimed } from './timetable.js';
+import { createRun } from './runs.js';
+import type { DagState } from './state.js';
+import { isTimed, type Timetable } from './timetable.js';
 
 /** Scheduled runs that one DAG gets in one tick; a catch-up of more goes on with the next. */
 const RUNS_A_TICK = 16;
-/** DAGs that one tick deals with; more are dealt with by the next, which follows at once. */
-const DAGS_A_TICK = 256;
+/** Runs of one tick; more follow with the next one, at once. */
+export const ALL_RUNS_A_TICK = 512;
+
+type Clocks = Pick<Context, 'wall' | 'timetable'>;
+
+/** The runs that a tick creates by their schedules, as far as is known before it is decided. */
+export function dueRuns(state: DagState, clocks: Clocks): DueRun[] {
+  const due: DueRun[] = [];
+  for (const dag of state.dueDags(clocks.wall)) {
+    if (due.length >= ALL_RUNS_A_TICK) break;
+    due.push(...dueRunsOf(dag, state.activeRuns(dag.dagId), clocks));
+  }
+  return due;
+}
+
+function dueRunsOf(dag: DagRow, active: number, clocks: Clocks): DueRun[] {
+  const due: DueRun[] = [];
+  let row = dag;
+  // As in Airflow: a DAG that is behind with its runs gets no more of them; what it misses is caught up later, or not.
+  while (due.length < RUNS_A_TICK && active + due.length < row.maxActiveRuns) {
+    const at = dueInstant(row, clocks);
+    if (at === null || !isTimed(row.schedule)) break;
+    const next = instantAfter(clocks.timetable, row, at);
+    const intervalStart = clocks.timetable.previous(row.schedule, at, null) ?? at;
+    due.push({ dagId: dag.dagId, at, intervalStart, next, backfill: '' });
+    row = { ...row, nextInstant: next };
+  }
+  return due;
+}
 
 /** Creates the runs whose instants have come; nobody has to be connected for it (I9). */
 export function createDueRuns(draft: Draft): void {
-  const due = draft.state.dags.dueDags(draft.ctx.wall);
-  for (const { dagId } of due.slice(0, DAGS_A_TICK)) {
-    const dag = draft.dags.dag(dagId);
-    if (dag !== undefined) createRunsOf(draft, dag);
+  for (const { dagId, at, intervalStart, next, backfill } of draft.dags.due) {
+    const dag = backfill === '' ? draft.dags.dag(dagId) : undefined;
+    // Another input of the same batch has paused it, or given it another schedule.
+    if (dag === undefined || !dag.active || dag.paused || dag.nextInstant === null || dag.nextInstant > at)
+      continue;
+    draft.dags.putDag({ ...dag, lastInstant: at, nextInstant: next });
+    // Somebody was first with a run of this instant: it is the one that there may be.
+    if (runOfInstant(draft, dagId, at) !== undefined) continue;
+    const params = dag.defaultParams;
+    const run = { type: 'scheduled', runId: '', logicalDate: at, intervalStart, params } as const;
+    createRun(draft, dag, { ...run, consumed: [], backfill: '' });
   }
-  if (due.length > DAGS_A_TICK) draft.dags.unfinished = true;
-}
-
-function createRunsOf(draft: Draft, dag: DagRow): void {
-  let active = activeRuns(draft, dag.dagId);
-  let row = dag;
-  for (let n = 0; n < RUNS_A_TICK; n++) {
-    const at = dueInstant(draft, row);
-    // As in Airflow: a DAG that is behind with its runs gets no more of them; what it misses is caught up later, or not.
-    if (at === null || active >= row.maxActiveRuns) break;
-    createRun(draft, row, {
-      type: 'scheduled',
-      runId: '',
-      logicalDate: at,
-      intervalStart: intervalStartOf(draft, row, at),
-      params: row.defaultParams,
-      consumed: [],
-      backfill: '',
-    });
-    active++;
-    row = { ...row, lastInstant: at, nextInstant: instantAfter(draft, row, at) };
-  }
-  if (row !== dag) draft.dags.putDag(row);
 }
 
 /** The instant that gets a run now: the next one, or, without catch-up, the newest that has come. */
-function dueInstant(draft: Draft, dag: DagRow): WallMs | null {
+function dueInstant(dag: DagRow, { wall, timetable }: Clocks): WallMs | null {
   const { nextInstant, schedule, startDate, endDate, catchup } = dag;
-  const { wall, timetable } = draft.ctx;
   if (nextInstant === null || nextInstant > wall) return null;
   if (catchup || !isTimed(schedule)) return nextInstant;
   const until = endDate === null || endDate > wall ? wall : endDate;
@@ -54,13 +68,29 @@ function dueInstant(draft: Draft, dag: DagRow): WallMs | null {
 }
 
 function instantAfter(
-  draft: Draft,
+  timetable: Timetable,
   { schedule, startDate, endDate }: Pick<DagRow, 'schedule' | 'startDate' | 'endDate'>,
   after: WallMs,
 ): WallMs | null {
   if (!isTimed(schedule)) return null;
-  const next = draft.ctx.timetable.next(schedule, after, startDate);
+  const next = timetable.next(schedule, after, startDate);
   return next === null || (endDate !== null && next > endDate) ? null : next;
+}
+
+/** The instants of a schedule from `from` to `to`, both included; `most` at most. */
+export function instantsOf(
+  timetable: Timetable,
+  dag: Pick<DagRow, 'schedule' | 'startDate' | 'endDate'>,
+  range: { readonly from: WallMs; readonly to: WallMs },
+  most: number,
+): WallMs[] {
+  const instants: WallMs[] = [];
+  let at = instantAfter(timetable, dag, later(range.from, -1));
+  while (at !== null && at <= range.to && instants.length < most) {
+    instants.push(at);
+    at = instantAfter(timetable, dag, at);
+  }
+  return instants;
 }
 
 /**
@@ -74,14 +104,5 @@ export function nextInstantOf(
 ): WallMs | null {
   const { startDate, catchup } = definition;
   const first = catchup && startDate !== null ? later(startDate, -1) : draft.ctx.wall;
-  return instantAfter(draft, definition, lastInstant ?? first);
-}
-
-/** Runs of a DAG that are queued or running, backfills left out. */
-function activeRuns(draft: Draft, dagId: string): number {
-  let active = 0;
-  for (const run of draft.state.dags.runsOf.get(dagId) ?? []) {
-    if (draft.dags.peek(run)?.row.backfill === '') active++;
-  }
-  return active;
+  return instantAfter(draft.ctx.timetable, definition, lastInstant ?? first);
 }

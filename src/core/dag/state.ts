@@ -1,3 +1,4 @@
+import type { TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import { add, drop } from '../../kit/sets.js';
 import { earliest, type WallMs } from '../../kit/time.js';
@@ -16,6 +17,7 @@ import type {
 } from './rows.js';
 import { type InstanceAt, instanceAt, RunView, takesRoom, waitsForRoom } from './run-view.js';
 import { TriggerBook } from './trigger-book.js';
+import { WaitList } from './wait-list.js';
 
 /** The rows of DAGs that a coordinator starts from (see Store.load). */
 export interface DagStart {
@@ -27,10 +29,13 @@ export interface DagStart {
   readonly triggers: readonly TriggerRow[];
   readonly bundles: readonly BundleRow[];
   readonly backfills: readonly BackfillRow[];
+  /** Number of the newest asset event ever written; 0 when there was none. */
+  readonly newestEvent: number;
 }
 
 export const NO_DAGS: DagStart = {
   ...{ dags: [], runs: [], instances: [], pools: [], assets: [], triggers: [], bundles: [], backfills: [] },
+  newestEvent: 0,
 };
 
 /**
@@ -43,16 +48,22 @@ export class DagState {
   /** Runs that are queued or running. */
   readonly runs = new Map<RunKey, RunView>();
   readonly runsOf = new Map<string, Set<RunKey>>();
+  /** How many there are, by DAG and backfill. */
+  readonly #active = new Map<string, number>();
   /** Definitions in memory, by definition key. */
   readonly plans = new Map<string, Plan>();
   readonly pools = new Map<string, PoolRow>();
   /** Slots of each pool that are taken. */
   readonly poolUse = new Map<string, number>();
   /** Runs with instances that wait for room, by the pool that they wait in. */
-  readonly waiting = new Map<string, Map<RunKey, Map<string, InstanceAt>>>();
+  readonly waiting = new Map<string, Map<RunKey, WaitList>>();
   readonly assets = new Map<string, AssetRow>();
   /** DAGs whose schedule names an asset. */
   readonly dagsOfAsset = new Map<string, Set<string>>();
+  /** DAGs whose assets have had all the events that a run takes, and that nobody has looked at since. */
+  readonly ripe = new Set<string>();
+  /** Number of the newest asset event. */
+  newestEvent: number;
   readonly triggers = new TriggerBook();
   readonly bundles = new Map<string, BundleRow>();
   readonly backfills = new Map<string, BackfillRow>();
@@ -64,6 +75,7 @@ export class DagState {
   nextInstant: WallMs | null = null;
 
   constructor(start: DagStart) {
+    this.newestEvent = start.newestEvent;
     for (const dag of start.dags) this.putDag(dag);
     for (const pool of start.pools) this.pools.set(pool.pool, pool);
     for (const trigger of start.triggers) this.triggers.put(trigger);
@@ -79,7 +91,7 @@ export class DagState {
       const view = task.instance === null ? undefined : this.runs.get(task.instance.run);
       if (view === undefined || task.instance === null) continue;
       const instance = instanceAt(task);
-      this.count(task.instance.run, task.instance.task, undefined, instance);
+      this.count(task.instance.run, undefined, instance);
       view.put(task.instance.task, instance);
     }
   }
@@ -93,6 +105,12 @@ export class DagState {
     this.dags.set(dag.dagId, dag);
     for (const asset of assetsOf(dag)) add(this.dagsOfAsset, asset, dag.dagId);
     if (mayCreate(dag)) this.nextInstant = earliest(this.nextInstant, dag.nextInstant);
+    this.#lookAtAssets(dag);
+  }
+
+  /** Whether a DAG has the events that it waits for; whoever has room then makes a run of them. */
+  #lookAtAssets(dag: DagRow | undefined): void {
+    if (dag !== undefined && mayCreate(dag) && isRipe(dag)) this.ripe.add(dag.dagId);
   }
 
   putAsset(asset: AssetRow): void {
@@ -103,6 +121,11 @@ export class DagState {
   /** The definition that a run pins, or a DAG has now, if it is in memory. */
   planOf({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
     return this.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  /** Whether a tick may have runs to create. */
+  isDue(wall: WallMs): boolean {
+    return this.backfills.size > 0 || (this.nextInstant !== null && this.nextInstant <= wall);
   }
 
   /** DAGs with an instant that has come, and when the next one comes; looks at all of them. */
@@ -126,22 +149,38 @@ export class DagState {
     else view.settle(draft);
     if (isActive(draft.row)) {
       const changed = draft.touched === 'all' || draft.touched.size > 0;
-      const paused = this.dags.get(draft.row.dagId)?.paused === true;
-      if (draft.row.state === 'running' && changed && !paused) this.dirty.add(run);
+      const held = draft.row.state === 'queued' || this.dags.get(draft.row.dagId)?.paused === true;
+      // A pause holds a run, and so does its turn; what an operator ends ends nevertheless.
+      if (changed && (!held || endingOf(draft.row) !== null)) this.dirty.add(run);
       return;
     }
     this.runs.delete(run);
+    this.#countActive(draft.row, -1);
     this.dirty.delete(run);
     drop(this.runsOf, draft.row.dagId, run);
+    this.#lookAtAssets(this.dags.get(draft.row.dagId));
     for (const other of this.runsOf.get(draft.row.dagId) ?? []) this.dirty.add(other);
     this.#forgetPlan(draft.row);
   }
 
   #addRun(view: RunView): void {
     const { run, dagId } = view.row;
+    this.#countActive(view.row, 1);
     this.runs.set(run, view);
     add(this.runsOf, dagId, run);
     this.dirty.add(run);
+  }
+
+  /** Runs of a DAG that are queued or running: those of one backfill, or, by default, those of none. */
+  activeRuns(dagId: string, backfill = ''): number {
+    return this.#active.get(activeKey(dagId, backfill)) ?? 0;
+  }
+
+  #countActive({ dagId, backfill }: RunRow, by: 1 | -1): void {
+    const key = activeKey(dagId, backfill);
+    const count = (this.#active.get(key) ?? 0) + by;
+    if (count === 0) this.#active.delete(key);
+    else this.#active.set(key, count);
   }
 
   #forgetPlan({ dagId, definitionVersion }: RunRow): void {
@@ -152,36 +191,64 @@ export class DagState {
   }
 
   /** Moves an instance from its old place to its new one in what is counted over runs. */
-  count(run: RunKey, task: string, old: InstanceAt | undefined, now: InstanceAt): void {
+  count(run: RunKey, old: InstanceAt | undefined, now: InstanceAt): void {
     const { pool } = now;
     const by =
       (takesRoom(now) ? now.poolSlots : 0) - (old !== undefined && takesRoom(old) ? old.poolSlots : 0);
     if (by !== 0) this.poolUse.set(pool, (this.poolUse.get(pool) ?? 0) + by);
-    const key = `${task}[${now.mapIndex}]`;
-    if (old !== undefined && waitsForRoom(old) && !waitsForRoom(now)) this.#waitsNoMore(pool, run, key);
-    if (waitsForRoom(now)) this.#waits(pool, run, key, now);
+    if (old !== undefined && waitsForRoom(old) && !waitsForRoom(now))
+      this.#waitsNoMore(pool, run, now.taskId);
+    if (waitsForRoom(now)) this.#waits(pool, run, now);
     invariant((this.poolUse.get(pool) ?? 0) >= 0, 'a pool is left as often as it is entered');
   }
 
-  #waits(pool: string, run: RunKey, key: string, instance: InstanceAt): void {
-    const runs = this.waiting.get(pool) ?? new Map<RunKey, Map<string, InstanceAt>>();
-    this.waiting.set(pool, runs);
-    const instances = runs.get(run) ?? new Map<string, InstanceAt>();
-    runs.set(run, instances.set(key, instance));
+  #waits(pool: string, run: RunKey, instance: InstanceAt): void {
+    const runs = this.waiting.get(pool) ?? new Map<RunKey, WaitList>();
+    const instances = runs.get(run) ?? new WaitList();
+    instances.put(instance);
+    this.waiting.set(pool, runs.set(run, instances));
   }
 
-  #waitsNoMore(pool: string, run: RunKey, key: string): void {
+  #waitsNoMore(pool: string, run: RunKey, taskId: TaskId): void {
     const runs = this.waiting.get(pool);
     const instances = runs?.get(run);
-    instances?.delete(key);
+    instances?.remove(taskId);
     if (instances?.size === 0) runs?.delete(run);
     if (runs?.size === 0) this.waiting.delete(pool);
   }
 
-  /** Slots of a pool; the default pool has as many as there are agents' unless somebody has said otherwise. */
+  /** Slots of a pool. */
   slotsOf(pool: string): number {
-    return this.pools.get(pool)?.slots ?? (pool === DEFAULT_POOL ? Number.POSITIVE_INFINITY : 0);
+    return this.pools.get(pool)?.slots ?? slotsOfNone(pool);
   }
+}
+
+/** Slots of a pool that nobody has made: the default one has no limit, and any other lets nothing in. */
+export function slotsOfNone(pool: string): number {
+  return pool === DEFAULT_POOL ? Number.POSITIVE_INFINITY : 0;
+}
+
+/** How a run that somebody has ended by hand is to end; null for any other. Its reason says so until it has. */
+export function endingOf({ state, reason }: Pick<RunRow, 'state' | 'reason'>): Ending | null {
+  return isActive({ state }) && Object.hasOwn(ENDINGS, reason) ? (ENDINGS[reason] as Ending) : null;
+}
+
+export type Ending = 'cancelled' | 'success' | 'failed';
+
+const ENDINGS: Readonly<Record<string, Ending>> = {
+  cancel_requested: 'cancelled',
+  success_requested: 'success',
+  failure_requested: 'failed',
+};
+
+/** The reason of an active run that somebody wants to end so. */
+export function requestOf(ending: Ending): string {
+  return Object.keys(ENDINGS).find((reason) => ENDINGS[reason] === ending) ?? '';
+}
+
+/** No DAG's name contains a slash. */
+function activeKey(dagId: string, backfill: string): string {
+  return `${dagId}/${backfill}`;
 }
 
 /** Whether a run has not ended. */
@@ -197,6 +264,23 @@ export function planKey(dagId: string, definitionVersion: number): string {
 /** Whether a DAG makes runs by itself. */
 export function mayCreate(dag: Pick<DagRow, 'active' | 'paused'>): boolean {
   return dag.active && !dag.paused;
+}
+
+/** Whether each asset that its schedule asks for has had an event that no run has taken. */
+export function isRipe({ schedule, pendingAssets }: Pick<DagRow, 'schedule' | 'pendingAssets'>): boolean {
+  if (schedule.kind !== 'assets' || pendingAssets.length === 0) return false;
+  const pending = new Set(pendingAssets.map(({ asset }) => asset));
+  const holds = (condition: AssetCondition): boolean => {
+    switch (condition.kind) {
+      case 'asset':
+        return pending.has(condition.asset);
+      case 'all':
+        return condition.of.every(holds);
+      case 'any':
+        return condition.of.some(holds);
+    }
+  };
+  return holds(schedule.condition);
 }
 
 /** The assets that a DAG's schedule names. */

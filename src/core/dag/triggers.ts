@@ -2,8 +2,9 @@ import { NO_EPOCH, NO_TOKEN } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import { later } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
-import { about, cancelNow, failTry } from '../failure.js';
+import { failTry } from '../failure.js';
 import type { Deferral, Report, TriggerFailure } from '../inputs.js';
+import { about, askedOf, fulfil } from '../requests.js';
 import type { OpenPermit, TaskRow } from '../rows.js';
 import { leaveQueue, move } from '../task.js';
 import type { Json, TriggerTemplate } from './definition.js';
@@ -23,8 +24,9 @@ export function deferTask(
   task: TaskRow & { readonly open: OpenPermit },
   { deferral, reason, message }: Report,
 ): void {
-  // P15: a deferral is no end; what was cancelled must not wait for anything.
-  if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);
+  // P15: a deferral is no end; what an operator has asked for must not wait for anything.
+  const asked = askedOf(task);
+  if (asked !== null) return void fulfil(draft, task, asked);
   const input = deferral === undefined ? null : checkedInput(draft, deferral);
   if (deferral === undefined || input === null) {
     const why = deferral === undefined ? message : `a trigger of kind ${deferral.kind} needs another input`;

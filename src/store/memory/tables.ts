@@ -85,7 +85,10 @@ export class Tables {
         throw conflict(`task ${row.taskId}`, 'its idempotency key is taken');
       keys.add(key);
     }
-    unique('specification of task', puts.specs, (row) => row.taskId, this.specs);
+    const again = new Set(puts.tasks.filter(({ row }) => row.version > 1).map(({ row }) => row.taskId));
+    unique('specification of task', puts.specs, (row) => row.taskId);
+    const fresh = puts.specs.filter(({ taskId }) => !again.has(taskId));
+    unique('specification of task', fresh, (row) => row.taskId, this.specs);
     unique('history', puts.history, (row) => `${row.n} of task ${row.taskId}`);
     for (const row of puts.history) {
       if (this.history.get(row.taskId)?.some((known) => known.n === row.n)) {

@@ -112,7 +112,8 @@ export class Writer {
   write(puts: Puts): void {
     for (const removal of puts.removals) this.#remove(removal);
     for (const put of puts.tasks) this.#task(put);
-    for (const spec of puts.specs) this.#spec(spec);
+    const again = new Set(puts.tasks.filter(({ row }) => row.version > 1).map(({ row }) => row.taskId));
+    for (const spec of puts.specs) this.#spec(spec, again.has(spec.taskId));
     for (const row of puts.history) this.#history(row);
     for (const row of puts.agents) this.#agent(row);
     for (const removal of puts.agentRemovals) this.#removeAgent(removal);
@@ -177,7 +178,8 @@ export class Writer {
     if (!written) throw conflict(`task ${taskId}`, before);
   }
 
-  #spec(row: TaskSpecRow): void {
+  #spec(row: TaskSpecRow, again: boolean): void {
+    if (again) this.#deleteSpec.run(row.taskId);
     this.#insertSpec.run(row.taskId, encodeSpec(row));
   }
 

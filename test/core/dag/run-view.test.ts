@@ -8,7 +8,7 @@ const ROW = { run: 'd/r' as RunKey, dagId: 'd', state: 'running' } as RunRow;
 
 function at(state: TaskState, mapIndex = -1, change: Partial<InstanceAt> = {}): InstanceAt {
   const taskId = `${state}-${mapIndex}` as TaskId;
-  return { taskId, mapIndex, state, ready: true, pool: 'p', poolSlots: 1, rank: 0, ...change };
+  return { taskId, mapIndex, state, ready: true, gone: false, pool: 'p', poolSlots: 1, rank: 0, ...change };
 }
 
 function viewOf(states: Readonly<Record<string, readonly InstanceAt[]>>): RunView {

@@ -1,27 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import type { DagDefinition } from '../../../src/core/dag/definition.js';
-import { nextOfInterval, previousOfInterval, type Timetable } from '../../../src/core/dag/timetable.js';
 import type { WallMs } from '../../../src/kit/time.js';
-import { DagWorld, dag, NEW_YEAR, task } from './support.js';
-
-const MINUTE = 60_000;
-/** Of intervals only: cron expressions are another room's. */
-const timetable: Timetable = {
-  next: (s, after, start) => (s.kind === 'interval' ? nextOfInterval(s.everyMs, after, start) : null),
-  previous: (s, before, start) =>
-    s.kind === 'interval' ? previousOfInterval(s.everyMs, before, start) : null,
-};
-
-function everyMinute(change: Partial<DagDefinition> = {}): DagDefinition {
-  return dag('d', [task('a')], { schedule: { kind: 'interval', everyMs: MINUTE }, ...change });
-}
+import { DagWorld, NEW_YEAR } from './support.js';
+import { everyMinute, INTERVALS, MINUTE } from './support-time.js';
 
 const minutes = async (w: DagWorld) =>
   (await w.runs('d')).map(({ logicalDate }) => ((logicalDate ?? 0) - NEW_YEAR) / MINUTE);
 
 describe('a schedule', () => {
   test('makes a run at each of its instants, with no agent connected (I9)', async () => {
-    const w = await DagWorld.with([everyMinute()], timetable);
+    const w = await DagWorld.with([everyMinute()], INTERVALS);
     await w.pass(3 * MINUTE, 1_000);
     expect(await minutes(w)).toEqual([1, 2, 3]);
     const [first] = await w.runs('d');
@@ -36,7 +23,7 @@ describe('a schedule', () => {
       [false, [1, 4]],
       [true, [1, 2, 3, 4]],
     ] as const) {
-      const w = await DagWorld.with([everyMinute({ catchup })], timetable);
+      const w = await DagWorld.with([everyMinute({ catchup })], INTERVALS);
       await w.pass(MINUTE, 1_000);
       w.clockwork.now += 3 * MINUTE;
       await w.restart();
@@ -46,14 +33,14 @@ describe('a schedule', () => {
 
   test('with a start date in the past is caught up from there, in many small steps', async () => {
     const startDate = (NEW_YEAR - 40 * MINUTE) as WallMs;
-    const w = await DagWorld.with([everyMinute({ catchup: true, startDate, maxActiveRuns: 100 })], timetable);
+    const w = await DagWorld.with([everyMinute({ catchup: true, startDate, maxActiveRuns: 100 })], INTERVALS);
     await w.pass(1_000);
     expect((await minutes(w)).length).toBe(41);
     expect((await minutes(w))[0]).toBe(-40);
   });
 
   test('of a paused DAG makes nothing; after the pause only the newest instant gets its run', async () => {
-    const w = await DagWorld.with([everyMinute()], timetable);
+    const w = await DagWorld.with([everyMinute()], INTERVALS);
     await w.call({ action: 'pause', dagId: 'd', paused: true });
     await w.pass(3 * MINUTE, 1_000);
     expect(await minutes(w)).toEqual([]);
@@ -63,7 +50,7 @@ describe('a schedule', () => {
   });
 
   test('of a DAG that has all the runs it may have makes no more of them until one ends', async () => {
-    const w = await DagWorld.with([everyMinute({ maxActiveRuns: 1 })], timetable);
+    const w = await DagWorld.with([everyMinute({ maxActiveRuns: 1 })], INTERVALS);
     await w.pass(3 * MINUTE, 1_000);
     expect(await minutes(w)).toEqual([1]);
     await w.worker();
@@ -72,15 +59,28 @@ describe('a schedule', () => {
     expect(await minutes(w)).toEqual([1, 3]);
   });
 
+  test('whose DAG is blocked holds up no other: a thousand that are due are served tick after tick', async () => {
+    const many = Array.from({ length: 1_000 }, (_, n) => ({ ...everyMinute(), dagId: `d${n}` }));
+    const blocked = Array.from({ length: 600 }, (_, n) => ({
+      ...everyMinute({ maxActiveRuns: 1 }),
+      dagId: `b${n}`,
+    }));
+    const w = await DagWorld.with([...blocked, ...many], INTERVALS);
+    await w.pass(MINUTE, MINUTE);
+    expect(w.engine.state.dags.runs.size).toBe(1_600);
+    await w.pass(MINUTE, MINUTE);
+    expect(w.engine.state.dags.runs.size).toBe(2_600);
+  });
+
   test('ends with its end date', async () => {
-    const w = await DagWorld.with([everyMinute({ endDate: (NEW_YEAR + 2 * MINUTE) as WallMs })], timetable);
+    const w = await DagWorld.with([everyMinute({ endDate: (NEW_YEAR + 2 * MINUTE) as WallMs })], INTERVALS);
     await w.pass(5 * MINUTE, 1_000);
     expect(await minutes(w)).toEqual([1, 2]);
     expect(w.engine.state.dags.dags.get('d')?.nextInstant).toBeNull();
   });
 
   test('of a DAG that a newer snapshot came without makes no more runs', async () => {
-    const w = await DagWorld.with([everyMinute()], timetable);
+    const w = await DagWorld.with([everyMinute()], INTERVALS);
     await w.pass(MINUTE, 1_000);
     await w.define(everyMinute(), { active: false });
     await w.pass(3 * MINUTE, 1_000);
@@ -91,7 +91,7 @@ describe('a schedule', () => {
     const params = {
       n: { type: 'integer' as const, default: 7, description: '', oneOf: [], minimum: null, maximum: null },
     };
-    const w = await DagWorld.with([everyMinute({ params })], timetable);
+    const w = await DagWorld.with([everyMinute({ params })], INTERVALS);
     await w.pass(MINUTE, 1_000);
     expect((await w.runs('d')).map((run) => run.params)).toEqual(['{"n":7}']);
   });

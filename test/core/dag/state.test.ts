@@ -65,7 +65,7 @@ describe('what memory knows of runs', () => {
       const [view] = runs.values();
       return {
         active: view?.active,
-        tasks: [...(view?.tasks() ?? [])].map((name) => [name, [...(view?.of(name).values() ?? [])]]),
+        tasks: [...(view?.tasks() ?? [])].map((name) => [name, [...(view?.of(name) ?? [])]]),
         use: [...poolUse],
         pools: [...pools],
         waiting: [...waiting].map(([pool, of]) => [pool, of.size]),

@@ -1,7 +1,7 @@
 import type { DagCall } from '../../../src/core/dag/calls.js';
 import type { DagDefinition, Json, TaskDefinition } from '../../../src/core/dag/definition.js';
 import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
-import type { DagRow, RunRow } from '../../../src/core/dag/rows.js';
+import type { AssetRow, DagRow, RunRow } from '../../../src/core/dag/rows.js';
 import { NO_TIMETABLE, type Timetable } from '../../../src/core/dag/timetable.js';
 import { Draft } from '../../../src/core/draft.js';
 import type { Frame, Note, Permit, TriggerAck, TriggerStart } from '../../../src/core/frames.js';
@@ -231,6 +231,24 @@ export class DagWorld {
     });
     await this.store.commit(putsOf(draft));
     draft.dags.settle();
+  }
+
+  /** Writes rows beside the coordinator, as a commit does whose process is killed right behind it. */
+  async #store(put: (draft: Draft) => void): Promise<void> {
+    const draft = new Draft(this.engine.state, this.engine.context(), {
+      ...{ tasks: new Map(), histories: new Map(), byKey: new Map(), due: [], finished: null },
+      dags: NOTHING_OF_DAGS,
+    });
+    put(draft);
+    await this.store.commit(putsOf(draft));
+  }
+
+  async storeDag(row: DagRow): Promise<void> {
+    await this.#store((draft) => void draft.dags.dags.set(row.dagId, row));
+  }
+
+  async storeAsset(row: AssetRow): Promise<void> {
+    await this.#store((draft) => void draft.dags.assets.set(row.asset, row));
   }
 
   /** Everything that can happen without time passing does. */

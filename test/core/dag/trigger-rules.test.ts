@@ -29,6 +29,7 @@ function standing(ends: string) {
     failed: count('f'),
     upstreamFailed: count('u'),
     skipped: count('k'),
+    ...{ instances: ends.length, undecided: 0 },
   };
 }
 
