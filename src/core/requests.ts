@@ -32,7 +32,7 @@ export function fulfil(draft: Draft, task: TaskRow, { kind, reason }: Omit<Opera
   }
 }
 
-export function cancelNow(draft: Draft, task: TaskRow, reason: string): TaskRow {
+function cancelNow(draft: Draft, task: TaskRow, reason: string): TaskRow {
   const cancelled = move(task, 'cancelTask', {
     reason: 'cancelled',
     message: reason,

@@ -12,7 +12,7 @@ import { type DagState, isActive } from './state.js';
 import { isTimed, type Timetable } from './timetable.js';
 
 /** Instants of one backfill. */
-export const BACKFILL_INSTANTS = 1_000;
+const BACKFILL_INSTANTS = 1_000;
 /** Instants of one backfill that a tick deals with. */
 const INSTANTS_A_TICK = 16;
 

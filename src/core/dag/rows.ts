@@ -1,7 +1,7 @@
 import type { Brand } from '../../kit/brand.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
-import type { Json, Schedule } from './definition.js';
+import type { Schedule } from './definition.js';
 
 /** The durable rows of DAGs, their runs, assets, pools and triggers; immutable values like all rows (see ../rows.ts). */
 
@@ -236,9 +236,4 @@ export interface BackfillRow {
   readonly reprocess: 'none' | 'failed' | 'completed';
   readonly state: 'running' | 'paused' | 'completed' | 'cancelled';
   readonly createdAt: WallMs;
-}
-
-/** Payloads that cross the boundary are parsed and checked there; within, they are text. */
-export function jsonText(value: Json): string {
-  return JSON.stringify(value);
 }

@@ -184,7 +184,16 @@ export class LocalRun {
     instance.state = state;
     const taskId = `${task.taskId} ${mapIndex}` as TaskId;
     const { pool, poolSlots } = task;
-    this.#view.put(task.taskId, { taskId, mapIndex, state, ready: true, pool, poolSlots, rank: 0 });
+    this.#view.put(task.taskId, {
+      taskId,
+      mapIndex,
+      state,
+      ready: true,
+      gone: false,
+      pool,
+      poolSlots,
+      rank: 0,
+    });
     if (state !== 'scheduled') this.#ports.told(instance);
   }
 }

@@ -429,7 +429,7 @@ export class DagWorld {
   }
 }
 
-export function nameOf({ instance, taskId }: TaskRow): string {
+function nameOf({ instance, taskId }: TaskRow): string {
   if (instance === null) return taskId;
   return instance.mapIndex < 0 ? instance.task : `${instance.task}[${instance.mapIndex}]`;
 }
