@@ -88,11 +88,10 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
 export function startAgents(address, id, slots, agents = 1, tell = '', queue = 'bench') {
   const child = follow(fork(bareAgent, [address, id, String(slots), String(agents), tell, queue]));
   let sessions = 0;
-  const connected = new Promise((resolve) => {
-    child.on('message', (message) => {
-      if (message.connected !== undefined && ++sessions === agents) resolve(undefined);
-    });
+  child.on('message', (message) => {
+    if (message.connected !== undefined) sessions++;
   });
+  const connected = until(() => sessions >= agents, CONNECT_LIMIT_MS, 'the agents did not connect');
   const stop = async () => {
     if (child.connected) child.disconnect();
     await exited(child);
