@@ -1,4 +1,5 @@
 import type { AgentId, StreamId } from '../../kit/ids.js';
+import type { WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import { nameAssets } from './assets.js';
 import type { DagDefinition } from './definition.js';
@@ -109,8 +110,9 @@ function putInForce({ draft, input, row, agentId }: Case): Answer {
   for (const { file, message } of input.importErrors) if (!faults.has(file)) faults.set(file, message);
   const { mine, contested } = sortOut(draft, input, faults);
   const closedPools = new Set<string>();
+  const nextOf = instants(draft);
   let changed = 0;
-  for (const dag of mine.values()) if (putDag(draft, input.bundle, dag, closedPools)) changed++;
+  for (const dag of mine.values()) if (putDag(draft, input.bundle, dag, nextOf, closedPools)) changed++;
   const importErrors = importErrorsOf(draft, row, faults);
   const gone = retireOthers(draft, input.bundle, mine, faults, importErrors);
   const { wall } = draft.ctx;
@@ -158,14 +160,39 @@ function addFault(faults: Faults, file: string, message: string): void {
   if (!faults.has(file)) faults.set(file, `${file}: ${message}`);
 }
 
+type Timing = Pick<DagDefinition, 'schedule' | 'startDate' | 'endDate' | 'catchup'>;
+type NextOf = (timing: Timing, lastInstant: WallMs | null) => WallMs | null;
+
+/** Most DAGs of a bundle share a few schedules, and looking for an instant is what costs most of taking them in. */
+function instants(draft: Draft): NextOf {
+  const known = new Map<string, WallMs | null>();
+  return (timing, lastInstant) => {
+    const key = `${lastInstant} ${timingText(timing)}`;
+    const next = known.get(key);
+    if (next !== undefined) return next;
+    const found = nextInstantOf(draft, timing, lastInstant);
+    known.set(key, found);
+    return found;
+  };
+}
+
+const timingText = ({ schedule, startDate, endDate, catchup }: Timing): string =>
+  JSON.stringify([schedule, startDate, endDate, catchup]);
+
 /** A DAG of the snapshot comes into force; false when it was, as it is. */
-function putDag(draft: Draft, bundle: string, dag: SnapshotDag, closedPools: Set<string>): boolean {
+function putDag(
+  draft: Draft,
+  bundle: string,
+  dag: SnapshotDag,
+  nextOf: NextOf,
+  closedPools: Set<string>,
+): boolean {
   const known = draft.dags.dag(dag.dagId);
   const { checked, file } = dag;
   if (known !== undefined && (checked === null || known.definitionHash === dag.hash)) {
     if (known.active && known.file === file && known.bundle === bundle && known.importError === null)
       return false;
-    const back = known.active ? known.nextInstant : nextInstantOf(draft, known, known.lastInstant);
+    const back = known.active ? known.nextInstant : nextOf(known, known.lastInstant);
     draft.dags.putDag({ ...known, bundle, file, active: true, importError: null, nextInstant: back });
     return true;
   }
@@ -183,7 +210,7 @@ function putDag(draft: Draft, bundle: string, dag: SnapshotDag, closedPools: Set
     nextInstant:
       known !== undefined && keepsTime(known, definition)
         ? known.nextInstant
-        : nextInstantOf(draft, definition, known?.lastInstant ?? null),
+        : nextOf(definition, known?.lastInstant ?? null),
     lastInstant: known?.lastInstant ?? null,
     pendingAssets: (known?.pendingAssets ?? []).filter(({ asset }) => assetsOf(definition).includes(asset)),
   });
@@ -205,10 +232,7 @@ function describe(definition: DagDefinition) {
 
 /** Whether a change of a definition leaves its instants alone, so that the next one stays what it was. */
 function keepsTime(known: DagRow, definition: DagDefinition): boolean {
-  if (!known.active) return false;
-  const time = ({ schedule, startDate, endDate, catchup }: DagRow | DagDefinition) =>
-    JSON.stringify([schedule, startDate, endDate, catchup]);
-  return time(known) === time(definition);
+  return known.active && timingText(known) === timingText(definition);
 }
 
 /** Since when each file is wrong: for as long as it was, in whichever way. */
