@@ -27,6 +27,8 @@ export const faultOfName = (path: Path, message: string): DagFault => ({
 
 /** Faults told of one file; more are only counted. */
 export const FAULTS_TOLD = 100;
+/** Faults looked for in each part of a DAG: whoever has so many more has made one mistake many times. */
+export const FAULTS_SOUGHT = 1_000;
 
 /** `tasks[0].needs`, as people write paths. */
 export function pathText(path: Path): string {

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { DagDefinition } from '../core/dag/definition.js';
 import { checkDag } from './check/index.js';
-import { type DagFault, FAULTS_TOLD, faultAt, pathText } from './fault.js';
+import { type DagFault, FAULTS_SOUGHT, FAULTS_TOLD, faultAt, pathText } from './fault.js';
 import { type Position, readDocuments } from './source.js';
 
 /** What a file holds. A file with one fault gives no DAG at all: half a file is never what somebody meant. */
@@ -130,7 +130,9 @@ function told(file: string, errors: readonly Located[]): readonly string[] {
     .slice(0, FAULTS_TOLD)
     .map(({ at, message }) => `${file}:${at === null ? '' : `${at.line}:${at.column}:`} ${message}`);
   const more = sorted.length - lines.length;
-  return more === 0 ? lines : [...lines, `${file}: and ${more} more`];
+  return more === 0
+    ? lines
+    : [...lines, `${file}: and ${sorted.length > FAULTS_SOUGHT ? '' : `${more} `}more`];
 }
 
 const order = (a: Position | null, b: Position | null): number =>

@@ -4,7 +4,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(plain.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(plain, simplify(candidate));
+    const known = simplify(candidate);
+    // As many letters apart at least as their lengths.
+    if (Math.abs(known.length - plain.length) >= bestDistance) continue;
+    const distance = editDistance(plain, known);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

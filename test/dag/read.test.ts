@@ -339,6 +339,26 @@ describe('the limits of a DAG', () => {
     );
   });
 
+  const hostile = (task: (n: number) => object): unknown => ({
+    dag_id: 'a',
+    tasks: Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`${n}`.padStart(100, 't'), task(n)])),
+  });
+
+  // Each compared with 10,000 names of 100 letters would be minutes, and a coordinator checks what others send.
+  test.each([
+    ['needs', (n: number) => ({ needs: [`${n}`.padStart(100, 'x')] })],
+    ['results', (n: number) => ({ command: ['x', `{{ results.${'y'.repeat(100)}${n} }}`] })],
+    [
+      'fields',
+      (n: number) => Object.fromEntries([...Array(20).keys()].map((k) => [`f${n}x${k}`.padEnd(100, 'z'), 1])),
+    ],
+    ['templates', () => ({ command: ['{{ nothing }}'.repeat(200)] })],
+  ])('bound what wrong %s cost, however many there are', (_, task) => {
+    const checked = checkDag(hostile(task));
+    expect(checked.ok ? 0 : checked.faults.length).toBeGreaterThan(1_000);
+    expect(checked.ok ? 0 : checked.faults.length).toBeLessThan(2_000);
+  });
+
   test('are 4 MiB of JSON in a file', () => {
     const tasks = Object.fromEntries(
       Array.from({ length: 80 }, (_, n) => [`t${n}`, { command: ['x', 'y'.repeat(60_000)] }]),

@@ -188,6 +188,35 @@ describe('the README of the package, followed from an empty folder', () => {
     ).toEqual({ code: 0, said: 'success {"area":9}\n' });
   });
 
+  test('leads to a DAG file that is valid, can be drawn, and runs', () => {
+    const folder = join(consumer, 'dags');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'hello.dag.yaml'), block('DAG files', 'yaml'));
+    const bin = join(installed, 'dist/main/bin.js');
+    const commands = [...block('DAG files', 'sh').matchAll(/npx holdfast (dag [^#\n]+?) *(#|\n)/g)].map(
+      ([, c = '']) => c,
+    );
+    const ended = commands.map((words) => run(process.execPath, [bin, ...words.split(' ')], folder));
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(ended[0]?.said).toMatch(/hello +2 +@daily in UTC +hello\.dag\.yaml/);
+    expect(ended[1]?.said).toContain('└─ greet');
+    expect(ended[2]?.said).toContain('greet[1] | hello moon of ');
+    expect(ended[2]?.said).toContain('hello success');
+  });
+
+  test('leads to a DAG as a module, and a schema for editors', () => {
+    const folder = join(consumer, 'modules');
+    mkdirSync(folder);
+    const page = readFileSync(join(installed, 'docs/reference/dag-files.md'), 'utf8');
+    const [, code = ''] = /```ts\n(.*?)```/s.exec(page) ?? [];
+    writeFileSync(join(folder, 'weather.dag.mjs'), code);
+    const bin = join(installed, 'dist/main/bin.js');
+    const ended = run(process.execPath, [bin, 'dag', 'validate', '.'], folder);
+    expect(ended).toEqual({ code: 0, said: expect.stringContaining('weather') });
+    const [, schema = ''] = /\$schema=\.\/node_modules\/holdfast\/(\S+)/.exec(page) ?? [];
+    expect(existsSync(join(installed, schema))).toBe(true);
+  });
+
   test('names only files that are there', () => {
     const links = [...readme().matchAll(/\]\(((?!https?:)[^)#]+)[^)]*\)/g)].map(([, to = '']) => to);
     expect(links.length).toBeGreaterThan(10);

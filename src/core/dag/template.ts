@@ -126,18 +126,16 @@ type Tokens =
 /** The tokens of the expression whose braces open at `open`, and the offset behind its closing ones. */
 function tokensFrom(text: string, open: number): Tokens {
   const list: Token[] = [];
-  const pattern = new RegExp(TOKEN);
-  pattern.lastIndex = open + 2;
-  for (;;) {
-    const from = pattern.lastIndex;
-    const groups = pattern.exec(text)?.groups;
+  for (let from = open + 2; ; from = TOKEN.lastIndex) {
+    TOKEN.lastIndex = from;
+    const groups = TOKEN.exec(text)?.groups;
     if (groups === undefined) return refused(open, unreadable(text, open, from));
     const [kind, found] = Object.entries(groups).find(([, value]) => value !== undefined) as [
       Token['kind'],
       string,
     ];
-    if (found === '}}') return { ok: true, list, end: pattern.lastIndex };
-    list.push({ kind, text: found, at: pattern.lastIndex - found.length });
+    if (found === '}}') return { ok: true, list, end: TOKEN.lastIndex };
+    list.push({ kind, text: found, at: TOKEN.lastIndex - found.length });
   }
 }
 

@@ -3,6 +3,7 @@ import { type DagFault, faultAt } from '../fault.js';
 import { define, type FileTask, tasksOf } from '../format/define.js';
 import { faultsOf } from '../format/faults.js';
 import { type DagFile, dagFile } from '../format/schema.js';
+import { Hints } from '../hints.js';
 import { faultsOfParams } from './params.js';
 import { checkTasks } from './tasks.js';
 import { faultsOfTemplates } from './templates.js';
@@ -19,16 +20,17 @@ export type CheckedDag =
  * the value, so that whoever receives DAGs from others can check them by the same rules.
  */
 export function checkDag(value: unknown): CheckedDag {
+  const hints = new Hints();
   const parsed = dagFile.safeParse(value);
-  if (!parsed.success) return { ok: false, faults: faultsOf(parsed.error.issues, value) };
+  if (!parsed.success) return { ok: false, faults: faultsOf(parsed.error.issues, value, hints) };
   const file = parsed.data;
-  const tasks = checkTasks(tasksOf(file));
+  const tasks = checkTasks(tasksOf(file), hints);
   const faults = [
     ...faultsOfTimes(file),
     ...faultsOfParams(file),
     ...tasks.faults,
-    ...faultsOfWaits(tasksOf(file)),
-    ...(tasks.order === null ? [] : faultsOfTemplates(file, tasks.order)),
+    ...faultsOfWaits(tasksOf(file), hints),
+    ...(tasks.order === null ? [] : faultsOfTemplates(file, tasks.order, hints)),
   ];
   if (faults.length > 0 || tasks.order === null) return { ok: false, faults };
   return withinLimits(file, tasks.order);

@@ -1,8 +1,8 @@
 import { graphOf, inOrder } from '../../core/dag/graph.js';
-import { didYouMean } from '../../kit/suggest.js';
-import { type DagFault, faultAt, faultOfName, shown } from '../fault.js';
+import { type DagFault, FAULTS_SOUGHT, faultAt, faultOfName, shown } from '../fault.js';
 import { type FileTask, needsOf } from '../format/define.js';
 import type { TaskFields } from '../format/schema.js';
+import type { Hints } from '../hints.js';
 
 /** What does not go together in one task. Every row that matches is told, at its field. */
 const MISFITS: readonly {
@@ -54,7 +54,10 @@ const MISFITS: readonly {
 ];
 
 /** Ids, needs and misfits. `order` is null when there is a fault that leaves none. */
-export function checkTasks(tasks: readonly FileTask[]): {
+export function checkTasks(
+  tasks: readonly FileTask[],
+  hints: Hints,
+): {
   readonly faults: readonly DagFault[];
   readonly order: readonly FileTask[] | null;
 } {
@@ -71,7 +74,10 @@ export function checkTasks(tasks: readonly FileTask[]): {
     }
     ids.set(task.taskId, task);
   }
-  for (const task of tasks) broken.push(...faultsOfNeeds(task, ids));
+  for (const task of tasks) {
+    if (broken.length > FAULTS_SOUGHT) break;
+    addFaultsOfNeeds(broken, task, ids, hints);
+  }
   if (broken.length > 0) return { faults: [...misfits, ...broken], order: null };
   const graph = graphOf(tasks.map(({ taskId, fields }) => ({ taskId, needs: needsOf(fields) })));
   const sorted = inOrder(graph);
@@ -79,8 +85,12 @@ export function checkTasks(tasks: readonly FileTask[]): {
   return { faults: [...misfits, faultOfCycle(sorted.cycle, ids)], order: null };
 }
 
-function faultsOfNeeds({ taskId, path, fields }: FileTask, ids: ReadonlyMap<string, FileTask>): DagFault[] {
-  const faults: DagFault[] = [];
+function addFaultsOfNeeds(
+  faults: DagFault[],
+  { taskId, path, fields }: FileTask,
+  ids: ReadonlyMap<string, FileTask>,
+  hints: Hints,
+): void {
   const seen = new Set<string>();
   for (const [n, need] of needsOf(fields).entries()) {
     const at = [...path, 'needs', ...(typeof fields.needs === 'string' ? [] : [n])];
@@ -88,13 +98,12 @@ function faultsOfNeeds({ taskId, path, fields }: FileTask, ids: ReadonlyMap<stri
       faults.push(
         faultAt(
           at,
-          `task ${taskId} needs ${shown(need)}, and there is no such task${didYouMean(need, ids.keys())}`,
+          `task ${taskId} needs ${shown(need)}, and there is no such task${hints.of(need, ids.keys())}`,
         ),
       );
     } else if (seen.has(need)) faults.push(faultAt(at, `task ${taskId} needs ${need} twice`));
     seen.add(need);
   }
-  return faults;
 }
 
 /** Task by task: more of them than a line holds are counted. */

@@ -3,10 +3,10 @@ import { textsWithin } from '../../core/dag/fill.js';
 import { ancestry, graphOf } from '../../core/dag/graph.js';
 import { ROOTS } from '../../core/dag/scope.js';
 import { isSingleExpression, parseTemplate, pathsOf } from '../../core/dag/template.js';
-import { didYouMean } from '../../kit/suggest.js';
-import { type DagFault, faultAt, type Path } from '../fault.js';
+import { type DagFault, FAULTS_SOUGHT, faultAt, type Path } from '../fault.js';
 import { type FileTask, needsOf, paramOf } from '../format/define.js';
 import type { DagFile } from '../format/schema.js';
+import type { Hints } from '../hints.js';
 
 /** What a template of a file may name besides what every one may. */
 interface Place {
@@ -20,14 +20,16 @@ interface World {
   readonly file: DagFile;
   readonly tasks: ReadonlySet<string>;
   readonly isUpstream: (task: string, of: string) => boolean;
+  readonly hints: Hints;
 }
 
 /** Templates that cannot be read, or that name what the task can never know. */
-export function faultsOfTemplates(file: DagFile, order: readonly FileTask[]): DagFault[] {
+export function faultsOfTemplates(file: DagFile, order: readonly FileTask[], hints: Hints): DagFault[] {
   const graph = graphOf(order.map(({ taskId, fields }) => ({ taskId, needs: needsOf(fields) })));
   let isUpstream: World['isUpstream'] | undefined;
   const world: World = {
     file,
+    hints,
     tasks: new Set(order.map(({ taskId }) => taskId)),
     // Needs are asked for first: a DAG whose templates name nothing else costs no ancestry.
     isUpstream: (task, of) => {
@@ -39,7 +41,14 @@ export function faultsOfTemplates(file: DagFile, order: readonly FileTask[]): Da
       return isUpstream(task, of);
     },
   };
-  return order.flatMap((task) => placesOf(task).flatMap((place) => faultsOfPlace(place, task, world)));
+  const faults: DagFault[] = [];
+  for (const task of order) {
+    if (faults.length > FAULTS_SOUGHT) break;
+    for (const place of placesOf(task)) {
+      for (const fault of faultsOfPlace(place, task, world)) faults.push(fault);
+    }
+  }
+  return faults;
 }
 
 function placesOf({ path, own, fields }: FileTask): Place[] {
@@ -86,7 +95,7 @@ function faultsOfPlace(place: Place, task: FileTask, world: World): DagFault[] {
   }
   return pathsOf(parsed.template).flatMap(({ at, source, head: { root, steps } }) => {
     const because =
-      faultOfRoot(root, place) ??
+      faultOfRoot(root, place, world) ??
       faultOfParamPath(root, steps, place, world) ??
       faultOfResult(root, steps, task, world);
     return because === null ? [] : [fail(`{{ ${source} }} cannot be filled in: ${because}`, at)];
@@ -98,10 +107,10 @@ const WHERE = {
   'after the wait': 'only the work of a task with wait knows it',
 } as const;
 
-function faultOfRoot(root: string, { form, mayName }: Place): string | null {
+function faultOfRoot(root: string, { form, mayName }: Place, { hints }: World): string | null {
   const rule = Object.hasOwn(ROOTS, root) ? ROOTS[root] : undefined;
   if (rule === undefined) {
-    return `there is no ${root}${didYouMean(root, Object.keys(ROOTS))}; there are ${Object.keys(ROOTS).join(', ')}`;
+    return `there is no ${root}${hints.of(root, Object.keys(ROOTS))}; there are ${Object.keys(ROOTS).join(', ')}`;
   }
   if (rule.where !== 'everywhere' && !mayName.includes(root))
     return `${root} is unknown here: ${WHERE[rule.where]}`;
@@ -116,13 +125,18 @@ function faultOfRoot(root: string, { form, mayName }: Place): string | null {
 
 type Steps = readonly (string | number)[];
 
-function faultOfParamPath(root: string, steps: Steps, { form }: Place, { file }: World): string | null {
+function faultOfParamPath(
+  root: string,
+  steps: Steps,
+  { form }: Place,
+  { file, hints }: World,
+): string | null {
   if (root !== 'params') return null;
   const [name] = steps;
   const params = file.params ?? {};
   if (typeof name !== 'string') return 'name one of the params, as in params.city';
   const param = Object.hasOwn(params, name) ? params[name] : undefined;
-  if (param === undefined) return `there is no param ${name}${didYouMean(name, Object.keys(params))}`;
+  if (param === undefined) return `there is no param ${name}${hints.of(name, Object.keys(params))}`;
   const { type } = paramOf(param);
   if (form === 'list' && steps.length === 1 && type !== 'array')
     return `expand takes a list, and param ${name} is of type ${type}`;
@@ -133,7 +147,7 @@ function faultOfResult(root: string, steps: Steps, { taskId }: FileTask, world: 
   if (root !== 'results') return null;
   const [name] = steps;
   if (typeof name !== 'string') return 'name one of the tasks upstream, as in results.ingest';
-  if (!world.tasks.has(name)) return `there is no task ${name}${didYouMean(name, world.tasks)}`;
+  if (!world.tasks.has(name)) return `there is no task ${name}${world.hints.of(name, world.tasks)}`;
   if (name === taskId) return 'a task cannot know its own result';
   return world.isUpstream(name, taskId)
     ? null

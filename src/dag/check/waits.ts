@@ -1,19 +1,19 @@
 import { parseDuration } from '../../kit/duration.js';
 import { parseInstant } from '../../kit/instant.js';
-import { didYouMean } from '../../kit/suggest.js';
 import { TRIGGER_KINDS, type TriggerFieldForm } from '../../kit/trigger-kinds.js';
 import { type DagFault, faultAt, faultOfName, type Path, shown } from '../fault.js';
 import type { FileTask } from '../format/define.js';
+import type { Hints } from '../hints.js';
 
 /** Inputs of built-in triggers. What a triggerer's own kinds take only that triggerer knows. */
-export function faultsOfWaits(tasks: readonly FileTask[]): DagFault[] {
+export function faultsOfWaits(tasks: readonly FileTask[], hints: Hints): DagFault[] {
   return tasks.flatMap(({ path, fields: { wait } }) => {
     if (wait === undefined) return [];
-    return faultsOfInput([...path, 'wait'], wait.kind, wait.input ?? {});
+    return faultsOfInput([...path, 'wait'], wait.kind, wait.input ?? {}, hints);
   });
 }
 
-function faultsOfInput(path: Path, kind: string, input: unknown): DagFault[] {
+function faultsOfInput(path: Path, kind: string, input: unknown, hints: Hints): DagFault[] {
   const fields = Object.hasOwn(TRIGGER_KINDS, kind) ? TRIGGER_KINDS[kind] : undefined;
   if (fields === undefined) return [];
   const at = [...path, 'input'];
@@ -27,7 +27,7 @@ function faultsOfInput(path: Path, kind: string, input: unknown): DagFault[] {
     if (field === undefined) {
       const known = `the trigger ${kind} takes ${names.join(', ')}`;
       faults.push(
-        faultOfName([...at, name], `unknown field ${shown(name)}${didYouMean(name, names)}: ${known}`),
+        faultOfName([...at, name], `unknown field ${shown(name)}${hints.of(name, names)}: ${known}`),
       );
       continue;
     }

@@ -1,27 +1,32 @@
 import type { z } from 'zod';
-import { didYouMean } from '../../kit/suggest.js';
-import { type DagFault, faultAt, faultOfName, type Path, pathText, shown } from '../fault.js';
+import { type DagFault, FAULTS_SOUGHT, faultAt, faultOfName, type Path, pathText, shown } from '../fault.js';
+import type { Hints } from '../hints.js';
 import { COMMON_FIELDS, dagFile, PARAM_FIELDS, TASK_FIELDS } from './schema.js';
 
 type Issue = z.core.$ZodIssue;
 
 /** What zod found, as faults for people: each with its place, its rule, and the name that was probably meant. */
-export function faultsOf(issues: readonly Issue[], value: unknown): DagFault[] {
-  return issues.flatMap((issue) => describe(issue, [], value));
+export function faultsOf(issues: readonly Issue[], value: unknown, hints: Hints): DagFault[] {
+  const faults: DagFault[] = [];
+  for (const issue of issues) {
+    if (faults.length > FAULTS_SOUGHT) break;
+    for (const fault of describe(issue, [], value, hints)) faults.push(fault);
+  }
+  return faults;
 }
 
-function describe(issue: Issue, base: Path, value: unknown): DagFault[] {
+function describe(issue: Issue, base: Path, value: unknown, hints: Hints): DagFault[] {
   const path = [...base, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))];
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownField(path, key));
+      return issue.keys.slice(0, FAULTS_SOUGHT).map((key) => unknownField(path, key, hints));
     case 'invalid_key':
       return [
         faultOfName(path, `${shown(path.at(-1))} is no name: ${issue.issues[0]?.message ?? issue.message}`),
       ];
     case 'invalid_union': {
       const meant = branchMeant(issue.errors);
-      if (meant !== undefined) return meant.flatMap((one) => describe(one, path, value));
+      if (meant !== undefined) return meant.flatMap((one) => describe(one, path, value, hints));
       return [misfit(path, issue.message, value)];
     }
     default:
@@ -60,9 +65,9 @@ function valueAt(root: unknown, path: Path): unknown {
   return value;
 }
 
-function unknownField(path: Path, key: string): DagFault {
+function unknownField(path: Path, key: string, hints: Hints): DagFault {
   const known = FIELDS.find(({ at }) => at.test(pathText(path)))?.fields ?? [];
-  return faultOfName([...path, key], `unknown field ${JSON.stringify(key)}${didYouMean(key, known)}`);
+  return faultOfName([...path, key], `unknown field ${shown(key)}${hints.of(key, known)}`);
 }
 
 /** Which fields there are, by the path of their object. The first that matches. */
