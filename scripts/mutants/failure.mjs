@@ -115,8 +115,8 @@ export const MUTANTS = [
     name: 'never_started_counts_a_try',
     rule: 'P14',
     file: 'src/core/failure.ts',
-    find: '      tryNumber: open.tryNumber - 1,\n      neverStarted: task.neverStarted + 1,',
-    replace: '      neverStarted: task.neverStarted + 1,',
+    find: 'task.resume === null ? open.tryNumber - 1 : open.tryNumber;',
+    replace: 'open.tryNumber;',
   },
   {
     name: 'acknowledged_unrecorded',

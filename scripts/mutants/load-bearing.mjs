@@ -72,8 +72,8 @@ export const MUTANTS = [
     name: 'final_task_keeps_its_token',
     rule: 'P10',
     file: 'src/core/task.ts',
-    find: 'return { ...moved, open: null, stopRequest: null, queuedSince: null, notBefore: null };',
-    replace: 'return { ...moved, stopRequest: null, queuedSince: null, notBefore: null };',
+    find: 'const over = { open: null, stopRequest: null,',
+    replace: 'const over = { stopRequest: null,',
   },
   {
     name: 'permit_ends_by_time',

@@ -347,6 +347,7 @@ export class AgentNode {
       this.#starting.delete(token);
       if (!this.#session.mayStart(token, this.host.instant()))
         return this.#over(permit, { kind: 'never_started', reason: 'gate_closed' });
+      this.#world.auditor.letPass(this.settings.agentId, permit, this.#pulse.gate(this.host.instant()));
       this.#journal.started.set(token, { taskId, atMs: this.host.wall() as number });
       if (token > this.#journal.highestToken) this.#journal.highestToken = token;
       runner.start(permit);

@@ -68,21 +68,14 @@ export class Auditor {
   #unknown: { readonly streamId: StreamId; readonly clockMs: number }[] | null = null;
 
   constructor(watched: Watched) {
-    const { events, slots, policy, clockError, trace, losesCommits } = watched;
+    const { events, policy, clockError, trace, losesCommits } = watched;
     this.#events = events;
     this.told = trace ? [] : null;
     this.#past = losesCommits ? new Past() : null;
     const leaseMs = 3 * policy.heartbeatIntervalMs;
     const areBounded = clockError <= CLOCK_BOUND;
     this.#rollbacks = this.#past && new Rollbacks(this.#past, leaseMs, areBounded, this.#broken);
-    this.#judged = {
-      slots,
-      policy,
-      clockError,
-      now: () => events.now,
-      ending: this.#ending,
-      broken: this.#broken,
-    };
+    this.#judged = { ...watched, now: () => events.now, ending: this.#ending, broken: this.#broken };
     this.#judges = new Judges(this.#judged);
   }
 
@@ -317,6 +310,13 @@ export class Auditor {
   }
 
   // — the machines —
+
+  /** The agent lets a run pass: its own gate must be open (P3), whatever its runner sees when it looks once more. */
+  letPass(agentId: AgentId, { taskId, token }: Permit, { sinceMs, limitMs }: Gate): void {
+    if (sinceMs < limitMs) return;
+    const what = `token ${token} passed ${Math.round(sinceMs)} ms after the newest acknowledged heartbeat was sent`;
+    this.#broken({ rule: 'P3', taskId, agentId, what });
+  }
 
   /** `lookedAt`: when its gate was looked at last; all later is how long its runner stood still. */
   started(
