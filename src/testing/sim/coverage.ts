@@ -161,6 +161,28 @@ const ROW_KEYS: ReadonlyMap<RuleTable, readonly string[]> = new Map(
   ]),
 );
 
+/** What happens to instances of DAG runs, triggers and backfills alone. */
+const OF_DAGS: {
+  readonly edges: readonly Edge[];
+  readonly events: readonly EventName[];
+  readonly faults: readonly CallFault['code'][];
+} = {
+  edges: [
+    ...(['deferTask', 'resumeTask', 'resumeInstance', 'scheduleRetry', 'skipTask', 'failUpstream'] as const),
+    ...(['clearTask', 'markSuccess', 'markFailed'] as const),
+  ],
+  events: [
+    ...(['deferred', 'resumed', 'retry_scheduled', 'skipped', 'upstream_failed'] as const),
+    ...(['clear_requested', 'cleared', 'mark_requested', 'marked'] as const),
+  ],
+  faults: [
+    ...(['DAG_NOT_FOUND', 'DAG_PAUSED', 'RUN_EXISTS', 'INVALID_PARAMS', 'TRIGGER_NOT_FOUND'] as const),
+    ...(['RUN_NOT_FOUND', 'RUN_ENDED', 'RUN_PRUNED', 'TASK_NOT_IN_DAG', 'POOL_NOT_FOUND'] as const),
+    ...(['ASSET_NOT_FOUND', 'EXTRA_TOO_LARGE', 'NO_INSTANTS', 'TOO_MANY_INSTANTS'] as const),
+    ...(['BACKFILL_NOT_FOUND', 'BACKFILL_ENDED', 'BACKFILL_EXISTS'] as const),
+  ],
+};
+
 /** Why a row cannot decide in the simulator. Everything else must be reached by the nightly seeds. */
 const EXEMPT: Readonly<Record<string, string>> = because({
   'agents of the simulator follow the protocol': [
@@ -180,20 +202,15 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
   'no DAGs and no deferrals yet': [
-    ...['edge: cancelTask from deferred', 'edge: requeueFinal from upstream_failed'],
-    'edge: requeueFinal from skipped',
+    ...UNRUN_RULES.map(({ name }) => `unrun: ${name}`),
     ...EVENT_RULES.map(({ name }) => `trigger_event: ${name}`),
     ...TRIGGERER_BLOCKS.map(({ name }) => `triggerer: ${name}`),
-    ...['event: deferred', 'event: resumed', 'due: deferral_timeout', 'fault: TRIGGER_NOT_FOUND'],
-    ...['edge: deferTask from running', 'edge: deferTask from queued', 'edge: deferTask from scheduled'],
-    ...['edge: resumeTask from deferred', 'edge: resumeInstance from deferred'],
-    ...['edge: failTask from deferred', 'edge: retryTask from deferred', 'edge: regainRun from deferred'],
-    ...['edge: skipTask from running', 'edge: skipTask from queued'],
-    ...UNRUN_RULES.map(({ name }) => `unrun: ${name}`),
-    ...['edge: succeedTask from scheduled', 'edge: scheduleRetry from up_for_retry'],
-    ...['edge: skipTask from scheduled', 'edge: failUpstream from scheduled'],
-    ...['fault: DAG_NOT_FOUND', 'fault: DAG_PAUSED', 'fault: RUN_EXISTS', 'fault: INVALID_PARAMS'],
-    ...['event: retry_scheduled', 'event: skipped', 'event: upstream_failed'],
+    ...OF_DAGS.edges.flatMap((edge) => EDGES[edge].from.map((from) => edgeKey(edge, from))),
+    ...['edge: succeedTask from scheduled', 'edge: cancelTask from deferred', 'edge: failTask from deferred'],
+    ...['edge: retryTask from deferred', 'edge: regainRun from deferred', 'due: deferral_timeout'],
+    ...['edge: requeueFinal from upstream_failed', 'edge: requeueFinal from skipped'],
+    ...OF_DAGS.faults.map((code) => `fault: ${code}`),
+    ...OF_DAGS.events.map((event) => `event: ${event}`),
   ],
   'no DAG processors yet': ['note: bundle_held', 'note: snapshot_in_force', 'note: snapshot_refused'],
   'what is open on a queued task leaves it queued when it was never started': [
