@@ -3,7 +3,8 @@ import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import type { MonoMs } from '../kit/time.js';
 import { Admission } from './admission.js';
-import { DagDraft, type LoadedDags } from './dag/draft.js';
+import { DagDraft } from './dag/draft.js';
+import type { LoadedDags } from './dag/inputs.js';
 import type { Ack, Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
@@ -143,6 +144,7 @@ export class Draft {
   remove(task: TaskRow): void {
     invariant(!this.tasks.has(task.taskId), 'a task is written or removed by one draft, never both');
     this.removals.set(task.taskId, task.version);
+    this.dags.noteRemoval(task.taskId);
   }
 
   /** The task whose open token this is. */

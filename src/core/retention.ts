@@ -1,5 +1,7 @@
 import type { ServiceMs } from '../kit/time.js';
 import { between, later } from '../kit/time.js';
+import { type EndedRuns, pruneRuns } from './dag/retention.js';
+import { isActive } from './dag/state.js';
 import type { Draft } from './draft.js';
 import type { Context } from './inputs.js';
 import { isFinal, type TaskRow } from './rows.js';
@@ -17,6 +19,7 @@ export interface FinishedStretch {
   readonly tasks: readonly FinishedTask[];
   /** How many finished tasks the store has in all. */
   readonly total: number;
+  readonly ended: EndedRuns;
 }
 
 interface KeepCase {
@@ -30,6 +33,8 @@ const KEEP_RULES: readonly { readonly name: string; readonly when: (c: KeepCase)
   { name: 'token_open', when: ({ task }) => task.open !== null },
   // The same batch has written to it: its row is not the one that was read.
   { name: 'changed_meanwhile', when: ({ draft, task }) => draft.tasks.has(task.taskId) },
+  // The same batch has its run go on.
+  { name: 'of_active_run', when: ({ draft, task }) => isOfActiveRun(draft, task) },
   // Its token is closed, but the run still stops, or its report waits: what comes of it shall find its history.
   { name: 'still_held', when: ({ draft, task }) => isHeld(draft, task) },
 ];
@@ -66,6 +71,7 @@ export function goesUntil(
 export function decidePrune(draft: Draft): FinishedTask | null {
   const { finished } = draft.loaded;
   if (finished === null) return null;
+  pruneRuns(draft, finished.ended);
   let excess = finished.total - draft.ctx.policy.retention.count;
   let last: FinishedTask | null = null;
   for (const task of finished.tasks) {
@@ -76,6 +82,11 @@ export function decidePrune(draft: Draft): FinishedTask | null {
     excess--;
   }
   return last;
+}
+
+function isOfActiveRun({ dags }: Draft, { instance }: TaskRow): boolean {
+  const run = instance === null ? undefined : dags.peek(instance.run);
+  return run !== undefined && isActive(run.row);
 }
 
 /** Whether the agent of its newest token, or one that a try was lost with, still shows that token. */

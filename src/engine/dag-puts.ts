@@ -18,5 +18,6 @@ export function dagPutsOf(draft: DagDraft): DagPuts | null {
     backfills: [...draft.backfills.values()],
     runRemovals: [...draft.runRemovals].map(([run, version]) => ({ run, version })),
     versionRemovals: draft.versionRemovals,
+    assetEventsUpTo: draft.eventsUpTo,
   };
 }

@@ -1,4 +1,4 @@
-import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../core/dag/inputs.js';
 import type { RunKey, RunRow } from '../core/dag/rows.js';
 import { ADVANCE_RUNS } from '../core/dag/runs.js';
 import type { Timetable } from '../core/dag/timetable.js';
@@ -236,7 +236,7 @@ export class Engine {
       const ctx = this.context();
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
-      const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx);
+      const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx, this.state.dags.newestEvent);
       const rows = loadRows(store, this.state, inputs, due, step, ctx);
       const loaded = rows instanceof Promise ? await rows : rows;
       const draft = decide(this.state, ctx, inputs, loaded);

@@ -3,7 +3,7 @@ import { backfillInstants, dueBackfills, isToBeRerun } from '../core/dag/backfil
 import { keysOfInstant } from '../core/dag/by-hand.js';
 import type { DagCall } from '../core/dag/calls.js';
 import type { DagDefinition } from '../core/dag/definition.js';
-import type { DueRun } from '../core/dag/draft.js';
+import type { DueRun } from '../core/dag/inputs.js';
 import { type Plan, planOf } from '../core/dag/plan.js';
 import { admissible } from '../core/dag/room.js';
 import { type BackfillRow, type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';

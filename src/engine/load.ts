@@ -1,4 +1,4 @@
-import { NOTHING_OF_DAGS } from '../core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../core/dag/inputs.js';
 import type { LoadedRows } from '../core/draft.js';
 import type { Context, Input, Report } from '../core/inputs.js';
 import type { FinishedStretch } from '../core/retention.js';

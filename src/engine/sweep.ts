@@ -1,3 +1,4 @@
+import { type EndedRun, type EndedRuns, eventsGoUntil, RUNS_A_STEP } from '../core/dag/retention.js';
 import type { Draft } from '../core/draft.js';
 import type { Context } from '../core/inputs.js';
 import { type FinishedStretch, type FinishedTask, goesUntil } from '../core/retention.js';
@@ -26,6 +27,8 @@ export class Sweep {
   readonly #store: Store;
   /** Finished tasks that the store has. */
   #total: number;
+  /** Whether there may be runs that have ended. */
+  #runsLeft = true;
   #after: FinishedPosition | null = null;
   #next: MonoMs;
   /** Tasks that the next step looks at. */
@@ -52,17 +55,38 @@ export class Sweep {
 
   /** Whether a step shall be asked for now; it is not asked for again before it was decided. */
   begin(now: MonoMs): boolean {
-    if (this.#underWay || this.#total === 0 || now < this.#next) return false;
+    if (this.#underWay || (this.#total === 0 && !this.#runsLeft) || now < this.#next) return false;
     this.#underWay = true;
     return true;
   }
 
   /** The tasks of one step, `limit` at most, that are over the limits or may be. */
-  async read(limit: number, ctx: Pick<Context, 'policy' | 'service'>): Promise<FinishedStretch> {
+  async read(
+    limit: number,
+    ctx: Pick<Context, 'policy' | 'service'>,
+    newestEvent = 0,
+  ): Promise<FinishedStretch> {
     this.#step = Math.min(this.#step, limit);
     const total = this.#total;
     const until = goesUntil(total, ctx);
-    return { tasks: await this.#store.readFinished(this.#after, this.#step, { until }), total };
+    const tasks = await this.#store.readFinished(this.#after, this.#step, { until });
+    return { tasks, total, ended: await this.#readEnded(newestEvent) };
+  }
+
+  /** The runs that ended first, as far as nothing is left of them, and whether there are too many asset events. */
+  async #readEnded(newestEvent: number): Promise<EndedRuns> {
+    const runs: EndedRun[] = [];
+    const rows = await this.#store.readEndedRuns(null, RUNS_A_STEP);
+    for (const row of rows) {
+      const isEmpty = (await this.#store.listTasks({ run: row.run }, null, 1)).length === 0;
+      runs.push({ row, isEmpty });
+      // What ended later stays with it.
+      if (!isEmpty) break;
+    }
+    this.#runsLeft = rows.length > 0;
+    const until = eventsGoUntil(newestEvent);
+    const old = until === 0 ? [] : await this.#store.listAssetEvents(null, until + 1, 1);
+    return { runs, oldEvents: old.length > 0 };
   }
 
   /** What a committed draft has changed about the number of finished tasks. */
@@ -72,6 +96,7 @@ export class Sweep {
       this.#total += Number(isFinal(task.state)) - Number(before !== undefined && isFinal(before.state));
     }
     this.#total -= draft.removals.size;
+    this.#runsLeft ||= draft.dags.runs.size > 0;
   }
 
   /**

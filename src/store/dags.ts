@@ -56,7 +56,12 @@ export interface DagPuts {
    * or that is not there is passed over. Nobody but the store knows the ended runs.
    */
   readonly versionRemovals: readonly VersionKey[];
+  /** Asset events with numbers up to this are removed, the oldest first and EVENTS_AT_ONCE at most; 0 for none. */
+  readonly assetEventsUpTo: number;
 }
+
+/** How many asset events one commit removes. */
+export const EVENTS_AT_ONCE = 500;
 
 /** One definition of a DAG. */
 export interface VersionKey {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NOTHING_OF_DAGS } from '../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../src/core/dag/inputs.js';
 import { Draft } from '../../src/core/draft.js';
 import type { Epoch, Token } from '../../src/kit/ids.js';
 import { ready } from './agent-model.js';

@@ -1,4 +1,4 @@
-import { NOTHING_OF_DAGS } from '../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../src/core/dag/inputs.js';
 import { NO_DAGS } from '../../src/core/dag/state.js';
 import { NO_TIMETABLE } from '../../src/core/dag/timetable.js';
 import { decide, observe } from '../../src/core/decide.js';
@@ -329,7 +329,7 @@ export class World {
     const tasks = [...this.finished]
       .slice(0, this.policy.limits.pruneStep)
       .map(([taskId, finishedAt]) => ({ row: { ...this.task(taskId), result: null }, finishedAt }));
-    return { tasks, total: this.finished.size };
+    return { tasks, total: this.finished.size, ended: { runs: [], oldEvents: false } };
   }
 
   due(): TaskRow[] {

@@ -4,7 +4,7 @@ import type { CallFault, Context } from '../inputs.js';
 import { noDag, paramsOf, runOfInstant } from './by-hand.js';
 import type { Answer, BackfillInstant, DagCallOf } from './calls.js';
 import { rerun } from './clear.js';
-import type { DueRun } from './draft.js';
+import type { DueRun } from './inputs.js';
 import type { BackfillRow, DagRow, RunRow } from './rows.js';
 import { createRun, requestEnd } from './runs.js';
 import { instantsOf } from './schedule.js';

@@ -201,6 +201,8 @@ function putDag(
   const { wall } = draft.ctx;
   const definitionVersion = (known?.definitionVersion ?? 0) + 1;
   const { dagId, hash } = dag;
+  // The one before it goes with the last run that pins it; nothing pins one that no run was made of.
+  if (known !== undefined) draft.dags.versionRemovals.push(known);
   draft.dags.versions.push({ dagId, definitionVersion, hash, definition: text, createdAt: wall });
   draft.dags.putDag({
     ...describe(definition),

@@ -123,8 +123,10 @@ function foundOf(draft: Draft, task: string, { taskId, mapIndex, state }: Instan
 
 /** Retention removes a run instance by instance: what would be left of it to decide is no run of its definition. */
 function pruned({ row, plan, view }: Found): CallFault | null {
-  const ran = row.state === 'success' || row.state === 'failed';
-  if (!ran || row.reason === 'marked' || view.decided === plan.tasks.length) return null;
+  const isWhole = (row.state === 'success' || row.state === 'failed') && row.reason !== 'marked';
+  // Of one that somebody has ended nobody knows how much was decided, only whether it had begun.
+  const least = isWhole ? plan.tasks.length : 1;
+  if (isActive(row) || row.startedAt === null || view.decided >= least) return null;
   return {
     code: 'RUN_PRUNED',
     what: `nothing of run ${row.run} is cleared`,

@@ -3,6 +3,7 @@ import { invariant } from '../../kit/invariant.js';
 import type { WallMs } from '../../kit/time.js';
 import { MARKED } from '../requests.js';
 import { isFinal, type TaskRow } from '../rows.js';
+import type { DueRun, LoadedDags } from './inputs.js';
 import { type Plan, taskOf } from './plan.js';
 import type {
   AssetEventRow,
@@ -20,35 +21,6 @@ import type {
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
 import { type DagState, isActive, planKey, slotsOfNone } from './state.js';
-
-/** Rows of DAGs that the engine read from the store because an input of the batch needs them. */
-export interface LoadedDags {
-  /** Definitions, by planKey. */
-  readonly plans: ReadonlyMap<string, Plan>;
-  /** Runs that are not in memory. */
-  readonly runs: ReadonlyMap<RunKey, RunRow>;
-  /** All instances of such runs. */
-  readonly instances: ReadonlyMap<RunKey, readonly TaskRow[]>;
-  /** Backfills that have ended. */
-  readonly backfills: ReadonlyMap<string, BackfillRow>;
-  /** What a tick has to create. */
-  readonly due: readonly DueRun[];
-}
-
-/** A run that is due: its instant has come, or its backfill has room for it. */
-export interface DueRun {
-  readonly dagId: string;
-  readonly at: WallMs;
-  readonly intervalStart: WallMs;
-  /** The instant after it; null when there is none. */
-  readonly next: WallMs | null;
-  /** Empty for one that the DAG's own schedule makes. */
-  readonly backfill: string;
-}
-
-export const NOTHING_OF_DAGS: LoadedDags = {
-  ...{ plans: new Map(), runs: new Map(), instances: new Map(), backfills: new Map(), due: [] },
-};
 
 /** Whom a session is told that a bundle is held by: itself, or another. */
 export interface BundleHold {
@@ -97,6 +69,8 @@ export class DagDraft {
   readonly holds: BundleHold[] = [];
   readonly answers: SnapshotAnswer[] = [];
   readonly versionRemovals: { readonly dagId: string; readonly definitionVersion: number }[] = [];
+  /** Asset events up to this number are of use to nobody; 0 for none. */
+  eventsUpTo = 0;
   readonly changes = new Map<TaskId, InstanceChange>();
   /** Runs that this draft has advanced. */
   readonly advanced = new Set<RunKey>();
@@ -108,6 +82,7 @@ export class DagDraft {
   readonly looked = new Set<string>();
   newestEvent: number;
   readonly #touched = new Set<RunKey>();
+  readonly #removed = new Set<TaskId>();
   readonly #poolUse = new Map<string, number>();
   readonly #triggerOf = new Map<TaskId, string>();
   readonly #state: DagState;
@@ -157,12 +132,13 @@ export class DagDraft {
 
   /** A run's row, whether it has ended or not; undefined when it is not known, or was not asked for. */
   runRow(key: RunKey): RunRow | undefined {
+    if (this.runRemovals.has(key)) return undefined;
     return this.views.get(key)?.row ?? this.#state.runs.get(key)?.row ?? this.#loaded.runs.get(key);
   }
 
   /** Instances of a run that are not in memory, as they were read. */
   instancesOf(run: RunKey): readonly TaskRow[] {
-    return this.#loaded.instances.get(run) ?? [];
+    return (this.#loaded.instances.get(run) ?? []).filter(({ taskId }) => !this.#removed.has(taskId));
   }
 
   /** Runs of a DAG that are queued or running, those of backfills left out, this draft's changes included. */
@@ -173,6 +149,17 @@ export class DagDraft {
       active += Number(isActive(row)) - Number(this.#state.runs.has(row.run));
     }
     return active;
+  }
+
+  /** Retention removes an ended run, and the definition that it pinned if no other run does. */
+  removeRun({ run, version, dagId, definitionVersion }: RunRow): void {
+    this.runRemovals.set(run, version);
+    this.versionRemovals.push({ dagId, definitionVersion });
+  }
+
+  /** Hears of every task that the draft removes. */
+  noteRemoval(taskId: TaskId): void {
+    this.#removed.add(taskId);
   }
 
   /** Whether this draft has made a run of a backfill, or had one done again. */
@@ -199,7 +186,7 @@ export class DagDraft {
     fresh.touched = 'all';
     this.views.set(row.run, fresh);
     // A run that had ended comes back with all of its instances.
-    for (const task of this.#loaded.instances.get(row.run) ?? []) this.#note(fresh, task);
+    for (const task of this.instancesOf(row.run)) this.#note(fresh, task);
     return fresh;
   }
 
@@ -343,6 +330,7 @@ export class DagDraft {
 
   /** Whether there is anything to make durable besides tasks. */
   get writes(): boolean {
+    if (this.eventsUpTo > 0 || this.versionRemovals.length > 0) return true;
     return [
       this.dags,
       this.runs,

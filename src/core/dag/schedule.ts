@@ -3,7 +3,7 @@ import type { Draft } from '../draft.js';
 import type { Context } from '../inputs.js';
 import { runOfInstant } from './by-hand.js';
 import type { DagDefinition } from './definition.js';
-import type { DueRun } from './draft.js';
+import type { DueRun } from './inputs.js';
 import type { DagRow } from './rows.js';
 import { createRun } from './runs.js';
 import type { DagState } from './state.js';

@@ -10,7 +10,13 @@ import type {
   RunRow,
   TriggerRow,
 } from '../../core/dag/rows.js';
-import type { DagPuts, EndedPosition, RunPosition, VersionKey } from '../dags.js';
+import {
+  type DagPuts,
+  type EndedPosition,
+  EVENTS_AT_ONCE,
+  type RunPosition,
+  type VersionKey,
+} from '../dags.js';
 import { StoreError } from '../store.js';
 import { checkVersion, conflict, unique } from './checks.js';
 import { byText, Sorted } from './sorted.js';
@@ -76,7 +82,16 @@ export class DagTables {
     for (const row of puts.triggers) this.triggers.set(row.triggerId, row);
     for (const row of puts.bundles) this.bundles.set(row.bundle, row);
     for (const row of puts.backfills) this.backfills.set(row.backfill, row);
+    this.#removeEvents(puts.assetEventsUpTo);
     for (const key of puts.versionRemovals) if (!this.#isPinned(key)) this.versions.delete(versionKeyOf(key));
+  }
+
+  #removeEvents(upTo: number): void {
+    const old = this.events.slice(0, Math.min(EVENTS_AT_ONCE, this.events.placeAfter(upTo)));
+    for (const n of old) {
+      this.assetEvents.delete(n);
+      this.events.remove(n);
+    }
   }
 
   /** Whether a run of that key is queued or running. */
@@ -101,6 +116,7 @@ export class DagTables {
       triggerRemovals: [],
       runRemovals: [],
       versionRemovals: [],
+      assetEventsUpTo: 0,
     };
   }
 

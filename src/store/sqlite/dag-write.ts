@@ -7,7 +7,7 @@ import {
   encodeRun,
   encodeTrigger,
 } from '../dag-codec.js';
-import type { DagPuts, VersionKey } from '../dags.js';
+import { type DagPuts, EVENTS_AT_ONCE, type VersionKey } from '../dags.js';
 import type { Driver, Param, Statement } from './driver.js';
 import { conflict } from './errors.js';
 
@@ -62,6 +62,7 @@ export class DagWriter {
   readonly #insertVersion: Statement;
   readonly #deleteVersion: Statement;
   readonly #insertEvent: Statement;
+  readonly #deleteEvents: Statement;
 
   constructor(driver: Driver) {
     this.#dags = new Versioned(driver, 'DAG', {
@@ -94,6 +95,9 @@ export class DagWriter {
         AND NOT EXISTS (SELECT 1 FROM dags d
           WHERE d.dag_id = v.dag_id AND d.definition_version = v.definition_version)`,
     );
+    this.#deleteEvents = driver.statement(
+      'DELETE FROM asset_events WHERE n IN (SELECT n FROM asset_events WHERE n <= ? ORDER BY n LIMIT ?)',
+    );
     this.#insertEvent = driver.statement('INSERT INTO asset_events (n, asset, data) VALUES (?, ?, ?)');
   }
 
@@ -119,6 +123,7 @@ export class DagWriter {
       const values = [row.dagId, isUnderWay, row.createdAt, encodeBackfill(row)];
       this.#backfills.put(row.backfill, row.version, values);
     }
+    if (puts.assetEventsUpTo > 0) this.#deleteEvents.run(puts.assetEventsUpTo, EVENTS_AT_ONCE);
     for (const key of puts.versionRemovals) this.#removeVersion(key);
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { EXTRA_BYTES, nameAssets } from '../../../src/core/dag/assets.js';
 import type { AssetCondition } from '../../../src/core/dag/definition.js';
-import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../../src/core/dag/inputs.js';
 import { Draft } from '../../../src/core/draft.js';
 import { DagWorld, dag, task } from './support.js';
 

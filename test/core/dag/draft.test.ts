@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { DagDraft, NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
+import { DagDraft } from '../../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../../src/core/dag/inputs.js';
 import { DagState, NO_DAGS } from '../../../src/core/dag/state.js';
 import { DagWorld, dag, task } from './support.js';
 

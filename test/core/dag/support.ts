@@ -1,6 +1,6 @@
 import type { DagCall } from '../../../src/core/dag/calls.js';
 import type { DagDefinition, Json, TaskDefinition } from '../../../src/core/dag/definition.js';
-import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../../src/core/dag/inputs.js';
 import type { AssetRow, DagRow, RunRow } from '../../../src/core/dag/rows.js';
 import { NO_TIMETABLE, type Timetable } from '../../../src/core/dag/timetable.js';
 import { Draft } from '../../../src/core/draft.js';
@@ -249,6 +249,16 @@ export class DagWorld {
 
   async storeAsset(row: AssetRow): Promise<void> {
     await this.#store((draft) => void draft.dags.assets.set(row.asset, row));
+  }
+
+  /** The first asset events, up to a number, and then the newest one. */
+  async storeEvents(upTo: number, newest: number): Promise<void> {
+    const numbers = [...Array.from({ length: upTo }, (_, n) => n + 1), newest];
+    const rest = { asset: 'x', at: this.wall, source: null, extra: '' };
+    await this.#store((draft) => {
+      for (const n of numbers) draft.dags.assetEvents.push({ n, ...rest });
+      draft.dags.putAsset({ asset: 'x', version: 0, lastEvent: newest, lastEventAt: this.wall });
+    });
   }
 
   /** Everything that can happen without time passing does. */

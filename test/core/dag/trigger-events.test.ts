@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NOTHING_OF_DAGS } from '../../../src/core/dag/draft.js';
+import { NOTHING_OF_DAGS } from '../../../src/core/dag/inputs.js';
 import { Draft } from '../../../src/core/draft.js';
 import { putsOf } from '../../../src/engine/puts.js';
 import type { WallMs } from '../../../src/kit/time.js';

@@ -1,0 +1,95 @@
+import { describe, expect, test } from '@jest/globals';
+import { ASSET_EVENTS_KEPT, eventsGoUntil } from '../../../src/core/dag/retention.js';
+import { DEFAULT_POLICY } from '../../../src/core/policy.js';
+import { DagWorld, dag, task } from './support.js';
+
+const HOUR = 3_600_000;
+const D = dag('d', [task('a'), task('b', { needs: ['a'] })]);
+const keeping = async (count = 1_000) => {
+  const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR, count };
+  const w = await DagWorld.with([D], undefined, { retention });
+  await w.worker();
+  return w;
+};
+const clear = (run: string) => ({
+  ...({ action: 'clear', run, tasks: [], upstream: false, downstream: false } as const),
+  ...{ onlyFailed: false, dryRun: false, reason: '' },
+});
+
+describe('retention of runs', () => {
+  test('a run goes with the last of its instances, once it has ended long enough ago', async () => {
+    const w = await keeping();
+    const run = await w.trigger('d');
+    await w.finishAll();
+    await w.pass(HOUR / 2, 2_000);
+    expect((await w.runs('d')).length).toBe(1);
+    await w.pass(HOUR / 2 + 10_000, 2_000);
+    expect(await w.runs('d')).toEqual([]);
+    expect(await w.instances(run)).toEqual(new Map());
+  });
+
+  test('a run that goes on keeps all of its instances, however old', async () => {
+    const w = await keeping();
+    const run = await w.trigger('d');
+    await w.finish('all');
+    await w.pass(3 * HOUR, 2_000);
+    expect(await w.states(run)).toEqual({ a: 'success', b: 'running' });
+    await w.finish('all');
+    expect((await w.run(run)).state).toBe('success');
+  });
+
+  test('a run that never began stays for its age, and then goes', async () => {
+    const w = await keeping();
+    await w.call({ action: 'pause', dagId: 'd', paused: true });
+    await w.call({ action: 'pause', dagId: 'd', paused: false });
+    const run = await w.trigger('d');
+    await w.call({ action: 'end_run', run: run.run, as: 'cancelled', reason: '' });
+    await w.finishAll();
+    await w.pass(2 * HOUR, 2_000);
+    expect(await w.runs('d')).toEqual([]);
+  });
+
+  test('a definition goes with the last run that pins it, never the newest', async () => {
+    const w = await keeping();
+    await w.trigger('d');
+    await w.define(dag('d', [task('new')]));
+    await w.finishAll();
+    const versions = async () =>
+      (await w.store.readDagVersions([1, 2].map((definitionVersion) => ({ dagId: 'd', definitionVersion }))))
+        .length;
+    expect(await versions()).toBe(2);
+    await w.pass(2 * HOUR, 2_000);
+    expect(await versions()).toBe(1);
+    await w.trigger('d');
+    await w.finishAll();
+    await w.pass(2 * HOUR, 2_000);
+    expect(await versions()).toBe(1);
+  });
+
+  test('a run of which instances have gone is not cleared: what is left is no run of its definition', async () => {
+    const w = await keeping(1);
+    const run = await w.trigger('d');
+    await w.finishAll();
+    await w.pass(4_000, 1_000);
+    expect([...(await w.instances(run)).keys()]).toEqual(['b']);
+    expect(await w.call(clear(run.run) as never)).toMatchObject({ fault: { code: 'RUN_PRUNED' } });
+  });
+});
+
+describe('retention of asset events', () => {
+  test('keeps the newest, by their number', () => {
+    expect([eventsGoUntil(ASSET_EVENTS_KEPT), eventsGoUntil(ASSET_EVENTS_KEPT + 7)]).toEqual([0, 7]);
+  });
+
+  test('removes what is older in small steps, whatever else there is to remove', async () => {
+    const w = await keeping();
+    await w.trigger('d');
+    await w.finishAll();
+    await w.storeEvents(1_200, ASSET_EVENTS_KEPT + 1_100);
+    await w.restart();
+    await w.pass(20_000, 1_000);
+    const left = await w.store.listAssetEvents(null, null, 9_999);
+    const kept = Array.from({ length: 100 }, (_, i) => 1_200 - i);
+    expect(left.map(({ n }) => n)).toEqual([ASSET_EVENTS_KEPT + 1_100, ...kept]);
+  });
+});
