@@ -7,13 +7,13 @@ const BOTTOM = 280;
 export function chart(year, months) {
   const step = (WIDTH - 2 * LEFT) / months.length;
   const most = Math.max(...months.map(({ rain }) => rain));
-  const y = (celsius) => 150 - celsius * 4;
+  const y = (celsius) => tenths(150 - celsius * 4);
   const parts = months.flatMap(({ month, rain, meanMax, meanMin }, n) => {
     const x = LEFT + n * step;
-    const height = (rain / most) * 110;
+    const height = tenths((rain / most) * 110);
     const middle = x + step / 2;
     return [
-      `<rect x="${x + 4}" y="${BOTTOM - height}" width="${step - 8}" height="${height}" fill="#4a7fb5"><title>${month}: ${rain} mm</title></rect>`,
+      `<rect x="${x + 4}" y="${tenths(BOTTOM - height)}" width="${step - 8}" height="${height}" fill="#4a7fb5"><title>${month}: ${rain} mm</title></rect>`,
       `<line x1="${middle}" x2="${middle}" y1="${y(meanMax)}" y2="${y(meanMin)}" stroke="#c0522d" stroke-width="6" stroke-linecap="round"><title>${month}: ${meanMin} to ${meanMax} °C</title></line>`,
       `<text x="${middle}" y="${BOTTOM + 18}" text-anchor="middle">${month.slice(5)}</text>`,
     ].map((part) => `  ${part}`);
@@ -25,3 +25,5 @@ export function chart(year, months) {
     '</svg>',
   ].join('\n')}\n`;
 }
+
+const tenths = (value) => Math.round(value * 10) / 10;
