@@ -96,7 +96,6 @@ function expected(
   return found;
 }
 
-const everyHour = Array.from({ length: 24 }, (_, hour) => hour);
 const EXPRESSIONS: readonly (readonly [string, readonly number[], readonly number[]])[] = [
   ['0 0 * * *', [0], [0]],
   ['45 1 * * *', [1], [45]],
@@ -104,22 +103,23 @@ const EXPRESSIONS: readonly (readonly [string, readonly number[], readonly numbe
   ['15 2 * * *', [2], [15]],
   ['30 2 * * *', [2], [30]],
   ['0 3 * * *', [3], [0]],
-  ['30 * * * *', everyHour, [30]],
+  ['30 1-3 * * *', [1, 2, 3], [30]],
   ['*/15 1-3 * * *', [1, 2, 3], [0, 15, 30, 45]],
   ['0 */6 * * *', [0, 6, 12, 18], [0]],
 ];
 
 describe.each(['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe'])('over a year in %s', (zone) => {
   const wall = wallOf(zone);
-  const rules =
-    '%s has each instant that the rules say, once, forwards and backwards, and as croner lists them';
-  test.each(EXPRESSIONS)(rules, (expression, hours, minutes) => {
-    const instants = forward(cron(expression, zone));
-    expect(instants.map(iso)).toEqual(expected(wall, hours, minutes).map((ms) => iso(ms as WallMs)));
-    expect(backward(cron(expression, zone)).map(iso)).toEqual(instants.map(iso));
-    const theirs = new Cron(expression, { timezone: zone }).nextRuns(instants.length, new Date(from - 1));
-    expect(instants).toEqual(theirs.map((date) => date.getTime()));
-  });
+  test.each(EXPRESSIONS)(
+    '%s has each instant that the rules say, in both directions, as croner does',
+    (expression, hours, minutes) => {
+      const instants = forward(cron(expression, zone));
+      expect(instants.map(iso)).toEqual(expected(wall, hours, minutes).map((ms) => iso(ms as WallMs)));
+      expect(backward(cron(expression, zone)).map(iso)).toEqual(instants.map(iso));
+      const theirs = new Cron(expression, { timezone: zone }).nextRuns(instants.length, new Date(from - 1));
+      expect(instants).toEqual(theirs.map((date) => date.getTime()));
+    },
+  );
 });
 
 describe('when clocks change', () => {

@@ -111,13 +111,14 @@ export function parseTemplate(text: string): Parsed {
 }
 
 interface Token {
-  readonly kind: 'text' | 'number' | 'name' | 'sign';
+  readonly kind: (typeof KINDS)[number];
   readonly text: string;
-  readonly at: number;
 }
 
+/** The kinds of tokens, in the order of the groups of TOKEN. */
+const KINDS = ['text', 'number', 'name', 'sign'] as const;
 const TOKEN =
-  /\s*(?:(?<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<number>-?\d+(?:\.\d+)?)|(?<name>[A-Za-z_][\w-]*)|(?<sign>\}\}|[.[\]|()]))/y;
+  /\s*(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w-]*)|(\}\}|[.[\]|()]))/y;
 
 type Tokens =
   | { readonly ok: true; readonly list: readonly Token[]; readonly end: number }
@@ -128,14 +129,12 @@ function tokensFrom(text: string, open: number): Tokens {
   const list: Token[] = [];
   for (let from = open + 2; ; from = TOKEN.lastIndex) {
     TOKEN.lastIndex = from;
-    const groups = TOKEN.exec(text)?.groups;
-    if (groups === undefined) return refused(open, unreadable(text, open, from));
-    const [kind, found] = Object.entries(groups).find(([, value]) => value !== undefined) as [
-      Token['kind'],
-      string,
-    ];
+    const match = TOKEN.exec(text);
+    if (match === null) return refused(open, unreadable(text, open, from));
+    const group = match.findIndex((found, n) => n > 0 && found !== undefined);
+    const [kind, found] = [KINDS[group - 1] ?? 'sign', match[group] ?? ''];
     if (found === '}}') return { ok: true, list, end: TOKEN.lastIndex };
-    list.push({ kind, text: found, at: TOKEN.lastIndex - found.length });
+    list.push({ kind, text: found });
   }
 }
 

@@ -17,21 +17,16 @@ export function faultsOf(issues: readonly Issue[], value: unknown, hints: Hints)
 
 function describe(issue: Issue, base: Path, value: unknown, hints: Hints): DagFault[] {
   const path = [...base, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))];
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.slice(0, FAULTS_SOUGHT).map((key) => unknownField(path, key, hints));
-    case 'invalid_key':
-      return [
-        faultOfName(path, `${shown(path.at(-1))} is no name: ${issue.issues[0]?.message ?? issue.message}`),
-      ];
-    case 'invalid_union': {
-      const meant = branchMeant(issue.errors);
-      if (meant !== undefined) return meant.flatMap((one) => describe(one, path, value, hints));
-      return [misfit(path, issue.message, value)];
-    }
-    default:
-      return [misfit(path, issue.message, value)];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, FAULTS_SOUGHT).map((key) => unknownField(path, key, hints));
   }
+  if (issue.code === 'invalid_key') {
+    const because = issue.issues[0]?.message ?? issue.message;
+    return [faultOfName(path, `${shown(path.at(-1))} is no name: ${because}`)];
+  }
+  const meant = issue.code === 'invalid_union' ? branchMeant(issue.errors) : undefined;
+  if (meant === undefined) return [misfit(path, issue.message, value)];
+  return meant.flatMap((one) => describe(one, path, value, hints));
 }
 
 /**
