@@ -55,6 +55,10 @@ export async function checkSnapshot(bytes: Uint8Array, ports: CheckPorts): Promi
 }
 
 function decode(bytes: Uint8Array): BundleSnapshot | string {
+  // Before anything is made of them: entries of two bytes each would take a hundred times their size.
+  const entries = countFields(bytes);
+  if (entries > 2 * LIMITS.bundleDags)
+    return `it has ${entries} entries, and at most ${2 * LIMITS.bundleDags} are taken`;
   let snapshot: BundleSnapshot;
   try {
     snapshot = BundleSnapshot.decode(bytes);
@@ -69,6 +73,30 @@ function decode(bytes: Uint8Array): BundleSnapshot | string {
   return `the file ${JSON.stringify(odd.file.slice(0, 100))} is empty or longer than ${LIMITS.fileLength}`;
 }
 
+/** Fields of the outermost message; those behind one that cannot be read are not counted, nor will they be read. */
+function countFields(bytes: Uint8Array): number {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      value += (byte & 127) * 2 ** shift;
+      if (byte < 128) break;
+    }
+    return value;
+  };
+  let count = 0;
+  for (; at < bytes.length; count++) {
+    const wireType = varint() & 7;
+    const length = wireType === 0 || wireType === 2 ? varint() : 0;
+    if (wireType === 2) at += length;
+    else if (wireType === 1) at += 8;
+    else if (wireType === 5) at += 4;
+    else if (wireType !== 0) break;
+  }
+  return count;
+}
+
 function checkOne(
   { file, dag }: DagFile,
   { check, known }: CheckPorts,
@@ -78,14 +106,28 @@ function checkOne(
   const hash = createHash('sha256').update(dag).digest('hex');
   const dagId = known.get(hash);
   if (dagId !== undefined) return { dagId, file, hash, checked: null };
+  const checked = checkText(file, dag, check);
+  if (!checked.ok) return checked.errors.join('\n');
+  const { definition } = checked;
+  return { dagId: definition.dagId, file, hash, checked: { definition, text: JSON.stringify(definition) } };
+}
+
+/** Whatever a DAG does to the check is an error of its file: the coordinator goes on. */
+function checkText(file: string, dag: Uint8Array, check: DagCheck): ReturnType<DagCheck> {
+  const wrong = (what: string, error: unknown) => ({
+    ok: false as const,
+    errors: [`${file}: the DAG ${what}: ${(error as Error).message}`],
+  });
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(dag));
   } catch (error) {
-    return `${file}: the DAG is no JSON: ${(error as Error).message}`;
+    return wrong('is no JSON', error);
   }
-  const checked = check(value);
-  if (!checked.ok) return checked.errors.map((error) => `${file}: ${error}`).join('\n');
-  const { definition } = checked;
-  return { dagId: definition.dagId, file, hash, checked: { definition, text: JSON.stringify(definition) } };
+  try {
+    const checked = check(value);
+    return checked.ok ? checked : { ok: false, errors: checked.errors.map((error) => `${file}: ${error}`) };
+  } catch (error) {
+    return wrong('cannot be checked', error);
+  }
 }
