@@ -5,6 +5,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { backupBesideWork } from './backup.mjs';
+import { bundleRounds } from './bundles.mjs';
 import { detection } from './failover.mjs';
 import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
@@ -51,6 +52,10 @@ await measure('floodFull', 'the same flood beside as many lifecycles as go', () 
 );
 await measure('backup', 'a backup beside 20 idle agents, H = 100 ms, and 200 lifecycles a second', () =>
   backupBesideWork(quick ? 20_000 : 800_000),
+);
+const dags = quick ? 1_000 : 10_000;
+await measure('bundle', `a bundle of ${dags} DAGs: first, one file of ten changed, all changed`, () =>
+  bundleRounds(dags),
 );
 await measure('dev', '`holdfast dev`, ready for calls', () => devReady(3));
 await measure('failover', 'kill -9 of an agent, L = 3 s', detection);
