@@ -11,7 +11,7 @@ const EXEC_SETTLES_MS = 150;
 
 const ack = { file: 'server/stream.js', of: 'message', agentId: 'this.#agentId', settleMs: SEND_SETTLES_MS };
 const receipt = { file: 'agent/link.js', of: 'message' };
-const heartbeat = { file: 'agent/worker.js', of: 'message', settleMs: SEND_SETTLES_MS };
+const heartbeat = { file: 'agent/loop.js', of: 'message', settleMs: SEND_SETTLES_MS };
 const commit = {
   file: 'engine/engine.js',
   of: 'commit',
