@@ -1,13 +1,26 @@
 import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
 import { parse } from 'yaml';
 import type { DagParam } from '../client/index.js';
 import { usage } from './failure.js';
+import { flag, listFlag, pairs } from './flags.js';
 import type { Session } from './session.js';
 
 /** The flags of a run by hand that give its params. */
 export interface ParamFlags {
   readonly param?: Readonly<Record<string, string>>;
   readonly paramsFile?: string;
+}
+
+/** The flags that `readParams` reads. */
+export function addParams(command: Command, variable: string): void {
+  const doc = 'a param of the run, read as the type that the DAG says; repeatable';
+  listFlag(command, '--param <NAME=VALUE>', doc, { parse: pairs, variable });
+  flag(
+    command,
+    '--params-file <FILE>',
+    'params of YAML or JSON (- reads standard input); --param goes before them',
+  );
 }
 
 /** The params that were given: those of the file, and over them those of the flags, which are texts. */

@@ -1,5 +1,7 @@
 import type {
   Backfill,
+  BackfillPlan,
+  ChosenInstance,
   Dag,
   DagDescription,
   DagSchedule,
@@ -116,6 +118,17 @@ export const runDescriptionShape = ({ run, tasks, instances }: RunDescription): 
   ...runShape(run),
   tasks: tasks.map(({ task, needs, triggerRule, mapped }) => ({ task, needs, triggerRule, mapped })),
   instances: instances.map(instanceShape),
+});
+
+export const chosenShape = ({ task, mapIndex, taskId, state, requested }: ChosenInstance): Shape => ({
+  ...{ task, mapIndex: mapIndex ?? null, taskId: orNull(taskId), state: state ?? null, requested },
+});
+
+export const backfillPlanShape = ({ backfill, instants }: BackfillPlan): Shape => ({
+  ...backfillShape(backfill),
+  instants: instants.map(({ logicalDate, step, runId, runState }) => ({
+    ...{ logicalDate: time(logicalDate), step, runId: orNull(runId), runState: runState ?? null },
+  })),
 });
 
 export const backfillShape = (backfill: Backfill): Shape => ({

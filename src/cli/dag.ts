@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { TriggerChoices } from '../client/index.js';
-import { type ParamFlags, readParams } from './dag-params.js';
+import { addParams, type ParamFlags, readParams } from './dag-params.js';
 import { dagDescriptionView, dagListView, dagView } from './dag-views.js';
-import { flag, instantFlag, listFlag, pairs } from './flags.js';
+import { flag, instantFlag } from './flags.js';
 import { addLimit, showList, viewOf } from './listing.js';
 import { runDescriptionView, runView } from './run-views.js';
 import { awaitRun, requireRunSuccess } from './run-wait.js';
@@ -68,20 +68,7 @@ interface TriggerFlags extends ParamFlags {
 
 function addTrigger(noun: Command, context: CliContext): void {
   const command = verb(noun, 'trigger', 'run a DAG by hand').argument('<DAG>', 'name of the DAG');
-  listFlag(
-    command,
-    '--param <NAME=VALUE>',
-    'a param of the run, read as the type that the DAG says; repeatable',
-    {
-      parse: pairs,
-      variable: 'HOLDFAST_TRIGGER_PARAM',
-    },
-  );
-  flag(
-    command,
-    '--params-file <FILE>',
-    'params from a file of YAML or JSON (- reads standard input); --param goes before',
-  );
+  addParams(command, 'HOLDFAST_TRIGGER_PARAM');
   flag(command, '--logical-date <INSTANT>', 'the instant that the run stands for (default: now)', {
     parse: instantFlag,
   });

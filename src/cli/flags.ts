@@ -139,6 +139,13 @@ export const jsonFlag: FlagParser = (text) => {
   }
 };
 
+/** An object of JSON. */
+export const jsonObjectFlag: FlagParser = (text) => {
+  const value = jsonFlag(text, undefined);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new InvalidArgumentError('It must be an object of JSON, such as \'{"rows": 12}\'.');
+};
+
 /** One of a few words; a hyphen stands for an underscore. */
 export const oneOf =
   (words: readonly string[]): FlagParser =>

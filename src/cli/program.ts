@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addAgent } from './agent.js';
+import { addBackfill } from './backfill.js';
 import { addDag } from './dag.js';
 import { describeFailure, EXIT, type Failure, toFailure, usage } from './failure.js';
 import { plainRule } from './flags.js';
@@ -42,6 +43,7 @@ export function buildProgram(
   addQueue(program, context);
   addDag(program, context);
   addRun(program, context);
+  addBackfill(program, context);
   addAsset(program, context);
   addTrigger(program, context);
   addPool(program, context);

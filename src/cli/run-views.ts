@@ -1,4 +1,5 @@
 import {
+  type ChosenInstances,
   type DagTask,
   hasEnded,
   hasRunEnded,
@@ -7,7 +8,7 @@ import {
   type RunDescription,
   type RunInstance,
 } from '../client/index.js';
-import { instanceShape, runDescriptionShape, runShape } from './dag-shapes.js';
+import { chosenShape, instanceShape, runDescriptionShape, runShape } from './dag-shapes.js';
 import type { Presentation } from './present.js';
 import { type Cell, renderFacts, renderTable } from './table.js';
 import type { View } from './task-views.js';
@@ -169,6 +170,22 @@ function depthsOf(tasks: readonly DagTask[]): Map<string, number> {
     depths.set(task, needs.length === 0 ? 0 : 1 + Math.max(...needs.map((need) => depths.get(need) ?? 0)));
   }
   return depths;
+}
+
+/** What a call did to instances of a run, or would in a dry run; `done` is the word for it. */
+export function chosenView({ run, instances }: ChosenInstances, done: string, view: View): Presentation {
+  const rows = instances.map((one) => [
+    instanceWords(one),
+    one.state ?? 'not yet',
+    one.requested ? 'waits for its agent' : done,
+    one.taskId || '-',
+  ]);
+  return {
+    data: { run: runShape(run), instances: instances.map(chosenShape) },
+    names: instances.map(({ taskId, task }) => taskId || task),
+    table: () =>
+      `${runLine(run, view.colours)}${rows.length === 0 ? 'no instance is meant\n' : renderTable(['TASK', 'WAS', 'NOW', 'TASK ID'], rows, view.colours, view.out.columns)}`,
+  };
 }
 
 /** One line of `run watch`. */

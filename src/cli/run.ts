@@ -3,6 +3,7 @@ import { RUN_STATES, RUN_TYPES, type RunState, type RunType } from '../client/in
 import { flag, listFlag, oneOf, someOf } from './flags.js';
 import { addLimit, showList, viewOf } from './listing.js';
 import { runOf } from './run-ref.js';
+import { addRunSteering } from './run-steer.js';
 import { runChangeView, runDescriptionView, runListView } from './run-views.js';
 import { awaitRun, requireRunSuccess } from './run-wait.js';
 import { clientAction, type Session, verb } from './session.js';
@@ -12,7 +13,7 @@ const RUN = 'the run, as `run list` shows it';
 
 /** `holdfast run …` */
 export function addRun(program: Command, context: CliContext): void {
-  const noun = program.command('run').description('see DAG runs and what becomes of them');
+  const noun = program.command('run').description('see DAG runs and steer what becomes of them');
   addList(noun, context);
   const describe = verb(noun, 'describe', 'one run with its task instances').argument(
     '<DAG/RUN>',
@@ -24,6 +25,7 @@ export function addRun(program: Command, context: CliContext): void {
     const description = await session.client.runs.get(dagId, runId, session.call);
     await session.show(runDescriptionView(description, viewOf(session)));
   });
+  addRunSteering(noun, context);
   const watch = verb(
     noun,
     'watch',

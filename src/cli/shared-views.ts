@@ -58,6 +58,11 @@ export const assetEventListView = (events: readonly AssetEvent[], view: View): P
     ],
   );
 
+export const assetEventView = (event: AssetEvent, view: View): Presentation => ({
+  ...assetEventListView([event], view),
+  data: eventShape(event),
+});
+
 const poolShape = ({ pool, slots, used, waiting, description, known }: Pool): Shape => ({
   ...{ pool, slots: slots ?? null, used, waiting, description: orNull(description), known },
 });

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import { flag, jsonFlag, shortText, wholeNumber } from './flags.js';
+import { flag, jsonFlag, jsonObjectFlag, shortText, wholeNumber } from './flags.js';
 import { addLimit, showList, viewOf } from './listing.js';
 import { clientAction, verb } from './session.js';
 import {
   assetEventListView,
+  assetEventView,
   assetListView,
   bundleListView,
   poolListView,
@@ -15,7 +16,8 @@ import type { CliContext } from './terminal.js';
 
 /** `holdfast asset …` */
 export function addAsset(program: Command, context: CliContext): void {
-  const noun = program.command('asset').description('see assets and what happened to them');
+  const noun = program.command('asset').description('see assets, and tell of what happened to them');
+  addEmit(noun, context);
   const list = verb(noun, 'list', 'the assets that DAGs name');
   addLimit(list);
   clientAction<{ limit?: number }>(context, list, async (session, _args, { limit }) => {
@@ -39,11 +41,37 @@ export function addAsset(program: Command, context: CliContext): void {
   });
 }
 
+function addEmit(noun: Command, context: CliContext): void {
+  const command = verb(noun, 'emit', 'say that something happened to an asset outside of every run');
+  command.argument('<ASSET>', 'name of the asset');
+  flag(command, '--extra <JSON>', 'an object about it, for people and templates', {
+    parse: jsonObjectFlag,
+    variable: 'HOLDFAST_EMIT_EXTRA',
+  });
+  type Flags = { extra?: Record<string, unknown> };
+  clientAction<Flags>(context, command, async (session, [asset = ''], { extra }) => {
+    const event = await session.client.assets.emit(asset, extra, session.call);
+    await session.show(assetEventView(event, viewOf(session)));
+  });
+}
+
 /** `holdfast pool …` */
 export function addPool(program: Command, context: CliContext): void {
   const noun = program
     .command('pool')
     .description('see the pools that task instances share, and set their slots');
+  const remove = verb(noun, 'delete', 'remove a pool; what waits in it goes on waiting').argument(
+    '<POOL>',
+    'name of it',
+  );
+  clientAction(context, remove, async (session, [name = '']) => {
+    await session.client.pools.remove(name, session.call);
+    await session.show({
+      data: { pool: name, removed: true },
+      names: [name],
+      table: () => `${name}  removed\n`,
+    });
+  });
   clientAction(context, verb(noun, 'list', 'every pool that was set or is used'), async (session) => {
     await session.show(poolListView(await session.client.pools.list(session.call), viewOf(session)));
   });

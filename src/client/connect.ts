@@ -1,4 +1,5 @@
 import { Agents, backUpCoordinator, readCoordinator } from './agents.js';
+import { Backfills } from './backfills.js';
 import { type CallChoices, Channel } from './channel.js';
 import { CLIENT_CLOCK, type ClientClock } from './clock.js';
 import { Dags } from './dags.js';
@@ -33,9 +34,11 @@ export interface Client {
   readonly queues: Queues;
   /** Shows DAGs, pauses them, and makes runs of them. */
   readonly dags: Dags;
-  /** Shows DAG runs and watches them. */
+  /** Shows DAG runs, watches and steers them. */
   readonly runs: Runs;
-  /** Shows assets and what happened to them. */
+  /** Runs DAGs over ranges of logical dates. */
+  readonly backfills: Backfills;
+  /** Shows assets, and tells of what happened to them. */
   readonly assets: Assets;
   /** Shows pools and sets their slots. */
   readonly pools: Pools;
@@ -67,6 +70,7 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
     queues: new Queues(channel),
     dags,
     runs: new Runs(channel, dags),
+    backfills: new Backfills(channel),
     assets: new Assets(channel),
     pools: new Pools(channel),
     triggers: new Triggers(channel),

@@ -1,13 +1,19 @@
 import type * as wire from '../wire/gen/holdfast/v1/dag_service.js';
 import {
-  type AssetEvents,
   BACKFILL_STATES,
   type Backfill,
+  type BackfillInstant,
+  type BackfillStep,
+  REPROCESS_POLICIES,
+  type ReprocessPolicy,
+} from './backfill-types.js';
+import {
+  type AssetEvents,
+  type ChosenInstance,
   type Dag,
   type DagDescription,
   type DagParam,
   type DagSchedule,
-  REPROCESS_POLICIES,
   RUN_STATES,
   RUN_TYPES,
   type Run,
@@ -129,6 +135,29 @@ export const instanceFromWire = (instance: wire.RunInstance): RunInstance => ({
   endedAt: instance.endedAt,
   lost: instance.lost,
 });
+
+export const chosenFromWire = (chosen: wire.ChosenInstance): ChosenInstance => ({
+  task: chosen.task,
+  mapIndex: chosen.mapIndex,
+  taskId: chosen.taskId,
+  state: TASK_STATES[chosen.state - 1],
+  requested: chosen.requested,
+});
+
+const STEPS: readonly BackfillStep[] = ['create', 'clear', 'skip'];
+export const instantFromWire = (instant: wire.BackfillInstant): BackfillInstant => ({
+  logicalDate: instant.logicalDate,
+  step: nameIn(STEPS, instant.step, 'skip'),
+  runId: instant.runId,
+  runState: RUN_STATES[instant.runState - 1],
+});
+
+export const reprocessToWire = (policy: ReprocessPolicy): wire.ReprocessPolicy =>
+  numberIn(REPROCESS_POLICIES, policy) as wire.ReprocessPolicy;
+export const steeringToWire = (steering: 'resume' | 'pause' | 'cancel'): wire.BackfillSteering =>
+  numberIn(['resume', 'pause', 'cancel'], steering) as wire.BackfillSteering;
+export const markToWire = (as: 'success' | 'failed'): wire.MarkAs =>
+  numberIn(['success', 'failed'], as) as wire.MarkAs;
 
 export const backfillFromWire = (backfill: wire.Backfill): Backfill => ({
   backfillId: backfill.backfillId,

@@ -265,6 +265,52 @@ export interface RunDescription {
   readonly instances: readonly RunInstance[];
 }
 
+/** Instances of one task of a run. */
+export interface InstanceChoice {
+  /** Its name within the DAG. */
+  readonly task: string;
+  /** One instance of a mapped task. Default all of its instances. */
+  readonly mapIndex?: number | undefined;
+}
+
+/** Which instances of a run to clear, and whether to. */
+export interface ClearChoices {
+  /** At most 1,000. Default all of the run's. */
+  readonly tasks?: readonly InstanceChoice[] | undefined;
+  /** Also everything that comes before them. Default false. */
+  readonly upstream?: boolean | undefined;
+  /** Also everything that comes after them. Default false. */
+  readonly downstream?: boolean | undefined;
+  /** Of all these only what has failed, was cancelled, or could not run because of that. Default false. */
+  readonly onlyFailed?: boolean | undefined;
+  /** Says what would be cleared, and clears nothing. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Kept in the history of the tasks. */
+  readonly reason?: string | undefined;
+}
+
+/** An instance that a call was about, as the call found it. */
+export interface ChosenInstance {
+  /** Its name within the DAG. */
+  readonly task: string;
+  /** From 0 for an instance of a mapped task; undefined for others. */
+  readonly mapIndex: number | undefined;
+  /** Empty for one that nothing was decided of before. */
+  readonly taskId: string;
+  /** Before the call; undefined for one that nothing was decided of before. */
+  readonly state: TaskState | undefined;
+  /** Whether the agent that holds it must answer first. */
+  readonly requested: boolean;
+}
+
+/** What a call did to instances of a run. */
+export interface ChosenInstances {
+  /** The run after the call. */
+  readonly run: Run;
+  /** The instances that it was about. */
+  readonly instances: readonly ChosenInstance[];
+}
+
 /** Something of a watched run that has changed. */
 export type RunChange =
   | { readonly kind: 'run'; readonly run: Run }
@@ -280,40 +326,4 @@ export interface RunFilter {
   readonly type?: RunType | undefined;
   /** Of this backfill. */
   readonly backfill?: string | undefined;
-}
-
-/** Where a backfill stands. */
-export type BackfillState = 'running' | 'paused' | 'completed' | 'cancelled';
-
-/** Every backfill state. */
-export const BACKFILL_STATES: readonly BackfillState[] = ['running', 'paused', 'completed', 'cancelled'];
-
-/** What becomes of instants of a backfill that have a run already. */
-export type ReprocessPolicy = 'none' | 'failed' | 'completed';
-
-/** Every reprocess policy. */
-export const REPROCESS_POLICIES: readonly ReprocessPolicy[] = ['none', 'failed', 'completed'];
-
-/** A request to run a DAG over a range of logical dates. */
-export interface Backfill {
-  /** Given by the coordinator. */
-  readonly backfillId: string;
-  /** Its DAG. */
-  readonly dagId: string;
-  /** First instant of its range, included. */
-  readonly from: Date | undefined;
-  /** Last instant of its range, included. */
-  readonly to: Date | undefined;
-  /** The next instant to get a run; undefined when all have one. */
-  readonly next: Date | undefined;
-  /** Params of its runs. */
-  readonly params: Readonly<Record<string, unknown>>;
-  /** Its runs that are running at once. */
-  readonly maxActiveRuns: number;
-  /** What becomes of instants that have a run already. */
-  readonly reprocess: ReprocessPolicy;
-  /** Where it stands. */
-  readonly state: BackfillState;
-  /** By the wall clock of the coordinator. */
-  readonly createdAt: Date | undefined;
 }

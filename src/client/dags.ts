@@ -1,13 +1,7 @@
 import { DagServiceService } from '../wire/gen/holdfast/v1/dag_service.js';
 import type { CallChoices, Channel } from './channel.js';
-import {
-  backfillFromWire,
-  bundleFromWire,
-  dagFromWire,
-  descriptionFromWire,
-  runFromWire,
-} from './dag-translate.js';
-import type { Backfill, Dag, DagDescription, DagFilter, Run, TriggerChoices } from './dag-types.js';
+import { bundleFromWire, dagFromWire, descriptionFromWire, runFromWire } from './dag-translate.js';
+import type { Dag, DagDescription, DagFilter, Run, TriggerChoices } from './dag-types.js';
 import { HoldfastError, incomplete } from './errors.js';
 import { type PageChoices, pagesOf } from './pages.js';
 import type { Bundle } from './shared-types.js';
@@ -77,15 +71,6 @@ export class Dags {
       const known = { dagId, runId: drawn, pageSize: 1, pageToken: '' };
       return wantedRun(await this.#channel.repeatable(DagServiceService.getRun, known, choices));
     }
-  }
-
-  /** Backfills, newest first; of one DAG, or of all. */
-  backfills(dagId?: string, choices: PageChoices = {}): AsyncGenerator<Backfill, void, undefined> {
-    return pagesOf(choices.limit, async (page) => {
-      const request = { dagId: dagId ?? '', ...page };
-      const answer = await this.#channel.repeatable(DagServiceService.listBackfills, request, choices);
-      return { items: answer.backfills.map(backfillFromWire), nextPageToken: answer.nextPageToken };
-    });
   }
 
   /** The bundles of DAG files that processors have sent, by name. */

@@ -1,4 +1,6 @@
 export type { AgentFilter, Agents } from './agents.js';
+export * from './backfill-types.js';
+export type { Backfills } from './backfills.js';
 export { submissionsOf } from './batches.js';
 export type { CallChoices } from './channel.js';
 export type { ClientClock } from './clock.js';

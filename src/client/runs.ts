@@ -1,8 +1,22 @@
-import { DagServiceService, type WatchRunResponse } from '../wire/gen/holdfast/v1/dag_service.js';
-import type { CallChoices, Channel, StreamLimits } from './channel.js';
-import { instanceFromWire, runFromWire, runStateToWire, runTypeToWire } from './dag-translate.js';
 import {
+  type ClearRunResponse,
+  DagServiceService,
+  type WatchRunResponse,
+} from '../wire/gen/holdfast/v1/dag_service.js';
+import type { CallChoices, Channel, StreamLimits } from './channel.js';
+import {
+  chosenFromWire,
+  instanceFromWire,
+  markToWire,
+  runFromWire,
+  runStateToWire,
+  runTypeToWire,
+} from './dag-translate.js';
+import {
+  type ChosenInstances,
+  type ClearChoices,
   hasRunEnded,
+  type InstanceChoice,
   type Run,
   type RunChange,
   type RunDescription,
@@ -15,7 +29,7 @@ import { incomplete } from './errors.js';
 import { type PageChoices, pagesOf } from './pages.js';
 import { readAcrossRestarts, type StreamChoices } from './streams.js';
 
-/** Shows DAG runs and watches them. */
+/** Shows DAG runs, watches and steers them. */
 export class Runs {
   readonly #channel: Channel;
   readonly #dags: Dags;
@@ -79,6 +93,50 @@ export class Runs {
     }
   }
 
+  /** Ends a run: what of it has not ended is cancelled, and then the run is. Never sent twice: it may have ended by then. */
+  async cancel(dagId: string, runId: string, reason = '', choices?: CallChoices): Promise<Run> {
+    const request = { dagId, runId, reason };
+    return wanted(await this.#channel.once(DagServiceService.cancelRun, request, choices));
+  }
+
+  /** Has a run count as a success or a failure; what of it has not ended is cancelled first. */
+  async mark(
+    dagId: string,
+    runId: string,
+    as: 'success' | 'failed',
+    reason = '',
+    choices?: CallChoices,
+  ): Promise<Run> {
+    const request = { dagId, runId, as: markToWire(as), reason };
+    return wanted(await this.#channel.once(DagServiceService.markRun, request, choices));
+  }
+
+  /** Has task instances decided anew; a run that has ended goes on. Never sent twice: they may have ended again. */
+  async clear(
+    dagId: string,
+    runId: string,
+    what: ClearChoices = {},
+    choices?: CallChoices,
+  ): Promise<ChosenInstances> {
+    const { upstream = false, downstream = false, onlyFailed = false, dryRun = false, reason = '' } = what;
+    const tasks = (what.tasks ?? []).map(choiceToWire);
+    const request = { dagId, runId, tasks, upstream, downstream, onlyFailed, dryRun, reason };
+    return chosenOf(await this.#channel.once(DagServiceService.clearRun, request, choices));
+  }
+
+  /** Ends task instances as an operator says; what could not run because of them is decided anew. Never sent twice. */
+  async markTasks(
+    dagId: string,
+    runId: string,
+    tasks: readonly InstanceChoice[],
+    as: 'success' | 'failed',
+    reason = '',
+    choices?: CallChoices,
+  ): Promise<ChosenInstances> {
+    const request = { dagId, runId, tasks: tasks.map(choiceToWire), as: markToWire(as), reason };
+    return chosenOf(await this.#channel.once(DagServiceService.markTasks, request, choices));
+  }
+
   /** Makes a run by hand and waits for its end, over restarts of the coordinator; the run with its instances. */
   async triggerAndWait(
     dagId: string,
@@ -93,6 +151,18 @@ export class Runs {
     return await this.get(dagId, runId, { signal });
   }
 }
+
+const choiceToWire = ({ task, mapIndex }: InstanceChoice) => ({ task, mapIndex });
+
+function wanted({ run }: { readonly run: Parameters<typeof runFromWire>[0] | undefined }): Run {
+  if (run === undefined) throw incomplete('run');
+  return runFromWire(run);
+}
+
+const chosenOf = (answer: ClearRunResponse): ChosenInstances => ({
+  run: wanted(answer),
+  instances: answer.instances.map(chosenFromWire),
+});
 
 const changesOf = ({ run, instances }: WatchRunResponse): RunChange[] => [
   ...(run === undefined ? [] : [{ kind: 'run' as const, run: runFromWire(run) }]),

@@ -5,7 +5,7 @@ import { incomplete } from './errors.js';
 import { type PageChoices, pagesOf } from './pages.js';
 import type { Asset, AssetEvent, Pool, Trigger, TriggerFilter } from './shared-types.js';
 
-/** Shows assets and what happened to them. */
+/** Shows assets, and tells of what happened to them. */
 export class Assets {
   readonly #channel: Channel;
 
@@ -30,9 +30,21 @@ export class Assets {
       return { items: answer.events.map(assetEventFromWire), nextPageToken: answer.nextPageToken };
     });
   }
+
+  /** Says that something happened to an asset outside of every run. Never sent twice: each event counts. */
+  async emit(
+    asset: string,
+    extra?: Readonly<Record<string, unknown>>,
+    choices?: CallChoices,
+  ): Promise<AssetEvent> {
+    const request = { asset, extra: extra === undefined ? '' : JSON.stringify(extra) };
+    const answer = await this.#channel.once(DagServiceService.emitAssetEvent, request, choices);
+    if (answer.event === undefined) throw incomplete('event');
+    return assetEventFromWire(answer.event);
+  }
 }
 
-/** Shows pools and sets their slots. */
+/** Shows pools, sets their slots, and removes them. */
 export class Pools {
   readonly #channel: Channel;
 
@@ -53,6 +65,11 @@ export class Pools {
     const answer = await this.#channel.repeatable(DagServiceService.setPool, request, choices);
     if (answer.pool === undefined) throw incomplete('pool');
     return poolFromWire(answer.pool);
+  }
+
+  /** Removes a pool: what waits in it goes on waiting. The default one has no limit again. Never sent twice. */
+  async remove(pool: string, choices?: CallChoices): Promise<void> {
+    await this.#channel.once(DagServiceService.deletePool, { pool }, choices);
   }
 }
 

@@ -13,11 +13,14 @@ const JSON_BYTES = 256 * 1024;
 
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 140));
 
-export function runIdOf(runId: string): string {
+/** A run id, or a name of the same form. */
+export function runIdOf(runId: string, field = 'run_id'): string {
   if (RUN_ID.test(runId)) return runId;
-  const because = 'run ids are 1 to 250 letters, digits and any of _.~:+-';
-  throw new Fault('INVALID_REQUEST', `run_id ${quoted(runId)} is no run id`, because, 'correct it');
+  const because = 'ids are 1 to 250 letters, digits and any of _.~:+-';
+  throw new Fault('INVALID_REQUEST', `${field} ${quoted(runId)} is no id`, because, 'correct it');
 }
+
+export const reasonOf = (text: string): string => text.slice(0, 1_024);
 
 export function poolNameOf(pool: string): string {
   if (NAME_PATTERN.test(pool)) return pool;

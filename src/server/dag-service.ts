@@ -9,21 +9,23 @@ import type {
   DagVersion,
   GetDagRequest,
   GetDagResponse,
-  ListBackfillsRequest,
-  ListBackfillsResponse,
   ListDagsRequest,
   ListDagsResponse,
   TriggerDagRequest,
   WatchRunRequest,
   WatchRunResponse,
 } from '../wire/gen/holdfast/v1/dag_service.js';
+import { createBackfill, listBackfills, steerBackfill } from './backfills.js';
 import { type DagServiceHost, decided, findDag } from './dag-host.js';
 import { instantOf, jsonObjectOf, runIdOf } from './dag-requests.js';
 import { getRun, listRuns } from './dag-runs.js';
-import { backfillOf, dagOf, definedTaskOf, paramsOf, runOf } from './dag-views.js';
+import { dagOf, definedTaskOf, paramsOf, runOf } from './dag-views.js';
 import { Fault, unary } from './fault.js';
-import { cut, pageOf, placeOf, placeToken, sizeOf } from './paging.js';
+import { pageOf } from './paging.js';
+import { cancelRun, clearRun, markRun, markTasks } from './run-steering.js';
 import {
+  deletePool,
+  emitAssetEvent,
   fireTrigger,
   listAssetEvents,
   listAssets,
@@ -47,11 +49,19 @@ export function dagService(host: DagServiceHost): DagServiceServer {
     listRuns: unary(log, (request) => listRuns(host, request)),
     getRun: unary(log, (request) => getRun(host, request)),
     watchRun: (call: ServerWritableStream<WatchRunRequest, WatchRunResponse>) => watchRun(host, call),
+    cancelRun: unary(log, (request) => cancelRun(host, request)),
+    markRun: unary(log, (request) => markRun(host, request)),
+    clearRun: unary(log, (request) => clearRun(host, request)),
+    markTasks: unary(log, (request) => markTasks(host, request)),
+    createBackfill: unary(log, (request) => createBackfill(host, request)),
+    steerBackfill: unary(log, (request) => steerBackfill(host, request)),
     listBackfills: unary(log, (request) => listBackfills(host, request)),
     listAssets: unary(log, async (request) => listAssets(host, request)),
     listAssetEvents: unary(log, (request) => listAssetEvents(host, request)),
+    emitAssetEvent: unary(log, (request) => emitAssetEvent(host, request)),
     listPools: unary(log, async () => listPools(host)),
     setPool: unary(log, (request) => setPool(host, request)),
+    deletePool: unary(log, (request) => deletePool(host, request)),
     listTriggers: unary(log, (request) => listTriggers(host, request)),
     fireTrigger: unary(log, (request) => fireTrigger(host, request)),
     listBundles: unary(log, async () => listBundles(host)),
@@ -126,16 +136,4 @@ async function trigger(host: DagServiceHost, request: TriggerDagRequest) {
   };
   const { run } = await decided(host, 'run', call);
   return run;
-}
-
-async function listBackfills(
-  { store }: DagServiceHost,
-  request: ListBackfillsRequest,
-): Promise<ListBackfillsResponse> {
-  const place = placeOf(request.pageToken);
-  const before = place && { createdAt: place.createdAt, backfill: place.name };
-  const size = sizeOf(request);
-  const rows = await store.listBackfills(request.dagId === '' ? null : request.dagId, before, size + 1);
-  const { page, nextPageToken } = cut(rows, (row) => placeToken(row.createdAt, row.backfill), size);
-  return { backfills: page.map(backfillOf), nextPageToken };
 }

@@ -5,6 +5,10 @@ import type { State } from '../core/state.js';
 import type {
   Asset,
   AssetEvent,
+  DeletePoolRequest,
+  DeletePoolResponse,
+  EmitAssetEventRequest,
+  EmitAssetEventResponse,
   FireTriggerRequest,
   FireTriggerResponse,
   ListAssetEventsRequest,
@@ -23,7 +27,7 @@ import type {
 import { durationOf } from '../wire/time.js';
 import { bundleOf } from './bundle-views.js';
 import { type DagServiceHost, decided } from './dag-host.js';
-import { payloadOf, poolNameOf } from './dag-requests.js';
+import { jsonObjectOf, payloadOf, poolNameOf } from './dag-requests.js';
 import { Fault } from './fault.js';
 import { cut, numberOf, pageOf, sizeOf } from './paging.js';
 import { dateOf, instanceNameOf } from './views.js';
@@ -56,6 +60,16 @@ export async function listAssetEvents(
   const rows = await store.listAssetEvents(asset, numberOf(request.pageToken), size + 1);
   const { page, nextPageToken } = cut(rows, ({ n }) => String(n), size);
   return { events: page.map(assetEventOf), nextPageToken };
+}
+
+export async function emitAssetEvent(
+  host: DagServiceHost,
+  { asset, extra }: EmitAssetEventRequest,
+): Promise<EmitAssetEventResponse> {
+  const value = jsonObjectOf('extra', extra, 'INVALID_REQUEST');
+  const text = extra === '' ? '' : JSON.stringify(value);
+  const { event } = await decided(host, 'asset_event', { action: 'emit_asset', asset, extra: text });
+  return { event: assetEventOf(event) };
 }
 
 function assetEventOf({ n, asset, at, source, extra }: AssetEventRow): AssetEvent {
@@ -102,6 +116,14 @@ export async function setPool(host: DagServiceHost, request: SetPoolRequest): Pr
   }
   await decided(host, 'pool', { action: 'set_pool', pool, slots, description });
   return { pool: poolOf(host.engine.state, pool) };
+}
+
+export async function deletePool(
+  host: DagServiceHost,
+  { pool }: DeletePoolRequest,
+): Promise<DeletePoolResponse> {
+  await decided(host, 'pool', { action: 'delete_pool', pool: poolNameOf(pool) });
+  return {};
 }
 
 export async function listTriggers(

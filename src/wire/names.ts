@@ -8,7 +8,15 @@ import {
   StopReason,
   VerdictKind,
 } from './gen/holdfast/v1/agent_service.js';
-import { BackfillState, ReprocessPolicy, RunState, RunType } from './gen/holdfast/v1/dag_service.js';
+import {
+  BackfillState,
+  BackfillSteering,
+  BackfillStep,
+  MarkAs,
+  ReprocessPolicy,
+  RunState,
+  RunType,
+} from './gen/holdfast/v1/dag_service.js';
 import { AgentState } from './gen/holdfast/v1/fleet_service.js';
 import { ResolveVerdict, SteerAction, TaskState } from './gen/holdfast/v1/task_service.js';
 import { AgentKind, PartitionPolicy } from './gen/holdfast/v1/types.js';
@@ -192,4 +200,18 @@ export const reprocessPolicies = names({
   none: ReprocessPolicy.NONE,
   failed: ReprocessPolicy.FAILED,
   completed: ReprocessPolicy.COMPLETED,
+});
+
+export const marks = names({ success: MarkAs.SUCCESS, failed: MarkAs.FAILED });
+
+export const backfillSteerings = names({
+  running: BackfillSteering.RESUME,
+  paused: BackfillSteering.PAUSE,
+  cancelled: BackfillSteering.CANCEL,
+});
+
+export const backfillSteps = names({
+  create: BackfillStep.CREATE,
+  clear: BackfillStep.CLEAR,
+  skip: BackfillStep.SKIP,
 });

@@ -152,7 +152,7 @@ describe('dag trigger', () => {
     ['a value of another type', ['--param', 'year=soon'], 'must be a whole number'],
     ['params that are no object', ['--params-file', '-'], 'it holds no object'],
     ['an instant without a zone', ['--logical-date', '2026-01-01T00:00'], 'an instant with its zone'],
-    ['an impossible run id', ['--run-id', 'a/b'], 'run ids are 1 to 250'],
+    ['an impossible run id', ['--run-id', 'a/b'], 'ids are 1 to 250'],
   ])('with %s exits 2 and says what to do', async (_name, flags, words) => {
     const { code, stderr } = await cli('dag', 'trigger', 'daily', ...flags);
     expect([code, stderr]).toEqual([2, expect.stringContaining(words)]);
@@ -196,6 +196,55 @@ describe('run', () => {
   });
 });
 
+describe('runs are steered:', () => {
+  test('cancelled, cleared where they failed, and marked', async () => {
+    await shown('dag', 'trigger', 'stuck', '--run-id', 'steered');
+    const is = async (): Promise<string> =>
+      (await json<{ state: string }>('run', 'describe', 'stuck/steered')).state;
+    expect(await shown('run', 'cancel', 'stuck/steered', '--reason', 'enough')).toMatch(
+      /^stuck\/steered {2}/,
+    );
+    await eventually('the end', async () => (await is()) === 'cancelled');
+    const dry = await shown('run', 'clear', 'stuck/steered', '--failed', '--dry-run');
+    expect(dry).toMatch(/waiting +cancelled +would be cleared/);
+    expect(await is()).toBe('cancelled');
+    const cleared = await json('run', 'clear', 'stuck/steered', '--task', 'waiting', '--downstream');
+    expect(cleared).toMatchObject({ instances: [{ task: 'waiting', state: 'cancelled' }] });
+    await shown('run', 'mark', 'stuck/steered', '--task', 'waiting', '--success');
+    await eventually('the end', async () => (await is()) === 'success');
+    expect(await shown('run', 'mark', 'stuck/steered', '--failed')).toMatch(/^stuck\/steered {2}failed/);
+  });
+
+  test.each([
+    ['a run that is not there', ['cancel', 'stuck/nobody'], 4],
+    ['a run that has ended', ['cancel', 'daily/waited'], 5],
+    ['a task that it does not have', ['clear', 'daily/waited', '--task', 'nobody'], 4],
+    ['no instance by its form', ['clear', 'daily/waited', '--task', 'each[one]'], 2],
+    ['two marks', ['mark', 'daily/waited', '--success', '--failed'], 2],
+    ['no mark', ['mark', 'daily/waited'], 2],
+  ])('%s exits as it should', async (_name, args, exit) => {
+    const { code, stderr } = await cli('run', ...args);
+    expect([code, stderr]).toEqual([exit, expect.stringContaining('error: ')]);
+  });
+});
+
+test('a backfill is planned, made, listed and steered', async () => {
+  const range = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-03T12:00:00Z'];
+  const plan = await shown('backfill', 'create', 'nightly', ...range, '--dry-run');
+  expect(plan).toMatch(/^nothing was created; there would be\n/);
+  // At 02:00 in Berlin.
+  expect(plan.match(/2026-01-0[123]T01:00:00Z +create/g)).toHaveLength(3);
+  const made = await json('backfill', 'create', 'nightly', ...range, '--id', 'jan', '--max-active-runs', '2');
+  expect(made).toMatchObject({ backfillId: 'jan', state: 'running', maxActiveRuns: 2 });
+  const state = async () => (await json<Json[]>('backfill', 'list', '--dag', 'nightly'))[0]?.state;
+  await eventually('the end', async () => (await state()) === 'completed');
+  expect((await shown('run', 'list', '--backfill', 'jan', '-o', 'name')).trim().split('\n')).toHaveLength(3);
+  const ended = await cli('backfill', 'pause', 'jan');
+  expect([ended.code, ended.stderr]).toEqual([5, expect.stringContaining('[BACKFILL_ENDED]')]);
+  expect((await cli('backfill', 'create', 'nightly', '--from', '2026-01-01T00:00:00Z')).code).toBe(2);
+  expect((await cli('backfill', 'cancel', 'nobody')).code).toBe(4);
+});
+
 test('an instance is a task like any other, which says of which run it is', async () => {
   await shown('dag', 'trigger', 'daily', '--run-id', 'tasks', '--wait');
   const tasks = await json<Json[]>('task', 'list', '--run', 'daily/tasks');
@@ -212,6 +261,8 @@ test('pools are set and shown with what is used and what waits', async () => {
   });
   expect(await shown('pool', 'list')).toMatch(/default_pool +no limit/);
   expect((await cli('pool', 'set', 'small', 'many')).code).toBe(2);
+  expect(await shown('pool', 'delete', 'small')).toBe('small  removed\n');
+  expect((await cli('pool', 'delete', 'small')).code).toBe(4);
 });
 
 test('a trigger that is fired lets its run go on', async () => {
@@ -231,6 +282,10 @@ test('assets, their events, triggers and bundles are listed', async () => {
   expect(await json<Json[]>('asset', 'events', 'sales')).toMatchObject([
     { n: '1', source: null, extra: null },
   ]);
+  const emitted = await json('asset', 'emit', 'sales', '--extra', '{"rows":12}');
+  expect(emitted).toMatchObject({ n: '2', asset: 'sales', extra: { rows: 12 } });
+  expect((await cli('asset', 'emit', 'sales', '--extra', '12')).code).toBe(2);
+  expect((await cli('asset', 'emit', 'nobody')).code).toBe(4);
   expect(await shown('trigger', 'list')).toMatch(/^TRIGGER +KIND/);
   expect(await json<Json[]>('bundle', 'list')).toMatchObject([
     { bundle: 'main', dagCount: 5, agentId: null },

@@ -148,6 +148,39 @@ test('lists of what nobody has made are empty', async () => {
   expect(await collect(client.assets.list())).toEqual([]);
   expect(await collect(client.assets.events())).toEqual([]);
   expect(await collect(client.triggers.list())).toEqual([]);
-  expect(await collect(client.dags.backfills())).toEqual([]);
+  expect(await collect(client.backfills.list())).toEqual([]);
   expect(await client.dags.bundles()).toEqual([]);
+});
+
+describe('runs are steered', () => {
+  test('to their end, again from where they failed, and to what they shall count as', async () => {
+    const { runId } = await client.dags.trigger('waits');
+    for await (const change of client.runs.watch('waits', runId)) if (change.kind === 'instance') break;
+    await client.runs.cancel('waits', runId, 'not wanted');
+    for await (const _change of client.runs.watch('waits', runId));
+    expect((await client.runs.get('waits', runId)).run.state).toBe('cancelled');
+    expect(await failureOf(client.runs.cancel('waits', runId))).toMatchObject({ code: 'RUN_ENDED' });
+    const what = { tasks: [{ task: 'for-a-worker' }], onlyFailed: true };
+    const dry = await client.runs.clear('waits', runId, { ...what, dryRun: true });
+    expect(dry).toMatchObject({
+      run: { state: 'cancelled' },
+      instances: [{ task: 'for-a-worker', mapIndex: undefined, state: 'cancelled', requested: false }],
+    });
+    expect((await client.runs.clear('waits', runId, what)).run.state).not.toBe('cancelled');
+    await client.runs.markTasks('waits', runId, [{ task: 'for-a-worker' }], 'success');
+    for await (const _change of client.runs.watch('waits', runId));
+    expect((await client.runs.get('waits', runId)).run.state).toBe('success');
+    expect((await client.runs.mark('waits', runId, 'failed')).state).toBe('failed');
+  });
+
+  test('and what they share as well', async () => {
+    const range = { from: new Date(0), to: new Date(1), dryRun: true };
+    expect(await failureOf(client.backfills.create('quick', range))).toMatchObject({ code: 'NO_INSTANTS' });
+    expect(await failureOf(client.backfills.cancel('nobody'))).toMatchObject({ code: 'BACKFILL_NOT_FOUND' });
+    expect(await failureOf(client.assets.emit('nobody'))).toMatchObject({ code: 'ASSET_NOT_FOUND' });
+    await client.pools.set('small', 1);
+    await client.pools.remove('small');
+    expect(await failureOf(client.pools.remove('small'))).toMatchObject({ code: 'POOL_NOT_FOUND' });
+    expect(await failureOf(client.triggers.fire('nobody'))).toMatchObject({ code: 'TRIGGER_NOT_FOUND' });
+  });
 });

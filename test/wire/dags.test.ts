@@ -305,7 +305,7 @@ describe('runs', () => {
     ['SetPool', { pool: 'a b', slots: 1 }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['SetPool', { pool: 'a', slots: 2_000_000 }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['SetPool', { pool: 'a', description: 'x'.repeat(2_000) }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
-  ])('and what else is asked of %s with %j is refused', async (name, request, code, stable) => {
+  ])('and what else is asked by %s is refused, case %#', async (name, request, code, stable) => {
     const refused = await stage.api.refused(name, request);
     expect(refused).toMatchObject({ status: code, code: stable });
     expect([refused.because, refused.try]).not.toContain('');

@@ -2,7 +2,7 @@ import type { DagDefinition } from '../../../src/core/dag/definition.js';
 import type { DagRow } from '../../../src/core/dag/rows.js';
 import type { WallMs } from '../../../src/kit/time.js';
 import type { DagPuts } from '../../../src/store/dags.js';
-import type { Store } from '../../../src/store/store.js';
+import type { Store, TaskPut } from '../../../src/store/store.js';
 import { dagPuts } from '../../store/dag-rows.js';
 import { puts } from '../../store/rows.js';
 
@@ -17,10 +17,12 @@ export function storeDags(
   store: Store,
   stored: readonly Stored[],
   more: Partial<DagPuts> = {},
+  instances: readonly TaskPut[] = [],
 ): Promise<void> {
   const now = Date.now() as WallMs;
   return store.commit(
     puts({
+      tasks: [...instances],
       dags: dagPuts({
         dags: stored.map((one) => rowOf(one, now)),
         versions: stored.map(({ definition }) => ({
