@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId, Token } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
@@ -9,7 +9,14 @@ import type { RunStopReason } from './core/events.js';
 import type { CommandWork, HandlerWork, Permit, Report } from './core/messages.js';
 import { InProcessHandlers } from './handlers/in-process.js';
 import type { OutputShipper } from './output.js';
-import { failedToStart, lostReport, neverStarted, type ReportedRun, reportOf } from './reports.js';
+import {
+  failedToStart,
+  lostReport,
+  neverStarted,
+  type ReportedRun,
+  type RunFiles,
+  reportOf,
+} from './reports.js';
 import {
   type HandlerPoolOptions,
   type HandlerProgress,
@@ -132,7 +139,7 @@ export class CommandRunner {
     this.#runner?.start({
       ...terms,
       argv,
-      env: { ...env, ...this.#variables(permit) },
+      env: { ...env, ...this.#variables(permit), ...deferralVariables(directory, permit) },
       cwd: workingDirectory === '' ? join(directory, 'work') : workingDirectory,
       resultFile: resultFile(directory),
       memoryLimitBytes,
@@ -141,12 +148,12 @@ export class CommandRunner {
   }
 
   #callHandler(permit: Permit, { name, input, inputType }: HandlerWork): void {
-    const { taskId, tryNumber, queue, traceparent, partitionPolicy } = permit;
+    const { taskId, tryNumber, queue, traceparent, partitionPolicy, resumption } = permit;
     (this.#inProcess ?? this.#runner)?.call({
       ...this.#begin(permit, null),
       ...{ handler: name, input, inputType },
       exclusive: partitionPolicy !== 'reassign',
-      ...{ taskId, tryNumber, queue, traceparent, agentId: this.#host.agentId },
+      ...{ taskId, tryNumber, queue, traceparent, agentId: this.#host.agentId, resumption },
     });
   }
 
@@ -242,7 +249,7 @@ export class CommandRunner {
       reportOf(
         { ...this.#reported(run), endedAtMs: end.endedAtMs },
         end,
-        run.directory && resultFile(run.directory),
+        run.directory === null ? null : filesOf(run.directory, run.permit),
       ),
     );
   }
@@ -289,4 +296,18 @@ class HandlersError extends Error {
 
 function resultFile(directory: string): string {
   return join(directory, 'result');
+}
+
+function filesOf(directory: string, { instance }: Permit): RunFiles {
+  return { result: resultFile(directory), deferral: join(directory, 'deferral'), inRun: instance !== null };
+}
+
+/** Where a command says what it waits for, and where it finds what it has waited for. */
+function deferralVariables(directory: string, { resumption }: Permit): Record<string, string> {
+  const variables = { HOLDFAST_DEFER_FILE: join(directory, 'deferral') };
+  if (resumption === null) return variables;
+  const file = join(directory, 'resumption');
+  const { event, state } = resumption;
+  writeFileSync(file, `{"event":${event},"state":${state === '' ? 'null' : state}}\n`);
+  return { ...variables, HOLDFAST_RESUME_FILE: file };
 }

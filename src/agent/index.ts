@@ -6,6 +6,7 @@ export {
   type HandlerLog,
   HandlerStopped,
 } from './handlers/context.js';
+export type { DeferOptions, Resumed, TriggerInputs } from './handlers/defer.js';
 export {
   defineHandlers,
   type Handler,
@@ -19,5 +20,14 @@ export {
   type Returned,
 } from './handlers/define.js';
 export type { HandlerChoices } from './handlers/pool-options.js';
-export type { AgentEnd, RunningAgent, WorkerOptions } from './options.js';
+export type { AgentEnd, RunningAgent, TriggererOptions, WorkerOptions } from './options.js';
+export { startTriggerer } from './triggerer.js';
+export {
+  defineTriggers,
+  type Trigger,
+  type TriggerContext,
+  type TriggerFunction,
+  type Triggers,
+  trigger,
+} from './triggers/define.js';
 export { startWorker } from './worker.js';

@@ -27,7 +27,12 @@ export interface LoopOptions {
 }
 
 /** Effects that depend on what the agent does; those of the stream and of the journal are the loop's own. */
-export type KindEffect = Extract<Effect, { readonly kind: 'start' | 'stop_run' | 'renew_guardian' }>;
+export type KindEffect = RunEffect | TriggerEffect;
+export type RunEffect = Extract<Effect, { readonly kind: 'start' | 'stop_run' | 'renew_guardian' }>;
+export type TriggerEffect = Extract<
+  Effect,
+  { readonly kind: 'start_trigger' | 'stop_trigger' | 'stop_triggers' }
+>;
 
 /** What makes an agent one of its kind. */
 export interface LoopHost extends Omit<LinkListener, 'happened'> {
@@ -156,6 +161,9 @@ export class AgentLoop {
       case 'start':
       case 'stop_run':
       case 'renew_guardian':
+      case 'start_trigger':
+      case 'stop_trigger':
+      case 'stop_triggers':
         return this.#host.perform(effect);
       case 'forget_report':
         this.#taken.journal.acknowledge(effect.token);

@@ -50,6 +50,16 @@ export function logNote(log: Log, note: AgentNote): void {
         { event, token: String(note.token), disposition: note.disposition },
         'a late report was refused: its token is closed',
       );
+    case 'triggers_stopped':
+      return log.warn(
+        { event, count: note.count },
+        'all triggers are stopped until the coordinator is heard again',
+      );
+    case 'event_refused':
+      return log.warn(
+        { event, triggerId: note.triggerId },
+        'a trigger event changed nothing: its trigger is over, or another triggerer has it',
+      );
     case 'inventory_asked':
       return log.warn({ event }, 'the coordinator asks for the full inventory');
     case 'draining':

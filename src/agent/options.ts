@@ -21,6 +21,29 @@ export interface WorkerOptions {
   readonly log: Log;
 }
 
+/** What a triggerer agent is started with. */
+export interface TriggererOptions {
+  /** HOST:PORT of the coordinator. */
+  readonly coordinator: string;
+  /** Stable name, one live agent each. */
+  readonly agentId: string;
+  /** Triggers held at once, 1 to 100,000. */
+  readonly slots: number;
+  /** For people. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Lock and what is remembered; one agent each. */
+  readonly stateDirectory: string;
+  /** URL of the module whose default export is `defineTriggers([ … ])`; null for the built-in triggers only. */
+  readonly module: string | null;
+  /**
+   * A trigger whose callback takes longer fails its task's try with `trigger_blocked`, and the thread is made anew without
+   * it, in milliseconds. Default 5 s.
+   */
+  readonly blockLimitMs?: number;
+  /** Where log lines go. */
+  readonly log: Log;
+}
+
 /** A running agent. */
 export interface RunningAgent {
   /** Closes the gate for good, lets runs finish (stopping them after `timeoutMs`, if given), says goodbye, ends. */

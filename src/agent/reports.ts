@@ -1,7 +1,8 @@
 import { formatBytes } from '../kit/amount.js';
 import type { TaskId, Token } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
-import type { Report, ReportKind } from './core/messages.js';
+import type { Deferral, Report, ReportKind } from './core/messages.js';
+import { DEFER_EXIT_CODE, type DeferralFault, isDeferral, readDeferral, SKIP_EXIT_CODE } from './deferral.js';
 import { readResult } from './result.js';
 import type { HandlerOutcome, RunEnd, StartFailure } from './runner/index.js';
 import type { Json, StartedRun } from './state/index.js';
@@ -16,8 +17,18 @@ export interface ReportedRun {
 
 const NOTHING = { exitCode: null, message: '', result: null, resultType: '', final: false } as const;
 
-/** How a run ended, in the protocol's words. A command's `resultFile` is read when it says that it succeeded. */
-export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string | null): Report {
+/** Where a command leaves what it has to say. */
+export interface RunFiles {
+  /** Read when it says that it succeeded. */
+  readonly result: string;
+  /** Read when it says that it waits for something. */
+  readonly deferral: string;
+  /** Whether it belongs to a DAG run, which asks for skips. */
+  readonly inRun: boolean;
+}
+
+/** How a run ended, in the protocol's words. */
+export function reportOf(run: ReportedRun, end: RunEnd, files: RunFiles | null): Report {
   if (!end.executed) return neverStarted(run, end.stopReason === null ? 'gate_closed' : end.stopReason);
   const { exitCode } = end;
   if (end.timedOut) return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'execution_timeout' };
@@ -38,17 +49,22 @@ export function reportOf(run: ReportedRun, end: RunEnd, resultFile: string | nul
       message: `ended by ${end.signal}`,
     };
   }
-  if (exitCode !== 0) {
-    return {
-      ...run,
-      ...NOTHING,
-      kind: 'failed',
-      exitCode,
-      reason: 'exit_code',
-      message: `exit code ${exitCode}`,
-    };
+  if (exitCode === DEFER_EXIT_CODE && files !== null) {
+    const deferral = readDeferral(files.deferral);
+    if (deferral !== null) return deferred(run, exitCode, deferral);
   }
-  return succeeded(run, resultFile);
+  if (exitCode === SKIP_EXIT_CODE && files?.inRun === true)
+    return { ...run, ...NOTHING, kind: 'skipped', exitCode, reason: '', message: `exit code ${exitCode}` };
+  if (exitCode !== 0) {
+    const message = `exit code ${exitCode}`;
+    return { ...run, ...NOTHING, kind: 'failed', exitCode, reason: 'exit_code', message };
+  }
+  return succeeded(run, files?.result ?? null);
+}
+
+function deferred(run: ReportedRun, exitCode: number | null, deferral: Deferral | DeferralFault): Report {
+  if ('reason' in deferral) return { ...run, ...NOTHING, kind: 'failed', exitCode, ...deferral };
+  return { ...run, ...NOTHING, kind: 'deferred', exitCode, reason: '', deferral };
 }
 
 /** How a handler ended, by its own word. */
@@ -58,6 +74,10 @@ function outcomeOf(run: ReportedRun, outcome: HandlerOutcome): Report {
       const { result, resultType } = outcome;
       return { ...run, ...NOTHING, kind: 'success', reason: '', result, resultType };
     }
+    case 'skipped':
+      return { ...run, ...NOTHING, kind: 'skipped', reason: '', message: outcome.message };
+    case 'deferred':
+      return deferred(run, null, outcome.deferral);
     case 'failed': {
       const { reason, message, final } = outcome;
       return { ...run, ...NOTHING, kind: 'failed', reason, message, final };
@@ -123,9 +143,10 @@ export function lostReport(run: StartedRun, nowMs: number): Report {
 
 /** A report as the journal keeps it. */
 export function reportToJson(report: Report): Json {
-  const { result, token, taskId, ...rest } = report;
+  const { result, token, taskId, deferral, ...rest } = report;
   return {
     ...rest,
+    ...(deferral === undefined ? {} : { deferral: { ...deferral } }),
     token: String(token),
     taskId,
     result: result === null ? null : Buffer.from(result).toString('base64'),
@@ -151,5 +172,6 @@ export function reportFromJson(json: Json): Report | null {
     final: final === true,
     startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : null,
     endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : 0,
+    ...(isDeferral(fields.deferral) ? { deferral: fields.deferral } : {}),
   };
 }

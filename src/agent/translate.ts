@@ -29,6 +29,7 @@ import type {
   Welcome,
   Work,
 } from './core/messages.js';
+import { deferralOf, resumptionOf, triggerEventOf, triggerStartOf } from './translate-triggers.js';
 
 /** Inventory entries in one message; the rest follows in chunks. */
 const CHUNK_ENTRIES = 4_096;
@@ -97,7 +98,7 @@ function beatOf(beat: Beat, loopLagMs: number): proto.ConnectRequest[] {
             logBytesWaiting: 0n,
             unknownMessages: 0n,
           },
-    triggerEvents: [],
+    triggerEvents: beat.triggerEvents.map(triggerEventOf),
     fullInventory:
       beat.fullInventory === null
         ? undefined
@@ -152,7 +153,7 @@ function reportOf(report: Report): proto.Report {
     result: Buffer.from(report.result ?? []),
     resultType: report.resultType,
     final: report.final,
-    deferral: undefined,
+    deferral: report.deferral === undefined ? undefined : deferralOf(report.deferral),
     startedAt: report.startedAtMs === null ? undefined : new Date(report.startedAtMs),
     endedAt: new Date(report.endedAtMs),
   };
@@ -217,6 +218,9 @@ export function ackOf(parts: readonly proto.HeartbeatAck[]): Ack {
     withdrawals: first.withdrawals as readonly TaskId[],
     directive: directiveOf(first.directive),
     sendFullInventory: first.sendFullInventory,
+    triggerStarts: first.triggerStarts.map(triggerStartOf),
+    triggerStops: first.triggerStops,
+    triggerAcks: first.triggerAcks,
   };
 }
 
@@ -238,6 +242,8 @@ function permitOf(permit: proto.Permit): Permit {
     killGraceMs: millisOf(permit.killGrace) ?? 10_000,
     work: workOf(permit.work),
     traceparent: permit.traceparent,
+    resumption: permit.resumption === undefined ? null : resumptionOf(permit.resumption),
+    instance: permit.instance ?? null,
   };
 }
 

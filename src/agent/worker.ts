@@ -114,6 +114,11 @@ class WorkerAgent implements RunningAgent, LoopHost {
         return this.#commands.stop(effect.token, effect.reason, effect.graceMs);
       case 'renew_guardian':
         return this.#commands.renewGuardian(effect.deadline);
+      case 'start_trigger':
+      case 'stop_trigger':
+      case 'stop_triggers':
+        // Told to triggerers only.
+        return;
     }
   }
 

@@ -249,7 +249,7 @@ export const SETTINGS = {
     kind: integer('N', 1, 10_000),
     fallback: null,
     doc: 'tasks to run at once',
-    otherwise: 'as many as the machine has processors',
+    otherwise: 'as many as the machine has processors; of a triggerer, 10000 triggers',
   }),
   'agent.labels': setting<Readonly<Record<string, string>>>({
     flag: 'label',
@@ -321,6 +321,13 @@ export const SETTINGS = {
     kind: duration,
     fallback: 30 * SECOND,
     doc: 'longest time for one DAG file; beyond it its process is killed, and it is an import error',
+  }),
+  'agent.triggers': setting<string>({
+    flag: 'triggers',
+    kind: text('FILE'),
+    fallback: null,
+    doc: 'module with triggers of your own for a triggerer, run in a thread of their own',
+    otherwise: 'the built-in ones only',
   }),
   'agent.drainTimeout': setting<number>({
     flag: 'drain-timeout',

@@ -5,7 +5,7 @@ import { EXIT, Failure } from '../cli/index.js';
 import type { Config } from '../config/resolve.js';
 import { agentFailure, badConfiguration, readableFolder, stateDirectoryFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
-import { handlerPool, startDagProcessor, startWorker } from './parts.js';
+import { handlerPool, startDagProcessor, startTriggerer, startWorker } from './parts.js';
 import { dataFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
@@ -52,13 +52,7 @@ function starterOf(config: Config): Start {
       bundleFolderOf(config);
       return startConfiguredProcessor;
     case 'triggerer':
-      throw new Failure(EXIT.badConfiguration, 'KIND_NOT_SUPPORTED', [
-        {
-          what: `an agent of kind ${kind} cannot be started`,
-          because: 'it is not in this version',
-          try: 'start a worker: --kind worker',
-        },
-      ]);
+      return startConfiguredTriggerer;
   }
 }
 
@@ -84,6 +78,22 @@ async function startConfiguredWorker(config: Config, common: Common): Promise<Ru
   log.info(
     { ...options, log: undefined, handlers: options.handlers?.module },
     `worker ${agentId} serves ${queues.join(', ')} with ${slots} slots; its state is in ${stateDirectory}`,
+  );
+  return agent;
+}
+
+/** Triggers of one triggerer, unless somebody has said otherwise: they wait, so processors do not count. */
+const TRIGGERER_SLOTS = 10_000;
+
+async function startConfiguredTriggerer(config: Config, common: Common): Promise<RunningAgent> {
+  const isChosen = config.origin('agent.slots').kind !== 'default';
+  const slots = isChosen ? config.get('agent.slots') : TRIGGERER_SLOTS;
+  const module = config.find('agent.triggers');
+  const agent = await startTriggerer({ ...common, slots, module, labels: config.get('agent.labels') });
+  const { log, agentId, stateDirectory } = common;
+  log.info(
+    { ...common, log: undefined, slots, module },
+    `triggerer ${agentId} waits for ${slots} triggers at once; its state is in ${stateDirectory}`,
   );
   return agent;
 }

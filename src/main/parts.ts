@@ -4,7 +4,7 @@
  */
 import type { DagProcessorOptions } from '../agent/dag-processor.js';
 import type { handlerPool as poolOf } from '../agent/handlers/pool-options.js';
-import type { RunningAgent, WorkerOptions } from '../agent/options.js';
+import type { RunningAgent, TriggererOptions, WorkerOptions } from '../agent/options.js';
 import type { Log } from '../kit/log.js';
 import type { Coordinator, CoordinatorOptions, Outlet } from '../server/options.js';
 import type { Store } from '../store/store.js';
@@ -46,6 +46,13 @@ export async function handlerPool(
 /** Starts a worker agent. */
 export async function startWorker(options: WorkerOptions): Promise<RunningAgent> {
   return (await import('../agent/worker.js')).startWorker(options);
+}
+
+/** Starts a triggerer agent; `module` is a path from the working directory, or a URL. */
+export async function startTriggerer(options: TriggererOptions): Promise<RunningAgent> {
+  const { moduleUrl } = await import('../agent/handlers/pool-options.js');
+  const { startTriggerer: start } = await import('../agent/triggerer.js');
+  return start({ ...options, module: options.module === null ? null : moduleUrl(options.module) });
 }
 
 /** Starts a DAG processor for the DAG files in a folder; what cannot be read is told in its log, and tried again. */

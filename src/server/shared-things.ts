@@ -2,6 +2,7 @@ import { DEFAULT_POOL } from '../core/dag/definition.js';
 import type { AssetEventRow, AssetRow, TriggerRow } from '../core/dag/rows.js';
 import type { TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
+import type { Epoch } from '../kit/ids.js';
 import type {
   Asset,
   AssetEvent,
@@ -131,15 +132,19 @@ export async function listTriggers(
   request: ListTriggersRequest,
 ): Promise<ListTriggersResponse> {
   const { kind, unassigned } = request;
+  const { dags, triggerers } = engine.state;
   const fits = (row: TriggerRow): boolean =>
-    (kind === '' || row.kind === kind) && (!unassigned || row.agentId === '');
-  const found = [...engine.state.dags.triggers.values()].filter(fits);
+    (kind === '' || row.kind === kind) && (!unassigned || !triggerers.has(row.epoch));
+  const found = [...dags.triggers.values()].filter(fits);
   const { page, nextPageToken } = pageOf(found, ({ triggerId }) => triggerId, request);
   const tasks = new Map(
     (await store.readTasks(page.map(({ taskId }) => taskId))).map((row) => [row.taskId, row]),
   );
   const service = engine.serviceNow;
-  return { triggers: page.map((row) => triggerOf(row, tasks.get(row.taskId), service)), nextPageToken };
+  return {
+    triggers: page.map((row) => triggerOf(row, tasks.get(row.taskId), service, triggerers)),
+    nextPageToken,
+  };
 }
 
 export async function fireTrigger(
@@ -153,10 +158,17 @@ export async function fireTrigger(
   } as const;
   const { trigger } = await decided(host, 'trigger', call);
   const [task] = await host.store.readTasks([trigger.taskId]);
-  return { trigger: triggerOf(trigger, task, host.engine.serviceNow) };
+  const { state, serviceNow } = host.engine;
+  return { trigger: triggerOf(trigger, task, serviceNow, state.triggerers) };
 }
 
-function triggerOf(row: TriggerRow, task: TaskRow | undefined, service: number): Trigger {
+/** `triggerers` are the live sessions: a row goes on naming the one that is over until it is assigned again. */
+function triggerOf(
+  row: TriggerRow,
+  task: TaskRow | undefined,
+  service: number,
+  triggerers: ReadonlySet<Epoch>,
+): Trigger {
   const leftMs = row.timeoutAt === null ? null : Math.max(0, row.timeoutAt - service);
   return {
     triggerId: row.triggerId,
@@ -166,7 +178,7 @@ function triggerOf(row: TriggerRow, task: TaskRow | undefined, service: number):
     input: row.input,
     createdAt: dateOf(row.createdAt),
     timesOutIn: leftMs === null ? undefined : durationOf(leftMs),
-    agentId: row.agentId,
+    agentId: triggerers.has(row.epoch) ? row.agentId : '',
     fencingToken: row.token,
   };
 }

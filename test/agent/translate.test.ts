@@ -94,6 +94,7 @@ describe('what the agent says fits into messages', () => {
     const beat: Beat = {
       ...{ seq: 2, applied: 1, reports: [], inventoryChanges: [], inventoryCount: 9_000, inventoryHash: 0 },
       ...{ startRequests: [], freeSlots: 0, rttMs: 1.5, fullInventory: runs(9_000) },
+      triggerEvents: [],
     };
     const requests = sent({ kind: 'heartbeat', beat });
     expect(requests).toHaveLength(3);

@@ -1,6 +1,6 @@
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { MonoMs } from '../../kit/time.js';
-import type { Ack, Permit, Refused, Report, Up, Welcome } from './messages.js';
+import type { Ack, Permit, Refused, Report, TriggerOutcome, TriggerStart, Up, Welcome } from './messages.js';
 
 /** What can happen to an agent. Stream events carry the stream's number: those of an older stream are ignored (P5). */
 export type AgentEvent =
@@ -20,6 +20,8 @@ export type AgentEvent =
   | { readonly kind: 'tick' }
   /** A run's whole process group is reaped. */
   | { readonly kind: 'run_ended'; readonly report: Report }
+  /** A trigger has fired, or cannot go on. */
+  | { readonly kind: 'trigger_fired'; readonly event: TriggerOutcome }
   /** SIGTERM, or the operator's drain: the gate closes for good, runs may finish. */
   | { readonly kind: 'drain'; readonly timeoutMs: number | null }
   /** Whether task output still waits to be acknowledged: the goodbye waits for it. */
@@ -43,6 +45,10 @@ export type Effect =
   | { readonly kind: 'remember'; readonly highestToken: Token; readonly highestEpoch: Epoch }
   /** P11: when the guardian kills single_run work unless it is told a later instant. */
   | { readonly kind: 'renew_guardian'; readonly deadline: MonoMs }
+  | { readonly kind: 'start_trigger'; readonly trigger: TriggerStart }
+  | { readonly kind: 'stop_trigger'; readonly triggerId: string }
+  /** P16: all of them, at once. */
+  | { readonly kind: 'stop_triggers' }
   | { readonly kind: 'note'; readonly note: AgentNote }
   | { readonly kind: 'exit' };
 
@@ -60,6 +66,8 @@ export type AgentNote =
   | { readonly kind: 'permit_void'; readonly taskId: TaskId; readonly token: Token; readonly why: string }
   | { readonly kind: 'stop_told'; readonly token: Token; readonly reason: string }
   | { readonly kind: 'late_report'; readonly token: Token; readonly disposition: string }
+  | { readonly kind: 'triggers_stopped'; readonly count: number }
+  | { readonly kind: 'event_refused'; readonly triggerId: string }
   | { readonly kind: 'inventory_asked' }
   | { readonly kind: 'draining'; readonly running: number }
   | { readonly kind: 'drained' };

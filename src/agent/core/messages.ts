@@ -5,7 +5,7 @@ import type { Entry } from '../../kit/inventory.js';
 
 export type AgentKind = 'worker' | 'triggerer' | 'dag_processor';
 export type PartitionPolicy = 'reassign' | 'single_run' | 'hold';
-export type ReportKind = 'success' | 'failed' | 'killed' | 'never_started' | 'lost';
+export type ReportKind = 'success' | 'skipped' | 'deferred' | 'failed' | 'killed' | 'never_started' | 'lost';
 export type StopReason = 'superseded' | 'cancelled' | 'timeout' | 'unknown';
 
 /** Who the agent is; drawn once per process. */
@@ -49,6 +49,61 @@ export interface Report {
   /** By the agent's wall clock, for people; null when it never started. */
   readonly startedAtMs: number | null;
   readonly endedAtMs: number;
+  /** Of a deferral: what the task waits for. */
+  readonly deferral?: Deferral | undefined;
+}
+
+/** What a task waits for before its next segment. */
+export interface Deferral {
+  /** Kind of the trigger. */
+  readonly kind: string;
+  /** JSON text. */
+  readonly input: string;
+  /** What the task's code wants to see again; JSON text, empty means nothing. */
+  readonly state: string;
+  /** In milliseconds; null means for ever. */
+  readonly timeoutMs: number | null;
+}
+
+/** What a deferred task goes on with. */
+export interface Resumption {
+  /** JSON text. */
+  readonly event: string;
+  /** JSON text; empty means nothing. */
+  readonly state: string;
+}
+
+/** A trigger to wait for, valid in its session while the gate is open (P16). */
+export interface TriggerStart {
+  readonly triggerId: string;
+  readonly token: Token;
+  readonly epoch: Epoch;
+  readonly kind: string;
+  /** JSON text. */
+  readonly input: string;
+  readonly taskId: TaskId;
+  /** For how long the task had waited when this was said, in milliseconds. */
+  readonly waitedMs: number;
+}
+
+/** What a trigger has come to. */
+export interface TriggerOutcome {
+  readonly triggerId: string;
+  readonly token: Token;
+  /** JSON text; ignored with a failure. */
+  readonly payload: string;
+  readonly failure: { readonly reason: string; readonly message: string } | null;
+}
+
+export type TriggerEvent = TriggerOutcome & { readonly eventId: string };
+
+/** Which part of which DAG run a task is. */
+export interface TaskInstance {
+  readonly dagId: string;
+  readonly runId: string;
+  readonly taskId: string;
+  /** -1 when it is not mapped. */
+  readonly mapIndex: number;
 }
 
 export interface StartRequest {
@@ -82,6 +137,7 @@ export interface Beat {
   /** Round trip of the newest acknowledged heartbeat, in milliseconds; null when unknown. */
   readonly rttMs: number | null;
   readonly fullInventory: readonly Entry[] | null;
+  readonly triggerEvents: readonly TriggerEvent[];
 }
 
 export interface Welcome {
@@ -118,6 +174,10 @@ export interface Permit {
   /** What to run; opaque to the agent's core. */
   readonly work: Work | null;
   readonly traceparent: string;
+  /** Null at the start of a try. */
+  readonly resumption: Resumption | null;
+  /** Null for a task that belongs to no run. */
+  readonly instance: TaskInstance | null;
 }
 
 export type Work = CommandWork | HandlerWork;
@@ -154,6 +214,13 @@ export interface Ack {
   readonly withdrawals: readonly TaskId[];
   readonly directive: Directive | null;
   readonly sendFullInventory: boolean;
+  readonly triggerStarts: readonly TriggerStart[];
+  readonly triggerStops: readonly string[];
+  readonly triggerAcks: readonly {
+    readonly triggerId: string;
+    readonly eventId: string;
+    readonly taken: boolean;
+  }[];
 }
 
 export interface Directive {

@@ -1,4 +1,4 @@
-import type { Epoch, TaskId, Token } from '../../kit/ids.js';
+import type { Epoch, Token } from '../../kit/ids.js';
 import { Inventory } from '../../kit/inventory.js';
 import type { Random } from '../../kit/random.js';
 import { earliest, later, type MonoMs } from '../../kit/time.js';
@@ -12,14 +12,16 @@ import type {
   Beat,
   Directive,
   Identity,
-  Permit,
   Report,
   StartRequest,
+  TriggerEvent,
   Verdict,
   Welcome,
 } from './messages.js';
-import { neverStarted, type Recovered, Reports } from './reports.js';
+import { Permits } from './permits.js';
+import { type Recovered, Reports } from './reports.js';
 import { Runs } from './runs.js';
+import { Triggers } from './triggers.js';
 
 /** greeting: the Hello is sent, its Welcome awaited. */
 type StreamState = 'down' | 'dialing' | 'greeting' | 'open';
@@ -39,11 +41,11 @@ export class AgentSession {
   readonly #runs = new Runs(this.inventory);
   readonly #reports: Reports;
   readonly #asks = new Asks(this.inventory);
+  readonly #permits: Permits;
+  readonly #triggers = new Triggers();
   #stream: StreamState = 'down';
   #streamNo = 0n;
   #exchange = new Exchange();
-  /** Tokens declared never started on this stream: no late permit of it may start them (P13). */
-  #voided = new Set<Token>();
   #terms: Pick<Welcome, 'epoch' | 'heartbeatMs' | 'leaseMs' | 'gateMs'> | null = null;
   #directive: Directive = { cordoned: false, draining: false, drainTimeoutMs: null };
   #closing = false;
@@ -63,6 +65,7 @@ export class AgentSession {
     this.#highestToken = recovered.highestToken;
     this.#highestEpoch = recovered.highestEpoch;
     this.#reports = new Reports(this.inventory, recovered.reports);
+    this.#permits = new Permits(this.inventory, this.#asks, this.#runs, this.#reports);
   }
 
   /** The first effects of a new agent: dial. */
@@ -117,6 +120,10 @@ export class AgentSession {
         return this.#tick(now, effects);
       case 'run_ended':
         return this.#runEnded(event.report, effects);
+      case 'trigger_fired':
+        // P16: what happens behind a closed gate has not happened; it will be waited for again.
+        if (this.gateOpen(now)) this.#triggers.fired(event.event);
+        return;
       case 'drain':
         return this.#drain(event.timeoutMs, now, effects);
       case 'output':
@@ -145,15 +152,20 @@ export class AgentSession {
     const tick = now.mono >= later(this.#exchange.lastSent, this.#terms.heartbeatMs);
     const { reports, more } = this.#reports.take(now.mono, this.#terms.heartbeatMs);
     const asks = this.#asks.take(now.mono, this.#terms.heartbeatMs);
-    const speaks =
-      this.#mustSpeak || this.#sendFull || reports.length > 0 || asks.length > 0 || this.#runs.anyStopped;
-    if (!tick && !speaks) return this.#goodbye();
-    const effects: Effect[] = [this.#beat(reports, asks, now)];
-    this.#mustSpeak = more;
+    const events = this.#triggers.take(now.mono, this.#terms.heartbeatMs);
+    const says = reports.length > 0 || asks.length > 0 || events.length > 0 || this.#runs.anyStopped;
+    if (!tick && !says && !this.#mustSpeak && !this.#sendFull) return this.#goodbye();
+    const effects: Effect[] = [this.#beat(reports, asks, events, now)];
+    this.#mustSpeak = more || this.#triggers.hasMore(now.mono, this.#terms.heartbeatMs);
     return [...effects, ...this.#goodbye()];
   }
 
-  #beat(reports: Report[], startRequests: StartRequest[], now: Instant): Effect {
+  #beat(
+    reports: Report[],
+    startRequests: StartRequest[],
+    triggerEvents: TriggerEvent[],
+    now: Instant,
+  ): Effect {
     const beat: Beat = {
       seq: this.#exchange.send(now),
       applied: this.#exchange.applied,
@@ -165,6 +177,7 @@ export class AgentSession {
       freeSlots: this.#freeSlots(),
       rttMs: this.#exchange.rttMs,
       fullInventory: this.#sendFull ? this.inventory.entries() : null,
+      triggerEvents,
     };
     this.#sendFull = false;
     return { kind: 'send', streamNo: this.#streamNo, message: { kind: 'heartbeat', beat } };
@@ -190,7 +203,7 @@ export class AgentSession {
     this.#exchange = new Exchange();
     this.#exchange.lastHeard = now.mono;
     this.#exchange.send(now);
-    this.#voided.clear();
+    this.#permits.newStream();
     this.#runs.takeChanges();
     const reports = this.#reports.takeForHello(now.mono);
     const hello = {
@@ -243,6 +256,7 @@ export class AgentSession {
     if (this.#stream !== 'dialing') note(effects, { kind: 'stream_lost', why, running: this.#runs.size });
     else if (Number.isInteger(Math.log2(attempt))) note(effects, { kind: 'unreachable', why, attempt });
     this.#asks.dropOffers();
+    this.#triggers.dropAll(effects);
     // A goodbye that was not answered: nothing is held, so nothing depends on it; the lease ends the session.
     if (this.#saidGoodbye || this.#holdsNothing) return this.#end(effects);
     const waitMs = this.#dialer.waitMs(now.mono, this.#terms?.leaseMs ?? null, askedMs, denied);
@@ -284,16 +298,26 @@ export class AgentSession {
     for (const { token, reason } of ack.stops) this.#runs.stop(token, reason, effects);
     for (const { token, reason } of ack.cancellations) this.#runs.stop(token, reason, effects);
     for (const { token, disposition } of ack.acknowledgements) this.#forget(token, disposition, effects);
-    for (const permit of ack.permits) this.#permit(permit, now, effects);
+    for (const permit of ack.permits) {
+      this.#see(permit.token);
+      this.#permits.take(permit, this.#terms.epoch, this.gateOpen(now), now, effects);
+    }
     for (const { nonce } of ack.refusals) this.#asks.close(nonce);
-    for (const token of ack.voidTokens) this.#voidToken(token, now);
+    for (const token of ack.voidTokens)
+      this.#sendFull = this.#permits.voidToken(token, now) || this.#sendFull;
     for (const { taskId } of ack.offers) this.#asks.offer(taskId);
     for (const taskId of ack.withdrawals) this.#asks.withdraw(taskId);
     if (ack.directive !== null) this.#direct(ack.directive, now, effects);
     if (ack.sendFullInventory) note(effects, { kind: 'inventory_asked' });
     this.#sendFull ||= ack.sendFullInventory;
+    for (const { token } of ack.triggerStarts) this.#see(token);
+    this.#triggers.hear(ack, this.#terms.epoch, this.gateOpen(now), now.mono, effects);
     // What takes effect only once applied is told at once, so that the coordinator sees what it did.
-    if (ack.permits.length > 0) this.#mustSpeak = true;
+    if (ack.permits.length > 0 || ack.triggerStarts.length > 0) this.#mustSpeak = true;
+  }
+
+  #see(token: Token): void {
+    if (token > this.#highestToken) this.#highestToken = token;
   }
 
   /** P2: the gate counts from the sending of what is acknowledged, and the guardian with it (P11). */
@@ -303,40 +327,6 @@ export class AgentSession {
     this.#gate.acknowledge(sentAt, this.#terms.gateMs);
     const deadline = this.#gate.endsAt(now);
     if (deadline !== null) effects.push({ kind: 'renew_guardian', deadline });
-  }
-
-  /** Starts only on a permit of this session, asked for, with the gate open; anything else is void, and said to be. */
-  #permit(permit: Permit, now: Instant, effects: Effect[]): void {
-    // Told before: the same answer again, and no second start.
-    if (this.inventory.phase(permit.token) !== null) return;
-    const why = this.#whyVoid(permit, now);
-    this.#asks.permitted(permit.nonce);
-    this.inventory.permit(permit.nonce, permit.token, permit.taskId);
-    if (permit.token > this.#highestToken) this.#highestToken = permit.token;
-    if (why !== null) {
-      note(effects, { kind: 'permit_void', taskId: permit.taskId, token: permit.token, why });
-      this.#reports.add(neverStarted(permit.token, permit.taskId, why, now));
-      return;
-    }
-    this.#runs.begin(permit);
-    effects.push({ kind: 'start', permit });
-  }
-
-  #whyVoid(permit: Permit, now: Instant): string | null {
-    if (permit.epoch !== this.#terms?.epoch) return 'other_session';
-    if (!this.#asks.has(permit.nonce) || this.#voided.has(permit.token)) return 'not_asked';
-    if (!this.gateOpen(now)) return 'gate_closed';
-    return null;
-  }
-
-  /** P13: not held means never started, and never will be; held is shown by a full inventory. */
-  #voidToken(token: Token, now: Instant): void {
-    if (this.inventory.phase(token) !== null) {
-      this.#sendFull = true;
-      return;
-    }
-    this.#voided.add(token);
-    this.#reports.add(neverStarted(token, '' as TaskId, 'void', now));
   }
 
   #runEnded(report: Report, effects: Effect[]): void {
@@ -366,6 +356,7 @@ export class AgentSession {
     if (!this.#closing) note(effects, { kind: 'draining', running: this.#runs.size });
     this.#closing = true;
     this.#asks.dropOffers();
+    this.#triggers.dropAll(effects);
     this.#mustSpeak = true;
     if (timeoutMs !== null) this.#drainDeadline = earliest(this.#drainDeadline, later(now.mono, timeoutMs));
     if (this.#terms === null && this.#reports.size === 0) this.#end(effects);
@@ -380,7 +371,8 @@ export class AgentSession {
   }
 
   get #holdsNothing(): boolean {
-    return this.#closing && this.inventory.count === 0 && this.#reports.size === 0 && this.#runs.size === 0;
+    const hasSaid = this.#reports.size === 0 && this.#triggers.isSettled;
+    return this.#closing && this.inventory.count === 0 && hasSaid && this.#runs.size === 0;
   }
 
   /** Notices the gate's closing and opening. single_run work ends with the gate (P11); the guardian sees to it as well. */
@@ -388,7 +380,11 @@ export class AgentSession {
     const open = this.#gate.isOpen(now);
     if (open === this.#wasOpen) return;
     this.#wasOpen = open;
-    if (open) return note(effects, { kind: 'gate_open' });
+    if (open) {
+      if (this.gateOpen(now)) this.#triggers.startAgain(now.mono, effects);
+      return note(effects, { kind: 'gate_open' });
+    }
+    this.#triggers.stopAll(effects);
     note(effects, { kind: 'gate_closed', running: this.#runs.size });
     this.#runs.stopSingleRuns(effects);
   }

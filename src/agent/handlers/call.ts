@@ -1,7 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { LIMITS } from '../../wire/limits.js';
+import { deferralFrom } from '../deferral.js';
 import type { HandlerCall, HandlerOutcome } from '../runner/protocol.js';
 import { FinalError, type HandlerContext } from './context.js';
+import { Defer, Skip } from './defer.js';
 import type { Handler } from './define.js';
 
 type Failure = Extract<HandlerOutcome, { kind: 'failed' }>;
@@ -29,11 +31,19 @@ export async function callHandler(
   try {
     returned = await handler.run(input.value as never, context);
   } catch (error) {
+    if (error instanceof Skip)
+      return { kind: 'skipped', message: error.message.slice(0, LIMITS.messageLength) };
+    if (error instanceof Defer) return deferredBy(error);
     // The stack belongs to the task's output; the report has room for a sentence.
     console.error(error);
     return { ...failed('handler_failed', describe(error)), final: error instanceof FinalError };
   }
   return outputOf(handler, returned);
+}
+
+function deferredBy({ to }: Defer): HandlerOutcome {
+  const deferral = deferralFrom(to);
+  return 'reason' in deferral ? failed(deferral.reason, deferral.message) : { kind: 'deferred', deferral };
 }
 
 type Checked = { readonly value: unknown } | { readonly failure: Failure };

@@ -1,4 +1,5 @@
 import type { StopReason } from '../runner/protocol.js';
+import type { DeferOptions, Resumed } from './defer.js';
 
 /** What a handler is given beside its input. */
 export interface HandlerContext {
@@ -33,6 +34,19 @@ export interface HandlerContext {
    */
   progress(this: void, fraction: number, message?: string): void;
   progress(this: void, message: string): void;
+  /**
+   * What the task has waited for, when this call goes on after a `defer`; null at the start of a try, a retry included:
+   * used events are not replayed.
+   */
+  readonly resumed: Resumed | null;
+  /**
+   * Ends this call, gives its slot away, and waits for an event; then the handler is called again, on any worker, with
+   * `resumed`. It throws, so nothing after it is done: let what it throws pass. A `state` that is no JSON, or more than
+   * 64 KiB of it or of the input, fails the try.
+   */
+  defer<Kind extends string>(this: void, to: DeferOptions<Kind>): never;
+  /** Ends this call well, and says that there was nothing to do: a task of a DAG run is skipped. It throws, as `defer`. */
+  skip(this: void, reason: string): never;
 }
 
 /** One line of JSON in the task's output for each call: `at`, `level`, `message`, and the fields. */

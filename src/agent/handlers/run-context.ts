@@ -1,6 +1,8 @@
 import type { AgentClock, Timer } from '../clock.js';
 import type { HandlerCall, HandlerProgress } from '../runner/protocol.js';
 import type { HandlerContext, HandlerLog } from './context.js';
+import { Defer, type Resumed, Skip } from './defer.js';
+import type { Json } from './define.js';
 
 /** What a context needs of the place that its handler runs in. */
 export interface ContextPorts {
@@ -37,8 +39,21 @@ export function contextOf(call: HandlerCall, ports: ContextPorts): RunContext {
       teller.say(
         typeof first === 'number' ? { fraction: first, message } : { fraction: null, message: first },
       ),
+    resumed: resumedBy(call),
+    defer: (to) => {
+      throw new Defer(to);
+    },
+    skip: (reason) => {
+      throw new Skip(reason);
+    },
   };
   return { context, end: () => teller.end() };
+}
+
+function resumedBy({ resumption }: HandlerCall): Resumed | null {
+  if (resumption === null) return null;
+  const { event, state } = resumption;
+  return { event: JSON.parse(event) as Json, state: state === '' ? undefined : (JSON.parse(state) as Json) };
 }
 
 function logTo(ports: ContextPorts): HandlerLog {

@@ -127,7 +127,7 @@ export class HandlerRun implements Tenant {
     const { child } = this;
     if (child === null) return;
     this.outcome = outcome;
-    const clean = outcome.kind === 'success' || !this.spec.exclusive;
+    const clean = outcome.kind !== 'failed' || !this.spec.exclusive;
     if (this.stopReason !== null || !clean || spawned) {
       this.phase = 'ending';
       return this.pool.retire(child);

@@ -1,3 +1,4 @@
+import type { Deferral, Resumption } from '../core/messages.js';
 import type { GateEnd } from './guardian.js';
 
 /**
@@ -36,11 +37,15 @@ export interface HandlerCall extends RunTerms {
   readonly agentId: string;
   readonly queue: string;
   readonly traceparent: string;
+  /** What the task has waited for; null at the start of a try. */
+  readonly resumption: Resumption | null;
 }
 
 /** How a handler ended, by its own word or by that of the runner that saw its process die. */
 export type HandlerOutcome =
   | { readonly kind: 'success'; readonly result: Uint8Array | null; readonly resultType: string }
+  | { readonly kind: 'skipped'; readonly message: string }
+  | { readonly kind: 'deferred'; readonly deferral: Deferral }
   | {
       readonly kind: 'failed';
       readonly reason: HandlerFailure;
@@ -57,7 +62,9 @@ export type HandlerFailure =
   | 'handler_output_invalid'
   | 'handler_exited'
   | 'handler_out_of_memory'
-  | 'result_too_large';
+  | 'result_too_large'
+  | 'invalid_deferral'
+  | 'deferral_too_large';
 
 /** What the children that handlers run in are made of. */
 export interface HandlerPoolOptions {

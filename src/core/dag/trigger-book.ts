@@ -106,6 +106,6 @@ export class TriggerBook {
 
 const NONE: ReadonlySet<string> = new Set();
 
-export function assetInput({ input }: Pick<TriggerRow, 'input'>): AssetInput {
+function assetInput({ input }: Pick<TriggerRow, 'input'>): AssetInput {
   return JSON.parse(input) as AssetInput;
 }

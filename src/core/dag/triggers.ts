@@ -13,7 +13,7 @@ import { endUnrun, makeWaiting, type NewInstance } from './instances.js';
 import type { TriggerRow } from './rows.js';
 
 /** What travels with a deferral and an event at most. Beyond it the try fails and says so. */
-export const TRIGGER_LIMITS = {
+const TRIGGER_LIMITS = {
   /** Bytes of a trigger's input, of the state that is kept, and of an event's payload, each. */
   payloadBytes: 64 * 1024,
 } as const;

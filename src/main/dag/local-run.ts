@@ -13,6 +13,8 @@ import type { TaskId } from '../../kit/ids.js';
 /** How one try ended. */
 export interface TryEnd {
   readonly success: boolean;
+  /** Ended well, with nothing to do. */
+  readonly skipped?: boolean;
   readonly message: string;
   readonly result: Json;
   /** Another try would fail the same way. */
@@ -91,9 +93,10 @@ export class LocalRun {
     for (;;) {
       instance.tries += 1;
       this.#put(instance, 'running');
-      const { success, message, result, final } = await this.#ports.attempt(instance, work);
+      const { success, skipped, message, result, final } = await this.#ports.attempt(instance, work);
       instance.message = message;
       instance.result = result;
+      if (skipped === true) return this.#put(instance, 'skipped');
       if (success) return this.#put(instance, 'success');
       if (final || this.#stopped || instance.tries > instance.task.retries)
         return this.#put(instance, 'failed');

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { realClock } from '../../agent/clock.js';
+import { SKIP_EXIT_CODE } from '../../agent/deferral.js';
 import { callHandler } from '../../agent/handlers/call.js';
 import type { Handler } from '../../agent/handlers/define.js';
 import { contextOf } from '../../agent/handlers/run-context.js';
 import { readResult } from '../../agent/result.js';
+import type { HandlerOutcome } from '../../agent/runner/protocol.js';
 import { resultOf } from '../../core/dag/render.js';
 import type { Work } from '../../core/rows.js';
 import type { LocalInstance, TryEnd } from './local-run.js';
@@ -109,6 +111,7 @@ export class LocalWork {
       ...{ exclusive: false, taskId: task.taskId, tryNumber: tries, agentId: AGENT_ID, queue: task.queue },
       ...{
         traceparent: '',
+        resumption: null,
         killGraceMs: task.killGraceMs,
         singleRun: false,
         ...(timeoutMs === null ? {} : { timeoutMs }),
@@ -122,9 +125,7 @@ export class LocalWork {
     });
     const outcome = await callHandler(this.#handlers, call, context);
     end();
-    if (outcome.kind === 'failed') return { ...failed(outcome.message), final: outcome.final };
-    const { result, resultType } = outcome;
-    return { success: true, message: '', result: resultOf({ result, resultType }), final: false };
+    return endOfHandler(outcome);
   }
 }
 
@@ -132,7 +133,26 @@ const AGENT_ID = 'dag-test';
 
 const failed = (message: string): TryEnd => ({ success: false, message, result: null, final: false });
 
+function endOfHandler(outcome: HandlerOutcome): TryEnd {
+  switch (outcome.kind) {
+    case 'failed':
+      return { ...failed(outcome.message), final: outcome.final };
+    case 'skipped':
+      return { success: true, skipped: true, message: outcome.message, result: null, final: false };
+    case 'deferred': {
+      const waits = `it waits for a trigger of kind ${outcome.deferral.kind}, and nothing waits here`;
+      return { ...failed(`${waits}: run it with holdfast dev and a triggerer`), final: true };
+    }
+    case 'success': {
+      const { result, resultType } = outcome;
+      return { success: true, message: '', result: resultOf({ result, resultType }), final: false };
+    }
+  }
+}
+
 function endOf(because: string | null, resultFile: string): TryEnd {
+  if (because === `exit code ${SKIP_EXIT_CODE}`)
+    return { success: true, skipped: true, message: because, result: null, final: false };
   if (because !== null) return failed(because);
   const read = readResult(resultFile);
   switch (read.kind) {

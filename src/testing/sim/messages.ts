@@ -46,5 +46,5 @@ export function ackToAgent(ack: Ack): AgentAck {
 }
 
 function permitToAgent(permit: Permit): AgentPermit {
-  return { ...permit, work: null, traceparent: '' };
+  return { ...permit, work: null, traceparent: '', instance: null };
 }

@@ -55,6 +55,8 @@ export function permitOf(change: Partial<Permit> = {}): Permit {
     killGraceMs: 500,
     work: null,
     traceparent: '',
+    resumption: null,
+    instance: null,
     ...change,
   };
 }
@@ -192,6 +194,9 @@ export class Scene {
       withdrawals: [],
       directive: null,
       sendFullInventory: false,
+      triggerStarts: [],
+      triggerStops: [],
+      triggerAcks: [],
       ...change,
     };
   }

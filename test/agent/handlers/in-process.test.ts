@@ -78,6 +78,7 @@ const callOf = (handler: string, more: Partial<HandlerCall> = {}): HandlerCall =
   ...{ runId: '7', killGraceMs: 10_000, singleRun: false, exclusive: false, handler },
   ...{ input: new Uint8Array(), inputType: '', taskId: 't', tryNumber: 1, agentId: 'a', queue: 'q' },
   traceparent: '',
+  resumption: null,
   ...more,
 });
 

@@ -143,6 +143,19 @@ export class Site {
     return agent;
   }
 
+  /** A triggerer that has its session. */
+  async triggerer(
+    id: string,
+    { coordinator = this.address, flags = [] }: Pick<AgentChoice, 'coordinator' | 'flags'> = {},
+  ): Promise<Program> {
+    const agent = this.run(
+      ...['agent', 'start', '--kind', 'triggerer', '--coordinator', coordinator, '--agent-id', id],
+      ...['--state-dir', this.path(`state-${id}`), ...flags],
+    );
+    await agent.says('connected: a new session');
+    return agent;
+  }
+
   /** A command of the command line, to its end. */
   async cli(...args: string[]): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
     const at = args.indexOf('--');
