@@ -22,7 +22,7 @@ export interface WholeSnapshot {
   readonly hash: string;
   readonly bytes: Uint8Array;
   /** False once a newer one, or the end of its stream, has made it useless. */
-  isWanted(): boolean;
+  readonly isWanted: () => boolean;
   /** Told once, if it is still wanted. */
   answer(answer: Pick<SnapshotAnswer, 'state' | 'message'>): void;
 }

@@ -285,6 +285,9 @@ export class Agent {
       case 'close':
         this.closed = frame.reason;
         return this.#down();
+      case 'bundle_answer':
+      case 'bundle_hold':
+        return;
     }
   }
 

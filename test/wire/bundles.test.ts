@@ -300,4 +300,5 @@ test('a snapshot renews no lease: a processor that sends chunks and no heartbeat
     if (second.agent.stream.over === null) second.agent.say();
     return (await store.load()).dags.bundles.some(({ agentId }) => agentId === 'second');
   });
+  expect(offset).toBeGreaterThan(0);
 });

@@ -236,6 +236,10 @@ export class CoordinatorNode {
         return this.#close(frame.streamId, wire);
       case 'close':
         return this.#close(frame.streamId, wire);
+      case 'bundle_answer':
+      case 'bundle_hold':
+        // No DAG processor says Hello to it.
+        return;
     }
   }
 

@@ -22,7 +22,7 @@ const ENDS = [
 ] as const;
 
 function standing(ends: string) {
-  const count = (letter: string) => [...ends].filter((end) => end === letter).length;
+  const count = (letter: string) => ends.split('').filter((end) => end === letter).length;
   return {
     total: ends.length,
     success: count('s'),
