@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { backupBesideWork } from './backup.mjs';
 import { bundleRounds } from './bundles.mjs';
+import { dueDags, idleDags, runOfMany } from './dags.mjs';
 import { detection } from './failover.mjs';
 import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
@@ -49,6 +50,11 @@ await measure('flood', '100,000 lines of output a second beside 500 lifecycles a
 );
 await measure('floodFull', 'the same flood beside as many lifecycles as go', () =>
   flood(100_000, stretch, pairs, 0),
+);
+await measure('dags', '10,000 DAGs with nothing due', () => idleDags(10_000, quick ? 20 : 60));
+await measure('dagsDue', '1,000 DAGs due in the same second', () => dueDags(1_000));
+await measure('dagRun', 'a run of 1,000 tasks, 500 beside one another, then 499 behind one another', () =>
+  runOfMany(500, 499),
 );
 await measure('backup', 'a backup beside 20 idle agents, H = 100 ms, and 200 lifecycles a second', () =>
   backupBesideWork(quick ? 20_000 : 800_000),
