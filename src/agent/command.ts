@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId, Token } from '../kit/ids.js';
+import { ENFORCED, LIMIT_LABELS } from '../kit/limit-labels.js';
 import type { Log } from '../kit/log.js';
 import type { MonoMs } from '../kit/time.js';
-import { ENFORCED, LIMIT_LABELS } from '../wire/limits.js';
 import type { AgentClock } from './clock.js';
 import type { RunStopReason } from './core/events.js';
 import type { CommandWork, HandlerWork, Permit, Report } from './core/messages.js';

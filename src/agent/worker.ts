@@ -1,6 +1,7 @@
 import type { Token } from '../kit/ids.js';
+import { LIMIT_LABELS } from '../kit/limit-labels.js';
 import type { Log } from '../kit/log.js';
-import { LIMIT_LABELS, LIMITS } from '../wire/limits.js';
+import { LIMITS } from '../wire/limits.js';
 import { realClock } from './clock.js';
 import { CommandRunner } from './command.js';
 import type { Report } from './core/messages.js';

@@ -3,6 +3,7 @@ import { leaseTerms } from '../core/lease.js';
 import type { Policy } from '../core/policy.js';
 import type { Backoff } from '../kit/backoff.js';
 import type { TaskId } from '../kit/ids.js';
+import { limitLabelsOf } from '../kit/limit-labels.js';
 import type { WallMs } from '../kit/time.js';
 import type { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import { LIMITS } from '../wire/limits.js';
@@ -10,7 +11,7 @@ import { partitionPolicies } from '../wire/names.js';
 import { millisOf } from '../wire/time.js';
 import { Fault } from './fault.js';
 import { Malformed, nameOf } from './fields.js';
-import { contentHashOf, limitLabelsOf, type Wrong, workOf } from './submitted-work.js';
+import { contentHashOf, type Wrong, workOf } from './submitted-work.js';
 import { labelsOf } from './translate-up.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -61,7 +62,10 @@ export function newTaskOf(
     taskId,
     queue: spec.queue === '' ? 'default' : checked(() => nameOf('queue', spec.queue)),
     priority: range('priority', spec.priority, -1_000, 1_000),
-    requiredLabels: { ...checked(() => labelsOf(spec.requiredLabels)), ...limitLabelsOf(work) },
+    requiredLabels: {
+      ...checked(() => labelsOf(spec.requiredLabels)),
+      ...(work.kind === 'command' ? limitLabelsOf(work) : {}),
+    },
     handler: work.kind === 'handler' ? work.name : '',
     partitionPolicy,
     retries: range('retries', spec.retries, 0, 100),

@@ -3,7 +3,7 @@ import type { CommandWork, HandlerWork, Work } from '../core/rows.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import type { Command, Handler, Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
-import { ENFORCED, LIMIT_LABELS, LIMITS } from '../wire/limits.js';
+import { LIMITS } from '../wire/limits.js';
 
 /** Refuses the submission: what, because, try. */
 export type Wrong = (what: string, because: string, advice: string) => never;
@@ -103,15 +103,6 @@ function limitsOf({ memoryLimitBytes, cpuLimitMillis }: Command, wrong: Wrong) {
   return {
     memoryLimitBytes: within('memory_limit_bytes', Number(memoryLimitBytes), MEMORY_RANGE),
     cpuLimitMillis: within('cpu_limit_millis', cpuLimitMillis, CPU_RANGE),
-  };
-}
-
-/** What the agent must be able to enforce, as labels that it gives itself. */
-export function limitLabelsOf(work: Work): Record<string, string> {
-  if (work.kind !== 'command') return {};
-  return {
-    ...(work.memoryLimitBytes === null ? {} : { [LIMIT_LABELS.memory]: ENFORCED }),
-    ...(work.cpuLimitMillis === null ? {} : { [LIMIT_LABELS.cpu]: ENFORCED }),
   };
 }
 

@@ -61,11 +61,3 @@ export const KEEPALIVE = {
 
 /** The version of the agent protocol spoken here. */
 export const PROTOCOL_VERSION = 1;
-
-/**
- * Labels that an agent gives itself for the limits of tasks that it enforces, and that tasks with such limits require:
- * whoever cannot enforce a limit is not offered the task.
- */
-export const LIMIT_LABELS = { memory: 'holdfast.memory-limit', cpu: 'holdfast.cpu-limit' } as const;
-/** The value of those labels. */
-export const ENFORCED = 'enforced';

@@ -56,7 +56,8 @@ describe('a DAG file', () => {
       killGraceMs: 10_000,
       queue: 'default',
       priority: 0,
-      requiredLabels: {},
+      // Only where the limits are enforced.
+      requiredLabels: { 'holdfast.memory-limit': 'enforced', 'holdfast.cpu-limit': 'enforced' },
       pool: 'default_pool',
       poolSlots: 1,
       partitionPolicy: 'reassign',

@@ -8,6 +8,7 @@ import {
   type WorkTemplate,
 } from '../../core/dag/definition.js';
 import { typeOfParam } from '../../core/dag/params.js';
+import { limitLabelsOf } from '../../kit/limit-labels.js';
 import { HOUR, MINUTE, SECOND, type WallMs } from '../../kit/time.js';
 import { instantOf } from '../zone.js';
 import type { DagFile, ParamFields, TaskFields } from './schema.js';
@@ -108,9 +109,10 @@ const DEFAULTS = {
 } as const;
 
 function taskOf({ taskId, fields }: FileTask): TaskDefinition {
+  const work = workOf(fields);
   return {
     taskId,
-    work: workOf(fields),
+    work,
     needs: needsOf(fields),
     triggerRule: fields.trigger_rule ?? 'all_success',
     when: fields.when?.trim() ?? '',
@@ -134,7 +136,8 @@ function taskOf({ taskId, fields }: FileTask): TaskDefinition {
     killGraceMs: fields.kill_grace ?? DEFAULTS.killGraceMs,
     queue: fields.queue ?? 'default',
     priority: fields.priority ?? 0,
-    requiredLabels: fields.labels ?? {},
+    // Whoever cannot enforce a limit is not offered the command.
+    requiredLabels: { ...fields.labels, ...(work.kind === 'command' ? limitLabelsOf(work) : {}) },
     pool: fields.pool ?? DEFAULT_POOL,
     poolSlots: fields.pool_slots ?? 1,
     partitionPolicy: fields.partition_policy ?? 'reassign',
