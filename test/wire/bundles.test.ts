@@ -209,6 +209,19 @@ describe('a snapshot is refused, and what was in force stays,', () => {
   });
 });
 
+test('a sequence that a session has used is refused on its next stream, too', async () => {
+  const processor = await holder();
+  await processor.send(snapshotOf({ 'a.dag.yaml': dagOf('a') }));
+  processor.agent.redial();
+  await processor.greet();
+  const bytes = snapshotOf({ 'b.dag.yaml': dagOf('b') });
+  processor.chunk({ sequence: 1, offset: 0, data: bytes, totalBytes: bytes.length, sha256: sha256(bytes) });
+  expect(await processor.answer()).toMatchObject({
+    ...{ state: REFUSED, message: 'snapshot 1 of this session is in force already: count the sequence up' },
+  });
+  expect(await inForce()).toEqual(['a']);
+});
+
 describe('a DAG within a snapshot', () => {
   test.each([
     ['is no JSON', '{', 'b.dag.yaml: the DAG is no JSON'],
@@ -229,6 +242,13 @@ describe('a DAG within a snapshot', () => {
       ]);
     },
   );
+
+  test('that was gone comes back as it was', async () => {
+    const processor = await holder();
+    for (const files of [{ 'a.dag.yaml': dagOf('a') }, {}, { 'a.dag.yaml': dagOf('a') }])
+      expect(await processor.send(snapshotOf(files))).toMatchObject({ state: IN_FORCE });
+    expect(await dags()).toMatchObject([{ dagId: 'a', active: true, definitionVersion: 1 }]);
+  });
 
   test('that did not change is not checked again, and not written', async () => {
     const processor = await holder();

@@ -1,4 +1,5 @@
 import type { Epoch } from '../../kit/ids.js';
+import { invariant } from '../../kit/invariant.js';
 import type { Draft } from '../draft.js';
 import type { Frame } from '../frames.js';
 import type { SessionRow } from '../rows.js';
@@ -28,8 +29,10 @@ function bundlesOf(sessions: Iterable<SessionRow>): Set<string> {
 function seat(draft: Draft, bundle: string): void {
   const row = draft.dags.bundle(bundle);
   if (row !== undefined && isHeld(draft, row)) return;
-  const next = nextHolder(draft, bundle, row?.epoch ?? null);
+  const next = nextHolder(draft, bundle);
   if (next === undefined) return;
+  // P17: the bundles of a session never change, so whoever could have held it before was asked before.
+  invariant(row === undefined || next.epoch > row.epoch, 'versions of a bundle only grow');
   const { epoch, agentId } = next;
   const empty = { bundle, version: 0, receivedAt: null, hash: '', importErrors: [] };
   draft.dags.putBundle({ ...(row ?? empty), epoch, sequence: 0n, agentId });
@@ -43,13 +46,12 @@ function isHeld(draft: Draft, { epoch, bundle }: BundleRow): boolean {
   return session?.state === 'live' && session.bundles.includes(bundle);
 }
 
-function nextHolder(draft: Draft, bundle: string, after: Epoch | null): SessionRow | undefined {
+function nextHolder(draft: Draft, bundle: string): SessionRow | undefined {
   let next: SessionRow | undefined;
   for (const epoch of new Set([...draft.state.presences.keys(), ...draft.sessions.keys()])) {
     const session = draft.session(epoch);
     if (session?.state !== 'live' || session.kind !== 'dag_processor') continue;
-    // P17: versions of a bundle only grow, and begin with the epoch.
-    if (!session.bundles.includes(bundle) || (after !== null && epoch <= after)) continue;
+    if (!session.bundles.includes(bundle)) continue;
     if (next === undefined || epoch < next.epoch) next = session;
   }
   return next;

@@ -137,7 +137,9 @@ describe('what stays in force (I9)', () => {
     });
     await holder.snapshot([]);
     await holder.snapshot([inFile(etl({ schedule: hourly, description: 'new' }), 'v2')]);
-    expect(dagIn(w, 'etl')).toMatchObject({ active: true, definitionVersion: 2 });
+    expect(dagIn(w, 'etl')).toMatchObject({
+      ...{ active: true, definitionVersion: 2, nextInstant: Date.UTC(2026, 0, 1, 1) },
+    });
   });
 
   test('a file that cannot be read any more keeps its DAGs as they last were, and since when is told', async () => {
@@ -246,6 +248,18 @@ describe('snapshots that change nothing', () => {
     expect(inForce(w)).toEqual(['etl']);
   });
 
+  test('of a stream that a newer one replaces in the same moment', async () => {
+    const { w, holder } = await held();
+    await holder.snapshot([inFile(etl())]);
+    const old = holder.streamId;
+    holder.hello();
+    const input = { bundle: 'main', sequence: 9n, hash: 'x', dags: [], importErrors: [] };
+    w.engine.put({ kind: 'snapshot', streamId: old, ...input });
+    await w.idle();
+    expect(inForce(w)).toEqual(['etl']);
+    expect(holder.holding()).toBe(true);
+  });
+
   test('said twice, the same snapshot is in force both times', async () => {
     const { w, holder } = await held();
     await holder.snapshot([inFile(etl())], { sequence: 1n });
@@ -318,6 +332,12 @@ test('import errors beyond what is kept are not told of, and their DAGs stay all
   await holder.snapshot(names.map((name) => inFile(dag(name, [task('a')]))));
   const errors = Object.fromEntries(names.map((name) => [`${name}.dag.yaml`, 'x'.repeat(10_000)]));
   await holder.snapshot([], { errors });
+  const since = dagIn(w, 'd1199').importError?.since;
+  expect(since).toBe(w.wall);
+  await w.pass(1_000);
+  const others = Object.fromEntries(names.map((name) => [`${name}.dag.yaml`, 'y'.repeat(10_000)]));
+  await holder.snapshot([], { errors: others });
+  expect(dagIn(w, 'd1199').importError).toEqual({ message: 'y'.repeat(4_096), since });
   expect(inForce(w)).toHaveLength(1_200);
   expect(bundleIn(w).importErrors).toHaveLength(1_000);
   expect(bundleIn(w).importErrors[0]?.message).toHaveLength(4_096);

@@ -118,9 +118,9 @@ describe('who holds a bundle (P17)', () => {
   test('a processor that comes and goes within one batch holds nothing afterwards', async () => {
     const w = await world();
     const first = new Processor(w, 'first');
-    const connected = first.connect();
+    first.hello();
     w.engine.put({ kind: 'stream_closed', streamId: first.streamId });
-    await connected;
+    await w.idle();
     const second = await new Processor(w, 'second').connect();
     expect(second.holding()).toBe(false);
     await pass(w, L + 1_000, second);

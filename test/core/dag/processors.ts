@@ -38,6 +38,13 @@ export class Processor {
 
   /** A new stream; with `fresh` of a new process. */
   async connect(fresh = false, change: { readonly bundles?: readonly string[] } = {}): Promise<this> {
+    this.hello(fresh, change);
+    await this.#world.idle();
+    return this;
+  }
+
+  /** As `connect`, without the answer. */
+  hello(fresh = false, change: { readonly bundles?: readonly string[] } = {}): void {
     if (fresh) this.#instance++;
     this.#streamNo++;
     this.#seq = 1;
@@ -56,8 +63,6 @@ export class Processor {
         process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
       },
     });
-    await this.#world.idle();
-    return this;
   }
 
   async beat(): Promise<void> {
