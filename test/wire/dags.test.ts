@@ -9,7 +9,7 @@ import { storeDags } from './support/dags.js';
 import type { Message } from './support/proto.js';
 import { refusalOf } from './support/proto.js';
 import { Stage } from './support/stage.js';
-import { eventually } from './support/wait.js';
+import { Watching } from './support/watching.js';
 
 const NEVER = Date.UTC(2100, 0, 1) as WallMs;
 const year: Param = {
@@ -24,6 +24,12 @@ beforeAll(async () => {
   const store = new MemoryStore();
   const chain = [task('first', on('chain')), task('second', { ...on('chain'), needs: ['first'] })];
   const many = Array.from({ length: 5 }, (_, i) => task(`t${i}`, { ...on('many'), pool: 'small' }));
+  const list: Param = {
+    ...year,
+    type: 'array',
+    default: Array.from({ length: 300 }, (_, i) => i),
+    minimum: null,
+  };
   const wait = { kind: 'external', input: { name: 'go' }, timeoutMs: 3_600_000 };
   const both = {
     kind: 'all',
@@ -38,6 +44,11 @@ beforeAll(async () => {
       { definition: dag('chain', chain, { params: { year }, tags: ['daily'], description: 'two in a row' }) },
       { definition: dag('many', many) },
       { definition: dag('waits', [task('held', { work: { kind: 'none' }, wait })]) },
+      {
+        definition: dag('wide', [task('each', { ...on('wide'), expand: '{{ params.list }}' })], {
+          params: { list },
+        }),
+      },
       { definition: dag('asleep', [task('only')]), row: { paused: true } },
       { definition: dag('gone', [task('only')]), row: { active: false } },
       { definition: dag('of-assets', [task('only')], { schedule: { kind: 'assets', condition: both } }) },
@@ -85,7 +96,7 @@ describe('DAGs', () => {
   test('are listed by name, those that their bundle has lost only when asked for', async () => {
     const names = async (request: object) =>
       (await call<{ dags: { dagId: string }[] }>('ListDags', request)).dags.map(({ dagId }) => dagId);
-    expect(await names({})).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits']);
+    expect(await names({})).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits', 'wide']);
     expect(await names({ inactive: true })).toContain('gone');
     expect(await names({ tag: 'daily' })).toEqual(['chain']);
     expect(await names({ paused: true })).toEqual(['asleep']);
@@ -102,7 +113,7 @@ describe('DAGs', () => {
       seen.push(...page.dags.map(({ dagId }) => dagId));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    expect(seen).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits']);
+    expect(seen).toEqual(['asleep', 'chain', 'many', 'nightly', 'of-assets', 'waits', 'wide']);
   });
 
   test('show their params, tasks and definitions that are kept', async () => {
@@ -219,7 +230,7 @@ describe('runs', () => {
     const { runId } = await trigger('chain', { runId: 'shown' });
     const read = () => call<Described>('GetRun', { dagId: 'chain', runId });
     const agent = await stage.greeted({ agentId: 'shower', queue: 'chain', slots: 50 });
-    const watching = new Watching('chain', runId);
+    const watching = new Watching(stage.api, 'chain', runId);
     await watching.seen('first');
     const before = await read();
     expect(before.tasks).toMatchObject([
@@ -246,7 +257,7 @@ describe('runs', () => {
   });
 
   test('that have ended are told once to whoever watches them, with all of their instances', async () => {
-    const watching = new Watching('chain', 'shown');
+    const watching = new Watching(stage.api, 'chain', 'shown');
     await watching.ended;
     expect(watching.words.sort()).toEqual([
       'first TASK_STATE_SUCCESS',
@@ -258,7 +269,7 @@ describe('runs', () => {
   test('come with their instances by pages that lack none, and wait for room in a pool that is full', async () => {
     await call('SetPool', { pool: 'small', slots: 2, description: 'two at once' });
     const { runId } = await trigger('many', { runId: 'paged' });
-    const watching = new Watching('many', runId);
+    const watching = new Watching(stage.api, 'many', runId);
     for (const name of ['t0', 't1', 't2', 't3', 't4']) await watching.seen(name);
     watching.stop();
     const seen: string[] = [];
@@ -311,15 +322,31 @@ describe('runs', () => {
     expect([refused.because, refused.try]).not.toContain('');
   });
 
+  test('that are watched slowly are told the last state of each instance all the same', async () => {
+    const agent = await stage.greeted({ agentId: 'wide', queue: 'wide', slots: 50 });
+    const { runId } = await trigger('wide');
+    const watching = new Watching(stage.api, 'wide', runId);
+    await watching.seen('each');
+    watching.pause();
+    const { instances } = await call<Described>('GetRun', { dagId: 'wide', runId });
+    expect(instances).toHaveLength(300);
+    for (const { taskId } of instances) await agent.complete(taskId);
+    watching.resume();
+    await watching.ended;
+    expect([...watching.last.values()]).toEqual(Array(300).fill('TASK_STATE_SUCCESS'));
+    expect(watching.words.at(-1)).toBe('run RUN_STATE_SUCCESS');
+    agent.close();
+  });
+
   test('that are not there cannot be watched', async () => {
-    const watching = new Watching('chain', 'nobody');
+    const watching = new Watching(stage.api, 'chain', 'nobody');
     const refused = await watching.ended.catch(refusalOf);
     expect(refused).toMatchObject({ status: status.NOT_FOUND, code: 'RUN_NOT_FOUND' });
   });
 
   test('that are watched no more leave nothing behind', async () => {
     const { runId } = await trigger('of-assets', { runId: 'left' });
-    const watching = new Watching('of-assets', runId);
+    const watching = new Watching(stage.api, 'of-assets', runId);
     await watching.seen('only');
     watching.stop();
     await stage.serves();
@@ -343,13 +370,13 @@ test('assets show their newest event and the DAGs that wait for them', async () 
 
 test('bundles show what they hold and how long nobody reads them', async () => {
   const { bundles } = await call<{ bundles: Message[] }>('ListBundles');
-  expect(bundles).toMatchObject([{ bundle: 'main', agentId: '', receivedAt: null, dagCount: 6 }]);
+  expect(bundles).toMatchObject([{ bundle: 'main', agentId: '', receivedAt: null, dagCount: 7 }]);
   expect(bundles[0]?.unheardFor).not.toBeNull();
 });
 
 test('a trigger is listed with its instance, and fired by hand lets its task go on, once', async () => {
   const { runId } = await trigger('waits');
-  const watching = new Watching('waits', runId);
+  const watching = new Watching(stage.api, 'waits', runId);
   await watching.seen('held');
   const list = async (change: object) =>
     (await call<{ triggers: (Message & { triggerId: string })[] }>('ListTriggers', change)).triggers;
@@ -371,36 +398,3 @@ test('without backfills and triggers there are none to list', async () => {
   expect(await call('ListBackfills', { dagId: 'chain' })).toMatchObject({ backfills: [], nextPageToken: '' });
   expect(await call('ListTriggers')).toMatchObject({ triggers: [], nextPageToken: '' });
 });
-
-interface Told {
-  readonly run: { readonly state: string } | null;
-  readonly instances: readonly { readonly task: string; readonly state: string }[];
-}
-
-/** A watch of a run, as words: `run STATE` and `task STATE`. */
-class Watching {
-  readonly words: string[] = [];
-  readonly ended: Promise<void>;
-  readonly #stream;
-
-  constructor(dagId: string, runId: string) {
-    this.#stream = stage.api.stream('WatchRun', { dagId, runId });
-    this.#stream.on('data', ({ run, instances }: Told) => {
-      if (run !== null) this.words.push(`run ${run.state}`);
-      for (const { task: name, state } of instances) this.words.push(`${name} ${state}`);
-    });
-    this.ended = new Promise((resolve, reject) => {
-      this.#stream.on('end', resolve);
-      this.#stream.on('error', reject);
-    });
-    this.ended.catch(() => {});
-  }
-
-  seen(name: string): Promise<void> {
-    return eventually(name, () => this.words.some((word) => word.startsWith(`${name} `)));
-  }
-
-  stop(): void {
-    this.#stream.cancel();
-  }
-}
