@@ -4,10 +4,11 @@ import { join, resolve } from 'node:path';
 import { defineHandlers, FinalError } from 'holdfast/agent';
 import { chart } from './chart.mjs';
 
-const station = new URL('./data/seattle-weather.csv', import.meta.url);
+/** Date, precipitation (mm), temp_max and temp_min (°C), wind, weather. */
+export const station = new URL('./data/seattle-weather.csv', import.meta.url);
 
 /** The days of one year, as the station's file has them. */
-async function ingest({ year }, { log }) {
+export async function ingest({ year }, { log }) {
   const [head, ...lines] = (await readFile(station, 'utf8')).trim().split('\n');
   const columns = head.split(',');
   const days = lines
@@ -24,7 +25,7 @@ async function ingest({ year }, { log }) {
 }
 
 /** Refuses a year with a gap or an impossible value. The same data would be refused again, so no retry helps. */
-function validate({ days }) {
+export function validate({ days }) {
   for (const [n, { date, rain, max, min }] of days.entries()) {
     const expected = new Date(Date.parse(days[0].date) + n * 86_400_000).toISOString().slice(0, 10);
     if (date !== expected) throw new FinalError(`${expected} is missing`);
@@ -34,7 +35,7 @@ function validate({ days }) {
 }
 
 /** One month in four numbers. */
-function month({ month: name, days }) {
+export function month({ month: name, days }) {
   const own = days.filter(({ date }) => date.startsWith(name));
   const sum = (of) => own.reduce((total, day) => total + of(day), 0);
   const rounded = (value) => Math.round(value * 10) / 10;
@@ -48,7 +49,7 @@ function month({ month: name, days }) {
 }
 
 /** Draws the year. Written beside and renamed: whoever reads the chart sees the old one or the new one. */
-async function report({ year, months, folder }, { token }) {
+export async function report({ year, months, folder }, { token }) {
   await mkdir(folder, { recursive: true });
   const file = resolve(folder, `weather-${year}.svg`);
   const draft = join(folder, `.weather-${year}-${token}.svg`);

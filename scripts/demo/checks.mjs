@@ -2,7 +2,7 @@
 // the answers computed directly; nothing here asks the story.
 import { isDeepStrictEqual } from 'node:util';
 import { overlapsOf } from './footprints.mjs';
-import { resultOf } from './tasks.mjs';
+import { resultOf } from './work.mjs';
 
 /** Events that end a task: one of them, once. */
 const ENDS = new Set(['success', 'failed', 'cancelled', 'queued_timeout', 'poison', 'resolved']);
@@ -10,9 +10,9 @@ const ENDS = new Set(['success', 'failed', 'cancelled', 'queued_timeout', 'poiso
 const countOf = (events, name) => events.filter(({ event }) => event === name).length;
 
 /** Everything that the table and the checks speak of. `entries` are the tasks of the book, `runs` the footprints. */
-export function summarize(entries, runs, expected) {
+export function summarize(entries, runs, answers) {
   const events = entries.flatMap(({ task }) => task.history);
-  const policies = new Map(entries.map(({ question, task }) => [task.taskId, question.policy]));
+  const policies = new Map(entries.map(({ task }) => [task.taskId, task.spec.partitionPolicy]));
   const overlaps = overlapsOf(runs);
   const late = events.filter(({ event }) => event === 'late_report_refused');
   return {
@@ -31,7 +31,10 @@ export function summarize(entries, runs, expected) {
     twice: overlaps.length,
     forbidden: overlaps.filter(([{ taskId }]) => policies.get(taskId) !== 'reassign'),
     unknownRuns: runs.filter(({ token }) => !wasPermitted(events, token)).length,
-    wrong: entries.filter((entry) => !isRight(entry, expected)).map(({ question }) => question.name),
+    wrong: entries.filter((entry) => !isRight(entry, answers)).map(({ name }) => name),
+    missing: [...answers.keys()].filter((wanted) => !entries.some(({ name }) => name === wanted)),
+    resumed: countOf(events, 'resumed'),
+    deferred: countOf(events, 'deferred'),
   };
 }
 
@@ -46,14 +49,16 @@ function reassignmentsOf(history) {
 const wasPermitted = (events, token) =>
   events.some(({ event, fencingToken }) => event === 'permitted' && String(fencingToken) === token);
 
-function isRight(entry, expected) {
-  if (entry.task.state !== 'success' || entry.task.result.length === 0) return false;
-  return isDeepStrictEqual(resultOf(entry), expected.get(entry.question.name));
+/** What nothing is expected of (the waits, say) only has to succeed. */
+function isRight(entry, answers) {
+  if (entry.task.state !== 'success') return false;
+  return !answers.has(entry.name) || isDeepStrictEqual(resultOf(entry), answers.get(entry.name));
 }
 
 /** The table: label, value, what it means. */
-export function tableOf(sum) {
+export function tableOf(sum, { runs, tides }) {
   return [
+    ['runs', `${runs.length}`, 'of the weather pipeline, of the records, and by asset events'],
     ['tasks', `${sum.tasks}`, `${sum.succeeded} succeeded`],
     ['permits', `${sum.permits}`, 'starts confirmed durably, each with a new fencing token'],
     ['tries', `${sum.tries}`, 'executions, each ended by an outcome or by a loss'],
@@ -63,32 +68,48 @@ export function tableOf(sum) {
     ['late results adopted', `${sum.lateAdopted}`, 'finished while cut off, token still open'],
     ['late results refused', `${sum.lateResults}`, 'finished while cut off, token closed by a newer permit'],
     ['late stops refused', `${sum.lateStops}`, 'single_run work that its cut-off worker had stopped itself'],
-    ['executions', `${sum.runs}`, 'processes seen from outside, by the lines they left in a shared file'],
+    ['executions', `${sum.runs}`, 'calls of handlers seen from outside, by lines left in a shared file'],
     [
       'of these, twice at once',
       `${sum.twice}`,
       'a cut-off worker went on while another ran the task: reassign allows it',
     ],
+    ['runs by the clock', `${tides}`, 'created while nobody read DAG files'],
     ['wrong answers', `${sum.wrong.length}`, 'compared with a direct computation'],
   ];
 }
 
 /** What must be true, as [claim, whether it is]. */
-export function verdictsOf(sum, { leftBehind, failures, stoppedWell }) {
+export function verdictsOf(sum, seen) {
+  const { leftBehind, failures, stoppedWell, runs, charts, announced, tides, processor, shore } = seen;
+  const stayed = isDeepStrictEqual(processor.until, processor.inForce);
+  const off = [...sum.wrong, ...sum.missing];
   return [
-    [`every answer is right${listed(sum.wrong)}`, sum.wrong.length === 0],
+    [`every answer is right${listed(off)}`, off.length === 0],
+    [`every chart shows what was computed directly${listed(charts)}`, charts.length === 0],
     [
-      'every task succeeded, with exactly one accepted outcome',
-      sum.succeeded === sum.tasks && sum.ends.every((ends) => ends === 1),
+      'every run and every task succeeded, each task with exactly one accepted outcome',
+      runs.every(({ state }) => state === 'success') &&
+        sum.succeeded === sum.tasks &&
+        sum.ends.every((ends) => ends === 1),
     ],
     ['no single_run or hold task ever ran twice at once', sum.forbidden.length === 0],
     ['nothing ran without a durable permit', sum.unknownRuns === 0],
     ['the killed worker left no process behind', leftBehind === 0],
-    ['both losses were noticed, not before three heartbeats were missed', failures.every(isTimely)],
+    ['all losses were noticed, not before three heartbeats were missed', failures.every(isTimely)],
     [
       'what a cut-off worker held was adopted at its return, what came too late was refused',
       sum.adopted > 0 && sum.lateAdopted > 0 && sum.lateResults > 0,
     ],
+    [
+      'the cut-off triggerer stopped its waits; they went on elsewhere, and each event counted once',
+      shore.stopped && shore.moved > 0 && shore.moved === shore.waits && sum.resumed === sum.deferred,
+    ],
+    [
+      'without its DAG processor every DAG stayed in force and got runs; a new file came into force at its return',
+      stayed && tides > 0 && processor.seen,
+    ],
+    ['every new report was announced, by a run that took its event once', announced.isOnce],
     ['the other processes drained and ended with exit code 0', stoppedWell],
   ];
 }
@@ -96,4 +117,4 @@ export function verdictsOf(sum, { leftBehind, failures, stoppedWell }) {
 /** Failed within [L, L + 1 s] of its last heartbeat. */
 const isTimely = ({ silentMs, leaseMs }) => silentMs >= leaseMs && silentMs <= leaseMs + 1_000;
 
-const listed = (names) => (names.length === 0 ? '' : ` (wrong: ${names.join(', ')})`);
+const listed = (names) => (names.length === 0 ? '' : ` (not: ${names.join(', ')})`);

@@ -10,11 +10,13 @@ const TAIL_LINES = 15;
 export class Processes {
   #started = [];
   #folder;
+  #env;
   #broke;
 
-  /** They run in `folder`. `broke` hears of a process that ended although nobody here wanted it to. */
-  constructor(folder, broke) {
+  /** They run in `folder` with `env`. `broke` hears of a process that ended although nobody here wanted it to. */
+  constructor(folder, env, broke) {
     this.#folder = folder;
+    this.#env = env;
     this.#broke = broke;
   }
 
@@ -22,7 +24,7 @@ export class Processes {
   start(name, args, onLog) {
     const child = spawn(process.execPath, args, {
       cwd: this.#folder,
-      env: withoutSettings(this.#folder),
+      env: { ...withoutSettings(this.#folder), ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     const started = { name, child, pid: child.pid, tail: [], exit: once(child, 'exit'), wanted: false };

@@ -1,5 +1,6 @@
-// The stage: a coordinator, three workers (the third behind the proxy), a client, and everybody who listens to them.
-import { existsSync, readFileSync } from 'node:fs';
+// The stage: a coordinator, its agents in processes of their own (a worker and a triggerer at the shore, behind the
+// proxy), a client, and everybody who listens to them.
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
@@ -11,18 +12,22 @@ import {
   isFailure,
   isLateReport,
   progressOf,
+  wordsOfAgent,
   wordsOfCoordinator,
   wordsOfHistory,
-  wordsOfWorker,
 } from './story.mjs';
-import { Tasks } from './tasks.mjs';
+import { Work } from './work.mjs';
 
 export const HEARTBEAT_MS = 500;
 const SLOTS = 5;
-const START_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 5_000;
 
 const bin = join(root, 'dist/main/bin.js');
+const handlers = join(root, 'scripts/demo/handlers.mjs');
+const bundles = ['examples/weather/dags', 'scripts/demo/dags'];
+
+const AT_SHORE = new Set(['worker-3', 'triggerer-2']);
 
 /** Waits until `condition` holds; false when it did not within the limit. */
 export async function waitUntil(condition, limitMs, signal) {
@@ -40,12 +45,15 @@ export class Stage {
   story;
   signal;
   client = null;
-  tasks = null;
+  work = null;
   proxy = null;
   coordinator = null;
-  workers = new Map();
+  /** Agents by name; an agent that was started again has its newest process here. */
+  agents = new Map();
   footprints;
-  /** Log entries of the coordinator and of the workers, by name. */
+  /** The folder of DAG files that the DAG processor reads. */
+  bundle;
+  /** Log entries of the coordinator and of the agents, by name. */
   logs = new Map();
   #folder;
 
@@ -54,8 +62,14 @@ export class Stage {
     this.#folder = folder;
     this.story = story;
     this.signal = ending.signal;
-    this.processes = new Processes(folder, (error) => ending.abort(error));
-    this.footprints = new Footprints(join(folder, 'footprints'));
+    const footprintsFile = join(folder, 'footprints');
+    const env = { DEMO_FOOTPRINTS: footprintsFile };
+    this.processes = new Processes(folder, env, (error) => ending.abort(error));
+    this.footprints = new Footprints(footprintsFile);
+    this.bundle = join(folder, 'dags');
+    this.charts = join(folder, 'charts');
+    mkdirSync(this.bundle);
+    for (const dags of bundles) cpSync(join(root, dags), this.bundle, { recursive: true });
   }
 
   async startCoordinator() {
@@ -63,14 +77,14 @@ export class Stage {
     const args = ['server', 'start', '--port', '0', '--address-file', addressFile];
     const data = ['--db-file', join(this.#folder, 'demo.db'), '--heartbeat-interval', `${HEARTBEAT_MS}ms`];
     this.coordinator = this.#start('coordinator', [...args, ...data], wordsOfCoordinator);
-    await this.#come('the coordinator', () => existsSync(addressFile));
+    await this.comes('the coordinator', () => existsSync(addressFile));
     const address = JSON.parse(readFileSync(addressFile, 'utf8')).grpc;
     this.client = connect(address);
     this.proxy = await openProxy(address);
-    this.tasks = new Tasks(this.client, join(this.#folder, 'footprints'), (entry, fresh, earlier) => {
+    this.work = new Work(this.client, (entry, fresh, earlier) => {
       for (const [text, tone] of wordsOfHistory(entry, fresh, earlier))
-        this.story.tell(entry.question.name, text, tone);
-      const progress = progressOf(this.tasks, entry, fresh);
+        this.story.tell(entry.name, text, tone);
+      const progress = progressOf(this.work, entry, fresh);
       if (progress !== null) this.story.tell('demo', progress);
     });
     const pid = this.coordinator.pid;
@@ -81,45 +95,47 @@ export class Stage {
     );
   }
 
-  async startWorkers() {
-    this.#startWorker('worker-1', this.client.address, []);
-    this.#startWorker('worker-2', this.client.address, []);
-    this.#startWorker('worker-3', this.proxy.address, ['--label', 'site=shore']);
-    const pids = [...this.workers].map(([name, { pid }]) => `${name} (pid ${pid})`).join(', ');
+  async startAgents() {
+    for (const name of ['worker-1', 'worker-2', 'worker-3']) {
+      const place = name === 'worker-3' ? ['--label', 'site=shore'] : [];
+      this.#startAgent(name, 'worker', ['--slots', String(SLOTS), '--handlers', handlers, ...place]);
+    }
+    for (const name of ['triggerer-1', 'triggerer-2']) this.#startAgent(name, 'triggerer', []);
+    this.startProcessor();
+    const pids = [...this.agents].map(([name, { pid }]) => `${name} (pid ${pid})`);
+    this.story.tell('demo', `agents started: ${pids.slice(0, 3).join(', ')}`, 'act');
     this.story.tell(
       'demo',
-      `workers started, ${SLOTS} slots each: ${pids}; worker-3 dials through a proxy`,
+      `${pids.slice(3).join(', ')}; ${[...AT_SHORE].join(' and ')} dial through a proxy`,
       'act',
     );
     const healthy = async () => {
       const agents = await this.client.agents.list({ states: ['healthy'] });
-      for (const { agentId, instanceId } of agents) this.workers.get(agentId).instanceId = instanceId;
-      return agents.length === this.workers.size;
+      for (const { agentId, instanceId } of agents) this.agents.get(agentId).instanceId = instanceId;
+      return agents.length === this.agents.size;
     };
-    await this.#come('the workers', healthy);
+    await this.comes('the agents', healthy);
   }
 
-  #startWorker(name, coordinator, more) {
-    const state = ['--state-dir', join(this.#folder, name)];
-    const place = [
-      '--coordinator',
-      coordinator,
-      '--agent-id',
+  startProcessor() {
+    this.#startAgent('processor', 'dag-processor', ['--bundle', this.bundle]);
+  }
+
+  #startAgent(name, kind, more) {
+    const { address } = AT_SHORE.has(name) ? this.proxy : this.client;
+    const place = ['--coordinator', address, '--agent-id', name, '--state-dir', join(this.#folder, name)];
+    this.agents.set(
       name,
-      '--queue',
-      'weather',
-      '--slots',
-      String(SLOTS),
-    ];
-    const args = ['agent', 'start', '--kind', 'worker', ...place, ...state, ...more];
-    this.workers.set(name, this.#start(name, args, wordsOfWorker));
+      this.#start(name, ['agent', 'start', '--kind', kind, ...place, ...more], wordsOfAgent),
+    );
   }
 
   #start(name, args, wordsOf) {
-    this.logs.set(name, []);
+    const log = this.logs.get(name) ?? [];
+    this.logs.set(name, log);
     return this.processes.start(name, [bin, ...args, '--log-format', 'json'], (entry) => {
-      this.logs.get(name).push(entry);
-      const words = wordsOf(entry, this.tasks);
+      log.push(entry);
+      const words = wordsOf(entry, this.work);
       if (words !== null) this.story.tell(name, ...words);
       this.#readAgain(entry);
     });
@@ -127,14 +143,19 @@ export class Stage {
 
   /** A watch tells of changed states; these entries speak of events that leave a task's state as it was. */
   #readAgain(entry) {
-    // Nothing depends on it here: the tasks are watched, and read once more at the end.
-    if (isFailure(entry)) this.tasks.refreshAll().catch(() => {});
-    if (isLateReport(entry)) this.tasks.refresh(entry.taskId).catch(() => {});
+    // Nothing depends on it here: the runs are watched, and their tasks read once more at the end.
+    if (isFailure(entry)) this.work.refreshAll().catch(() => {});
+    if (isLateReport(entry)) this.work.refresh(entry.taskId).catch(() => {});
   }
 
-  async #come(who, condition) {
+  async comes(who, condition) {
     if (await waitUntil(condition, START_LIMIT_MS, this.signal)) return;
     throw new Error(`${who} did not come up within ${START_LIMIT_MS} ms`);
+  }
+
+  /** The first entry of a log about an event; undefined while there is none. */
+  entryOf(name, event) {
+    return this.logs.get(name).find((entry) => entry.event === event);
   }
 
   /** The coordinator's entry about the failure of an agent; undefined while there is none. */
@@ -142,13 +163,17 @@ export class Stage {
     return this.logs.get('coordinator').find((entry) => entry.agentId === agentId && isFailure(entry));
   }
 
+  /** Ends an agent as its operator would; true if it drained and ended well. */
+  async stopAgent(name) {
+    return (await this.processes.stop(this.agents.get(name), STOP_LIMIT_MS)) === 0;
+  }
+
   /** Ends what is left as its operator would, the coordinator last; true if all of it drained and ended well. */
-  async stop(workerNames) {
-    const workers = workerNames.map((name) => this.workers.get(name));
-    const codes = await Promise.all(workers.map((worker) => this.processes.stop(worker, STOP_LIMIT_MS)));
+  async stop(names) {
+    const well = await Promise.all(names.map((name) => this.stopAgent(name)));
     this.client.close();
-    codes.push(await this.processes.stop(this.coordinator, STOP_LIMIT_MS));
-    return codes.every((code) => code === 0);
+    well.push((await this.processes.stop(this.coordinator, STOP_LIMIT_MS)) === 0);
+    return well.every(Boolean);
   }
 
   /** Ends what is left at once. */

@@ -1,12 +1,11 @@
 // What is shown. Every line is something that was observed: an action of the demo itself, a line of a process's log, or
 // an event of a task's history. This file only chooses words, and which observations are worth a line.
 import pc from 'picocolors';
-import { answerInWords } from './tasks.mjs';
+import { resultOf } from './work.mjs';
 
-const WHO_WIDTH = 13;
+const WHO_WIDTH = 16;
 const PROGRESS_EVERY = 10;
-
-const AGENT_FAILED = 'an agent has missed three heartbeat intervals: failed';
+const SAMPLE_WIDTH = 80;
 
 /** Prints the story, one line each with the time since the start; in colours on a terminal only. */
 export class Story {
@@ -35,49 +34,49 @@ export class Story {
  * What a coordinator's log line says about an agent, as [words, tone]; null for lines that are not told.
  */
 export function wordsOfCoordinator(entry) {
-  const { msg, agentId } = entry;
-  switch (msg) {
-    case 'an agent has a new session':
+  const { agentId } = entry;
+  switch (entry.event) {
+    case 'session_granted':
       return [`${agentId} has session ${entry.epoch}`, 'good'];
-    case 'an agent fell silent: no offers, no permits until it is heard again':
+    case 'agent_suspect':
       return [`${agentId} is SUSPECT: its stream is silent or lost, so it gets no new work`];
-    case AGENT_FAILED:
+    case 'agent_failed':
       return [
         `AGENT FAILED: ${agentId} missed 3 heartbeats, silent for ${Math.round(entry.silentMs)} ms; ${entry.lostRuns} runs lost`,
         'bad',
       ];
-    case 'most workers failed at once: reassignment is held back for one lease':
-      return [msg, 'bad'];
+    case 'snapshot_in_force':
+      return [`the DAG files are in force: ${entry.dags} DAGs, ${entry.changed} of them new`, 'good'];
     default:
-      return entry.level === 'error' ? [msg, 'bad'] : null;
+      return entry.level === 'error' ? [entry.msg, 'bad'] : null;
   }
 }
 
 /** Whether a coordinator's log line is about an agent's failure. */
-export const isFailure = ({ msg }) => msg === AGENT_FAILED;
+export const isFailure = ({ event }) => event === 'agent_failed';
 
-/** Whether it is about a report that came too late; what was reported stands in the task's history. */
-export const isLateReport = ({ msg }) => msg === 'a report with a closed or foreign token was refused';
+/** Whether it is about a report that came too late and names its task; what was reported stands in its history. */
+export const isLateReport = ({ event, taskId }) => event === 'late_report' && taskId !== undefined;
 
-/** The same for a worker's log line; `tasks` gives tasks their names. */
-export function wordsOfWorker(entry, tasks) {
-  switch (entry.msg) {
-    case 'gate closed: nothing new is started; confirmed runs go on':
+/** The same for an agent's log line; `work` gives tasks their names. */
+export function wordsOfAgent(entry, work) {
+  switch (entry.event) {
+    case 'gate_closed':
+      // Of a triggerer the next line says it.
+      if (entry.running === 0) return null;
       return [`GATE CLOSED: starts nothing new; ${entry.running} confirmed runs go on`, 'bad'];
-    case 'gate open: new work may be started':
-      return ['gate open: may start work', 'good'];
-    case 'the stream to the coordinator is lost; dialing again':
+    case 'triggers_stopped':
+      return [`GATE CLOSED: all ${entry.count} waits are stopped at once`, 'bad'];
+    case 'stream_lost':
       return [`stream lost (${entry.why}); dials again`];
-    case 'connected again: the session goes on':
-      return [entry.msg, 'good'];
-    case 'a run is stopped': {
-      const name = tasks.nameOfToken(entry.token);
+    case 'stop_told': {
+      const name = work.nameOfToken(entry.token);
       if (entry.reason === 'gate')
         return [`stops ${name} (token ${entry.token}) itself: single_run ends with the gate`];
       return [`stops ${name} (token ${entry.token}): ${entry.reason}`];
     }
-    case 'a permit came too late: never started':
-      return [`permit of ${tasks.nameOf(entry.taskId)} (token ${entry.token}) came too late: never started`];
+    case 'permit_void':
+      return [`permit of ${work.nameOf(entry.taskId)} (token ${entry.token}) came too late: never started`];
     default:
       return entry.level === 'error' ? [entry.msg, 'bad'] : null;
   }
@@ -87,31 +86,32 @@ export function wordsOfWorker(entry, tasks) {
  * What new events of one task's history say, as a list of [words, tone]. First permits and ordinary ends are left out:
  * with dozens of tasks they would hide the losses; their number is told by `progressOf`.
  */
-export function wordsOfHistory({ question, task }, fresh, earlier) {
+export function wordsOfHistory({ task }, fresh, earlier) {
   const lines = [];
   const before = [...earlier];
   for (const [index, event] of fresh.entries()) {
-    const line = wordsOfEvent(event, { question, task, before, next: fresh[index + 1] });
+    const line = wordsOfEvent(event, { task, before, next: fresh[index + 1] });
     if (line !== null) lines.push(line);
     before.push(event);
   }
   return lines;
 }
 
-function wordsOfEvent(event, { question, task, before, next }) {
+function wordsOfEvent(event, { task, before, next }) {
+  const policy = task.spec.partitionPolicy;
   const token = `token ${event.fencingToken}`;
   switch (event.event) {
     case 'permitted':
       return reassigned(event, before);
     case 'lost':
       return [
-        `lost with ${event.agentId} (try ${event.tryNumber}, ${token}): ${afterLoss(question, task, next)}`,
+        `lost with ${event.agentId} (try ${event.tryNumber}, ${token}): ${afterLoss(policy, task, next)}`,
         'bad',
       ];
     case 'requeued':
       // Told together with the loss when both came at once.
-      if (before.at(-1)?.event === 'lost' && question.policy === 'reassign') return null;
-      return [`released, queued again: ${token} can no longer be running (${question.policy})`];
+      if (before.at(-1)?.event === 'lost' && policy === 'reassign') return null;
+      return [`released, queued again: ${token} can no longer be running (${policy})`];
     case 'adopted':
       return [`ADOPTED: ${event.agentId} is back with the run, it goes on (${token})`, 'good'];
     case 'lost_reported':
@@ -154,14 +154,16 @@ function reassigned(event, before) {
   ];
 }
 
-function afterLoss({ policy }, { lost }, next) {
+function afterLoss(policy, { lost }, next) {
   if (policy === 'hold') return 'HELD until the worker is back (hold)';
   if (next?.event === 'requeued' && policy === 'reassign') return 'queued again at once (reassign)';
   return lost === undefined ? 'held back' : `held back ${Math.round(lost.heldForMs)} ms more (${policy})`;
 }
 
 /** Tells every now and then how many are done, with one answer as a sample. */
-export function progressOf(tasks, entry, fresh) {
-  if (!fresh.some(({ event }) => event === 'success') || tasks.done % PROGRESS_EVERY !== 0) return null;
-  return `${tasks.done} of ${tasks.book.size} tasks done; ${entry.question.name}: ${answerInWords(entry)}`;
+export function progressOf(work, { name, task }, fresh) {
+  if (!fresh.some(({ event }) => event === 'success') || work.done % PROGRESS_EVERY !== 0) return null;
+  const result = JSON.stringify(resultOf({ task }) ?? null);
+  const sample = result.length > SAMPLE_WIDTH ? `${result.slice(0, SAMPLE_WIDTH)}…` : result;
+  return `${work.done} tasks done; ${name}: ${sample}`;
 }
