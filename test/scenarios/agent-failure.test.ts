@@ -1,4 +1,6 @@
 import { expect } from '@jest/globals';
+import { HARVEST } from './support/dags.js';
+import { overlaps } from './support/seen.js';
 import { tells } from './support/tells.js';
 
 tells(
@@ -82,5 +84,32 @@ tells(
       story.when('coordinator', 'site-a is failed') + 1_000,
     );
     expect(await story.state('report-1')).toBe('success');
+  },
+);
+
+tells(
+  'triggers-are-reassigned-at-once',
+  'If a triggerer Agent fails, the API server immediately reassigns the tasks, since triggerer tasks are short-lived and idempotent.',
+  async (story) => {
+    await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
+    await story.triggerer('east');
+    await story.triggers('harvest');
+    await story.triggerer('west');
+    expect(story.said('east', 'waits for harvest@00:00:03/ripen')).toHaveLength(1);
+    await story.killed('east');
+    await story.pass('20 s');
+
+    // By the commit that fails it: no hold, no back-off.
+    expect(story.when('coordinator', 'trigger of harvest@00:00:03/ripen: goes to west')).toBe(
+      story.when('coordinator', 'east is failed'),
+    );
+    expect(story.waits.map(({ agentId }) => agentId)).toEqual(['east', 'west']);
+    expect(overlaps(story.waits)).toEqual([]);
+
+    // What it waits for has not begun anew: two minutes since the task was deferred, not since then.
+    await story.pass('2 min');
+    const deferredAt = story.when('coordinator', 'harvest@00:00:03/ripen: deferred');
+    expect(story.when('west', 'fires for harvest@00:00:03/ripen')).toBeLessThan(deferredAt + 120_100);
+    expect(await story.state('harvest@00:00:03/ripen')).toBe('success');
   },
 );

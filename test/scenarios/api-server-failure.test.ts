@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals';
-import { overlaps } from './support/runs.js';
+import { HARVEST } from './support/dags.js';
+import { overlaps } from './support/seen.js';
 import { tells } from './support/tells.js';
 
 tells(
@@ -86,3 +87,108 @@ tells('no-task-on-two-agents', 'This prevents two agents from running the same t
   expect(overlaps(story.runs)).toEqual([]);
   expect([await story.state('report-1'), await story.state('ledger')]).toEqual(['success', 'success']);
 });
+
+tells(
+  'a-triggerer-stops-while-cut-off',
+  'A triggerer stops processing tasks entirely until it restores connectivity.',
+  async (story) => {
+    await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
+    await story.triggerer('east');
+    for (const _ of ['one', 'two', 'three']) {
+      await story.triggers('harvest');
+      await story.pass('1 s');
+    }
+    expect(story.waits).toHaveLength(3);
+    await story.cut('east');
+    await story.pass('10 s');
+
+    // All of them, and at once: one and a half intervals after it last heard of the coordinator.
+    const stoppedAt = story.when('east', 'has lost its stream');
+    expect(story.waits.map(({ to }) => to)).toEqual([stoppedAt, stoppedAt, stoppedAt]);
+    expect(stoppedAt).toBeLessThan(story.when('—', 'east is cut off') + 7_500);
+
+    // Their time comes, and nobody notices.
+    await story.pass('3 min');
+    expect(story.said('east', 'fires')).toEqual([]);
+    expect(story.waits).toHaveLength(3);
+
+    await story.heal('east');
+    await story.pass('10 s');
+    expect(story.waits).toHaveLength(6);
+    expect(story.said('east', 'fires')).toHaveLength(3);
+    expect(story.when('east', 'fires')).toBeGreaterThan(story.when('—', 'the network of east is mended'));
+    expect(story.said('coordinator', 'ripen: success')).toHaveLength(3);
+  },
+);
+
+tells(
+  'no-trigger-on-two-triggerers',
+  'Since triggerer workloads are designed to be reassigned immediately when disconnected, trigger execution stops during the partition.',
+  async (story) => {
+    await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
+    await story.triggerer('east');
+    await story.triggers('harvest');
+    await story.triggerer('west');
+    await story.cut('east', 'down');
+    await story.pass('30 s');
+
+    // It had stopped before it was reassigned: that is why it may be reassigned at once.
+    const [first, second] = story.waits;
+    expect([first?.agentId, second?.agentId]).toEqual(['east', 'west']);
+    expect(first?.to).toBeLessThan(second?.from ?? 0);
+    expect(second?.from).toBeLessThan(story.when('coordinator', 'east is failed') + 100);
+
+    await story.heal('east');
+    await story.pass('3 min');
+    expect(story.waits).toHaveLength(2);
+    expect(story.said('coordinator', 'ripen: success')).toHaveLength(1);
+  },
+);
+
+tells(
+  'safe-through-partial-failures',
+  'This behavior preserves task safety and prevents duplication for both workers and triggerers, even during partial failures or network partitions.',
+  async (story) => {
+    await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
+    for (const triggerer of ['east', 'west']) await story.triggerer(triggerer);
+    for (const worker of ['site-a', 'site-b']) await story.worker(worker);
+    const tasks = ['ledger-1', 'ledger-2', 'ledger-3', 'ledger-4', 'ledger-5', 'ledger-6'];
+    for (const task of tasks) await story.submit(task, { lasts: '50 s', policy: 'single_run' });
+    await story.triggers('harvest');
+    await story.pass('1 s');
+    await story.triggers('harvest');
+
+    // What it says does not arrive; what is said to it does not; the coordinator dies; and one is cut off altogether.
+    await story.cut('site-a', 'up');
+    await story.cut('east', 'down');
+    await story.pass('20 s');
+    await story.coordinatorDies();
+    await story.pass('5 s');
+    await story.coordinatorStarts();
+    await story.heal('site-a');
+    await story.cut('site-b');
+    await story.pass('40 s');
+    await story.heal('east');
+    await story.cut('west', 'up');
+    await story.pass('40 s');
+    await story.heal('site-b');
+    await story.heal('west');
+    await story.pass('10 min');
+
+    expect(overlaps(story.runs)).toEqual([]);
+    expect(overlaps(story.waits)).toEqual([]);
+    for (const task of tasks) {
+      expect(await story.state(task)).toBe('success');
+      expect((await story.history(task)).filter((event) => event === 'success')).toHaveLength(1);
+    }
+    expect(await story.dagRuns('harvest')).toEqual([
+      expect.stringMatching(/ success$/),
+      expect.stringMatching(/ success$/),
+    ]);
+    expect(story.said('coordinator', 'ripen: success')).toHaveLength(2);
+    // Every start was confirmed, under a token that nobody else had.
+    expect(new Set(story.runs.map(({ token }) => token)).size).toBe(story.runs.length);
+    for (const { task, agentId, from } of story.runs)
+      expect(story.when('coordinator', `${task}: permitted, ${agentId}`)).toBeLessThan(from);
+  },
+);

@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { policyOf } from '../../src/config/policy.js';
 import { resolveConfig } from '../../src/config/resolve.js';
 import type { Policy } from '../../src/core/policy.js';
+import { HARVEST } from './support/dags.js';
 import { tells } from './support/tells.js';
 
 const WEATHER = `
@@ -144,6 +145,32 @@ tells(
     expect(story.when('coordinator', 'DAG orders, version 1, is in force')).toBeGreaterThan(
       story.when('—', 'the network of parser is mended'),
     );
+  },
+);
+
+tells(
+  'pending-until-somebody-is-there',
+  'All tasks and dag runs remain pending until a healthy Remote Execution Agent, worker or triggerer, is available for execution.',
+  async (story) => {
+    await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
+    await story.submit('report-1');
+    await story.triggers('harvest');
+    await story.pass('5 min');
+    expect(await story.state('report-1')).toBe('queued');
+    expect(await story.state('harvest@00:00:02/ripen')).toBe('deferred');
+
+    // A triggerer is what the one waits for; a worker is what the others wait for.
+    await story.triggerer('east');
+    expect(await story.state('harvest@00:00:02/ripen')).toBe('success');
+    expect(await story.state('harvest@00:00:02/pick')).toBe('queued');
+    await story.pass('2 min');
+    expect(await story.dagRuns('harvest')).toEqual(['harvest@00:00:02 running']);
+    expect(story.runs).toEqual([]);
+
+    await story.worker('site-a');
+    await story.pass('20 s');
+    expect(await story.state('report-1')).toBe('success');
+    expect(await story.dagRuns('harvest')).toEqual(['harvest@00:00:02 success']);
   },
 );
 

@@ -16,6 +16,7 @@ import type { BootMs, MonoMs, WallMs } from '../../../src/kit/time.js';
 import type { EventQueue, Scheduled } from '../../../src/testing/sim/events.js';
 import { Connection, type End, type Weather } from '../../../src/testing/sim/network.js';
 import type { Message } from './coordinator.js';
+import type { Seen } from './seen.js';
 import { MIDNIGHT } from './time.js';
 import type { Words } from './words.js';
 
@@ -231,25 +232,14 @@ interface Run {
   readonly ends: Scheduled;
 }
 
-/** A run as somebody beside the agents saw it. */
-export interface SeenRun {
-  readonly task: string;
-  readonly agentId: string;
-  readonly token: Token;
-  /** Milliseconds after midnight. */
-  readonly from: number;
-  /** Null while it goes on. */
-  to: number | null;
-}
-
 /** Starts what is permitted, if the core still says so at the last moment, and reports the end. */
 export class WorkerTrade implements Trade {
   readonly #agent: Agent;
   readonly #stage: Stage;
-  readonly #seen: SeenRun[];
+  readonly #seen: Seen[];
   readonly #runs = new Map<Token, Run>();
 
-  constructor(agent: Agent, stage: Stage, seen: SeenRun[]) {
+  constructor(agent: Agent, stage: Stage, seen: Seen[]) {
     this.#agent = agent;
     this.#stage = stage;
     this.#seen = seen;

@@ -4,14 +4,19 @@ import { DEFAULT_POLICY, type Policy } from '../../../src/core/policy.js';
 import type { PartitionPolicy, TaskRow, TaskState, Work } from '../../../src/core/rows.js';
 import type { TaskId } from '../../../src/kit/ids.js';
 import { EventQueue } from '../../../src/testing/sim/events.js';
-import { Agent, type SeenRun, type Settings, type Stage, WorkerTrade } from './agent.js';
+import { Agent, type Settings, type Stage, WorkerTrade } from './agent.js';
 import { Coordinator } from './coordinator.js';
 import { BUNDLE, ProcessorTrade } from './processor.js';
+import type { Seen } from './seen.js';
 import { spanOf, timeOfDay } from './time.js';
+import { TriggererTrade } from './triggerer.js';
 import { Words } from './words.js';
 
 /** After a batch its answers travel through a few promises more, and a snapshot through some on its way in. */
 const SETTLED_TURNS = 20;
+/** More than this at one instant is a loop of somebody's. */
+const STEPS_AT_ONCE = 10_000;
+const TURNS_AT_ONCE = 100_000;
 const LASTS = '10 s';
 
 export interface Submission {
@@ -28,7 +33,9 @@ export interface Submission {
 export class Story {
   readonly words: Words;
   /** Every run that ever began, as somebody beside the agents saw it. */
-  readonly runs: SeenRun[] = [];
+  readonly runs: Seen[] = [];
+  /** The same of every wait for an event. */
+  readonly waits: Seen[] = [];
   readonly policy: Policy;
   readonly #events = new EventQueue();
   readonly #coordinator: Coordinator;
@@ -59,6 +66,14 @@ export class Story {
       triggerKinds: [],
     });
     agent.trade = new WorkerTrade(agent, this.#stage, this.runs);
+    await this.starts(agentId);
+  }
+
+  /** A triggerer starts, which can wait for spans of time. */
+  async triggerer(agentId: string): Promise<void> {
+    const settings = { slots: 100, queues: [], bundles: [], triggerKinds: ['delta'] };
+    const agent = this.#agent(agentId, 'triggerer', settings);
+    agent.trade = new TriggererTrade(agent, this.#stage, this.waits);
     await this.starts(agentId);
   }
 
@@ -216,7 +231,12 @@ export class Story {
   /** Time passes: `15 s`, `2 min`. */
   async pass(span: string): Promise<void> {
     const end = this.#events.now + (span === '0' ? 0 : spanOf(span));
-    while (this.#events.step(end)) await this.#settle();
+    let since = this.#events.now;
+    for (let steps = 1; this.#events.step(end); steps++) {
+      await this.#settle();
+      if (this.#events.now > since) [since, steps] = [this.#events.now, 0];
+      if (steps > STEPS_AT_ONCE) throw new Error(`at ${timeOfDay(since)} things happen without end`);
+    }
     this.#events.now = end;
   }
 
@@ -230,7 +250,9 @@ export class Story {
 
   /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
   async #settle(): Promise<void> {
-    for (let idle = 0; idle < SETTLED_TURNS; idle++) {
+    for (let idle = 0, turns = 0; idle < SETTLED_TURNS; idle++) {
+      if (++turns > TURNS_AT_ONCE)
+        throw new Error(`at ${timeOfDay(this.#events.now)} a batch follows the other without end`);
       if (this.#coordinator.busy) idle = 0;
       await Promise.resolve();
     }
