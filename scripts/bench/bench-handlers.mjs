@@ -3,6 +3,10 @@ import { defineHandlers } from '../../dist/agent/index.js';
 
 export default defineHandlers({
   echo: (/** @type {any} */ input) => input,
+  /** Waits for the trigger that it is given. */
+  defers: (/** @type {any} */ { trigger }, /** @type {any} */ ctx) => {
+    if (ctx.resumed === null) ctx.defer({ trigger });
+  },
   /** Blocks its event loop and a core. */
   spin: (/** @type {any} */ ms) => {
     for (const end = performance.now() + ms; performance.now() < end; );

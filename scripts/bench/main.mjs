@@ -17,6 +17,7 @@ import { lifecycleRound } from './lifecycle.mjs';
 import { endAll, kernel, median } from './processes.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
+import { waitingTriggers } from './triggers.mjs';
 
 const { values, positionals: chosen } = parseArgs({
   options: { quick: { type: 'boolean' }, json: { type: 'string' } },
@@ -62,6 +63,10 @@ await measure('backup', 'a backup beside 20 idle agents, H = 100 ms, and 200 lif
 const dags = quick ? 1_000 : 10_000;
 await measure('bundle', `a bundle of ${dags} DAGs: first, one file of ten changed, all changed`, () =>
   bundleRounds(dags),
+);
+const triggers = quick ? 1_000 : 10_000;
+await measure('triggers', `${triggers} triggers wait in one triggerer, a third of them fire at once`, () =>
+  waitingTriggers(triggers, quick ? 5_000 : 30_000),
 );
 await measure('dev', '`holdfast dev`, ready for calls', () => devReady(3));
 await measure('failover', 'kill -9 of an agent, L = 3 s', detection);

@@ -21,14 +21,16 @@ const BODY_BYTES = 1024 * 1024;
 /** Asks once. The event when the answer is as wanted, else null; a server that does not answer is asked again later. */
 export async function poll(input: HttpInput, signal: AbortSignal): Promise<Json | null> {
   const late = new AbortController();
+  // Made apart: a URL or a method that is none throws here, and can never work.
+  const request = new Request(input.url, {
+    method: input.method ?? 'GET',
+    headers: input.headers ?? {},
+    body: input.body ?? null,
+    signal: AbortSignal.any([signal, late.signal]),
+  });
   const limit = realClock.setTimer(ANSWER_MS, () => late.abort());
   try {
-    const response = await fetch(input.url, {
-      method: input.method ?? 'GET',
-      headers: input.headers ?? {},
-      body: input.body ?? null,
-      signal: AbortSignal.any([signal, late.signal]),
-    });
+    const response = await fetch(request);
     const { status } = response;
     if (!isWanted(status, input.status)) {
       await response.body?.cancel();
@@ -40,9 +42,7 @@ export async function poll(input: HttpInput, signal: AbortSignal): Promise<Json 
     }
     const value = valueAt(await bodyOf(response), input.condition.path);
     return holds(value, input.condition) ? { status, url: response.url, value: value ?? null } : null;
-  } catch (error) {
-    // What can never work: a URL or a method that is none.
-    if (error instanceof TypeError && !('cause' in error && error.cause !== undefined)) throw error;
+  } catch {
     return null;
   } finally {
     limit.cancel();

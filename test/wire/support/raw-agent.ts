@@ -18,6 +18,15 @@ export interface Permit {
   readonly taskId: string;
   readonly tryNumber: number;
   readonly work: { readonly command: { readonly argv: readonly string[] } };
+  readonly resumption: { readonly event: Buffer; readonly state: Buffer } | null;
+}
+export interface TriggerStart {
+  readonly triggerId: string;
+  readonly token: string;
+  readonly epoch: string;
+  readonly kind: string;
+  readonly input: Buffer;
+  readonly taskId: string;
 }
 export interface Verdict {
   readonly token: string;
@@ -57,6 +66,13 @@ export interface Down {
     readonly offers: readonly { readonly taskId: string; readonly queue: string }[];
     readonly withdrawals: readonly string[];
     readonly sendFullInventory: boolean;
+    readonly triggerStarts: readonly TriggerStart[];
+    readonly triggerStops: readonly string[];
+    readonly triggerAcks: readonly {
+      readonly triggerId: string;
+      readonly eventId: string;
+      readonly taken: boolean;
+    }[];
   };
   readonly logAck: { readonly token: string; readonly nextOffset: string; readonly closed: boolean };
   readonly reconnect: { readonly reason: string };
