@@ -110,7 +110,7 @@ function instanceTable({ run, tasks, instances }: RunDescription, view: View): s
       ...odd.map((one) => instanceRow(one, `${indent}  `, view)),
     ];
   });
-  const headers = ['TASK', 'STATE', 'TRY', 'AGENT', 'TOOK', 'TASK ID', 'REASON'];
+  const headers = ['TASK', 'STATE', 'TRY', 'AGENT', 'TIME', 'TASK ID', 'REASON'];
   return renderTable(headers, rows, view.colours, view.out.columns);
 }
 
@@ -127,16 +127,15 @@ function stateOf(instance: RunInstance, { colours }: View): Cell {
 }
 
 function instanceRow(instance: RunInstance, indent: string, view: View): (string | Cell)[] {
-  const { startedAt, createdAt, endedAt } = instance;
-  const from = startedAt ?? createdAt;
-  const to = endedAt?.getTime() ?? view.now;
-  const began = instance.tryNumber > 0 && from !== undefined;
+  const { createdAt, endedAt } = instance;
+  // From its decision on, its waiting included: that is the time that its run has spent on it.
+  const spent = createdAt && (endedAt?.getTime() ?? view.now) - createdAt.getTime();
   return [
     `${indent}${instanceWords(instance)}`,
     stateOf(instance, view),
     instance.tryNumber === 0 ? '-' : String(instance.tryNumber),
     instance.agentId || '-',
-    began ? spanWords(to - from.getTime()) : '-',
+    spent === undefined ? '-' : spanWords(spent),
     instance.taskId,
     reasonWords(instance),
   ];

@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { coloursFor } from '../../src/cli/index.js';
+import { runDescriptionView } from '../../src/cli/run-views.js';
+import { connect } from '../../src/client/index.js';
 import type { Json as JsonValue, Param, ParamType } from '../../src/core/dag/definition.js';
 import type { WallMs } from '../../src/kit/time.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
@@ -290,4 +293,28 @@ test('assets, their events, triggers and bundles are listed', async () => {
   expect(await json<Json[]>('bundle', 'list')).toMatchObject([
     { bundle: 'main', dagCount: 5, agentId: null },
   ]);
+});
+
+test('a mapped task with many instances has one row, and one for each that failed or is lost', async () => {
+  const list = JSON.stringify(Array.from({ length: 30 }, (_, i) => i));
+  const run = ['dag', 'trigger', 'daily', '--param', `list=${list}`, '--run-id', 'wide', '--wait'];
+  const text = await shown(...run);
+  expect(text).toMatch(/\n {2}each\[30\] +30 success/);
+  expect(text).not.toContain('each[0]');
+  // Of instances that end without an agent none fails alone: here two have been made to.
+  const client = connect(stage.address);
+  const description = await client.runs.get('daily', 'wide');
+  client.close();
+  const odd = description.instances.map((one) =>
+    one.mapIndex === 3
+      ? { ...one, state: 'failed' as const }
+      : one.mapIndex === 5
+        ? { ...one, lost: true }
+        : one,
+  );
+  const out = { isTTY: false, columns: undefined, print: () => {} };
+  const view = { out, colours: coloursFor(out, {}), now: Date.now() };
+  const table = runDescriptionView({ ...description, instances: odd }, view).table();
+  expect(table).toMatch(/each\[30\] +29 success, 1 failed/);
+  expect(table.match(/ {4}each\[\d+\]/g)).toEqual(['    each[3]', '    each[5]']);
 });
