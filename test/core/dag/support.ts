@@ -129,10 +129,15 @@ export function deferral(change: Partial<Deferral> = {}): End {
   return { kind: 'deferred', deferral: of };
 }
 
+/** What a store throws whose process is killed right behind a commit: nothing of it is settled or told. */
+export const KILLED = new Error('killed');
+
 /** A real engine over a real store in memory, with clocks that a test turns and one worker that does what it is told. */
 export class DagWorld {
   engine!: Engine;
   readonly store = new MemoryStore();
+  /** Whether the coordinator was killed by what its store has thrown. */
+  isDead = false;
   /** All that was sent and noted since the test began. */
   readonly frames: Frame[] = [];
   readonly notes: Note[] = [];
@@ -188,7 +193,8 @@ export class DagWorld {
         notified: () => {},
         noted: (notes) => void this.notes.push(...notes),
         broke: (error) => {
-          throw error;
+          if (error !== KILLED) throw error;
+          this.isDead = true;
         },
       },
     });
@@ -196,6 +202,7 @@ export class DagWorld {
 
   /** kill -9 of the coordinator, and a new one on the same store. */
   async restart(): Promise<void> {
+    this.isDead = false;
     this.#worker = null;
     this.#triggerers = [];
     await this.start();
