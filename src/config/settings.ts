@@ -367,6 +367,7 @@ export const DEV_KEYS: readonly SettingKey[] = [
   'agent.queues',
   'agent.slots',
   'agent.handlers',
+  'agent.triggers',
   'agent.isolation',
   'agent.drainTimeout',
   'dev.dags',

@@ -21,10 +21,13 @@ export interface DevAgent {
   readonly further: readonly string[];
 }
 
+/** Triggers that the triggerer waits for at once. */
+const TRIGGERS = 10_000;
+
 /** One agent of each kind that has something to do. */
 export function devAgents(config: Config): readonly DevAgent[] {
   const folder = dagFolderOf(config);
-  return [workerOf(config), ...(folder === null ? [] : [processorOf(folder)])];
+  return [workerOf(config), triggererOf(config), ...(folder === null ? [] : [processorOf(folder)])];
 }
 
 function workerOf(config: Config): DevAgent {
@@ -39,6 +42,16 @@ function workerOf(config: Config): DevAgent {
       ...(handlers === null ? [] : ['--handlers', handlers]),
       ...['--isolation', config.get('agent.isolation')],
     ],
+  };
+}
+
+function triggererOf(config: Config): DevAgent {
+  const module = config.find('agent.triggers');
+  return {
+    ...{ agentId: 'dev-triggerer', what: 'triggerer', serves: `${TRIGGERS} triggers` },
+    // Beside a worker in one configuration, whose slots these are not.
+    flags: ['--kind', 'triggerer', '--slots', String(TRIGGERS)],
+    further: module === null ? [] : ['--triggers', module],
   };
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { eventually } from '../wire/support/wait.js';
 import { Bundle } from './support/bundle.js';
@@ -158,12 +159,19 @@ test('files that hang, explode or are enormous harm nobody but themselves', asyn
   expect(processor.isOver).toBe(false);
 });
 
-test('dev reads the DAG files of ./dags with a processor of its own, and ends it with the rest', async () => {
-  bundle.dag('etl');
-  const db = site.path('dev.db');
-  const dev = site.run('dev', '--port', '0', '--db-file', db);
-  await dev.says('"event":"snapshot_in_force"');
+test('dev runs a DAG of ./dags that waits for a trigger, with an agent of each kind, and ends them all', async () => {
+  bundle.write(
+    'etl.dag.yaml',
+    'dag_id: etl\ntasks:\n  first: { command: [echo, one] }\n  then: { needs: first, wait: { kind: delta, input: { for: 1s } }, command: [echo, two] }\n',
+  );
+  const addressFile = site.path('dev.json');
+  const dev = site.run('dev', '--port', '0', '--db-file', site.path('dev.db'), '--address-file', addressFile);
+  await dev.says('the snapshot is in force');
   expect(dev.stdout).toContain(`DAG processor  dev-dag-processor, DAG files in ${bundle.folder}`);
+  expect(dev.stdout).toContain('triggerer      dev-triggerer, 10000 triggers');
+  const { grpc } = JSON.parse(readFileSync(addressFile, 'utf8')) as { grpc: string };
+  const run = site.run('dag', 'trigger', 'etl', '--wait', '--coordinator', grpc);
+  expect(await run.exited).toEqual({ code: 0, signal: null });
   dev.signal('SIGINT');
   expect(await dev.exited).toEqual({ code: 0, signal: null });
 });
