@@ -19,7 +19,7 @@ describe('bad configuration stops the start before anything is touched', () => {
     [['dev', '--slots', '0'], 2, '--slots cannot be "0"'],
     [['agent', 'start', '--slots', '0'], 78, '--slots cannot be "0"'],
     [['agent', 'start', '--queue', 'no way'], 78, '"no way" is no name'],
-    [['agent', 'start', '--kind', 'triggerer'], 78, 'it is not in this version'],
+    [['agent', 'start', '--kind', 'scheduler'], 78, '--kind cannot be "scheduler"'],
     [['agent', 'start', '--kind', 'dag-processor'], 78, 'name their folder with --bundle'],
     [['agent', 'start', '--kind', 'dag-processor', '--bundle', 'none'], 78, 'it is no folder'],
   ])('%j', async (args, exit, words) => {
@@ -30,7 +30,7 @@ describe('bad configuration stops the start before anything is touched', () => {
 
   test('a variable that looks misspelt is told', async () => {
     const env = { HOLDFAST_HEARTBET_INTERVAL: '1s' };
-    const { stderr } = await holdfast(['agent', 'start', '--kind', 'triggerer'], { env });
+    const { stderr } = await holdfast(['agent', 'start', '--slots', '0'], { env });
     expect(stderr).toContain(
       'HOLDFAST_HEARTBET_INTERVAL is not a setting (did you mean HOLDFAST_HEARTBEAT_INTERVAL?)',
     );
@@ -66,7 +66,9 @@ test('help tells the defaults that hold, and names of variables that exist', asy
   const [dev, agent, all] = await Promise.all([words('dev'), words('agent', 'start'), words()]);
   expect(dev).toContain('tasks to run at once (default: 8) [HOLDFAST_SLOTS]');
   expect(dev).toContain('(default: 10s) [HOLDFAST_DRAIN_TIMEOUT]');
-  expect(agent).toContain('(default: as many as the machine has processors) [HOLDFAST_SLOTS]');
+  expect(agent).toContain(
+    '(default: as many as the machine has processors; of a triggerer, 10000 triggers) [HOLDFAST_SLOTS]',
+  );
   expect(agent).toContain('(default: let it finish) [HOLDFAST_DRAIN_TIMEOUT]');
   expect(all).toContain('nothing starts without a durable confirmation');
   expect(await words('task', 'submit')).toContain('[HOLDFAST_TASK_QUEUED_TIMEOUT]');
