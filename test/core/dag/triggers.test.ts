@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import type { DagCall } from '../../../src/core/dag/calls.js';
+import type { RunRow } from '../../../src/core/dag/rows.js';
 import type { AgentId } from '../../../src/kit/ids.js';
 import { DagWorld, dag, deferral, task } from './support.js';
 
@@ -268,5 +270,71 @@ describe('a wait before the first try', () => {
     const world = await DagWorld.with([dag('d', [task('a', { wait })])]);
     const run = await world.trigger('d');
     expect((await world.instances(run)).get('a')).toMatchObject({ state: 'failed', reason: 'template' });
+  });
+});
+
+describe('an operator', () => {
+  const wait = { kind: 'date_time', input: { at: '2026-01-02T00:00:00Z' }, timeoutMs: null };
+  const clear = (run: RunRow['run'], name: string): DagCall => ({
+    ...{ action: 'clear', run, tasks: [{ task: name, mapIndex: null }], upstream: false },
+    ...{ downstream: false, onlyFailed: false, dryRun: false, reason: 'by hand' },
+  });
+  const mark = (run: RunRow['run'], name: string): DagCall => ({
+    ...{ action: 'mark', run, tasks: [{ task: name, mapIndex: null }], as: 'success', reason: 'by hand' },
+  });
+
+  test('who clears a task that is deferred has it begin again, and its trigger stopped', async () => {
+    const world = await DagWorld.with([dag('d', [task('a')])]);
+    await world.worker();
+    const { run } = await world.trigger('d');
+    await world.finish({ a: deferral() });
+    const triggerer = await world.triggerer('t1');
+    const { triggerId } = triggerer.only;
+    await world.call(clear(run, 'a'));
+    expect(triggerer.triggers.size).toBe(0);
+    expect(await triggerer.fire(triggerId, 1)).toMatchObject({ taken: false });
+    expect(world.permits.at(-1)).toMatchObject({ resumption: null });
+    expect(await world.states({ run })).toEqual({ a: 'running' });
+  });
+
+  test('who clears a task that waits before its first try has it wait again, for a new trigger', async () => {
+    const world = await DagWorld.with([dag('d', [task('a', { wait })])]);
+    await world.worker();
+    const { run } = await world.trigger('d');
+    const triggerer = await world.triggerer('t1');
+    const { triggerId } = triggerer.only;
+    await world.call(clear(run, 'a'));
+    expect(triggerer.only.triggerId).not.toBe(triggerId);
+    await triggerer.fire(triggerer.only.triggerId, 1);
+    await world.finishAll();
+    expect(await world.run({ run })).toMatchObject({ state: 'success' });
+  });
+
+  test('who marks a task that is deferred ends it, and its trigger is stopped', async () => {
+    const world = await DagWorld.with([dag('d', [task('a', { wait })])]);
+    const { run } = await world.trigger('d');
+    const triggerer = await world.triggerer('t1');
+    await world.call(mark(run, 'a'));
+    expect(triggerer.triggers.size).toBe(0);
+    expect(await world.run({ run })).toMatchObject({ state: 'success' });
+  });
+
+  test('who cancels a task that waits before its first try ends it, and its run', async () => {
+    const world = await DagWorld.with([dag('d', [task('a', { wait })])]);
+    const { run } = await world.trigger('d');
+    const taskId = (await world.instances({ run })).get('a')?.taskId;
+    if (taskId !== undefined) await world.cancel(taskId);
+    expect(await world.run({ run })).toMatchObject({ state: 'failed' });
+  });
+
+  test('who clears a task that then defers has it begin again, and wait for nothing', async () => {
+    const world = await DagWorld.with([dag('d', [task('a')])]);
+    await world.worker();
+    const { run } = await world.trigger('d');
+    await world.call(clear(run, 'a'));
+    await world.finish({ a: deferral() });
+    expect(world.engine.state.dags.triggers.size).toBe(0);
+    expect(world.permits).toHaveLength(2);
+    expect(world.permits.at(-1)).toMatchObject({ resumption: null });
   });
 });
