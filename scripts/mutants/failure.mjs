@@ -107,7 +107,7 @@ export const MUTANTS = [
   {
     name: 'lost_try_without_outcome',
     rule: 'I2',
-    file: 'src/core/failure.ts',
+    file: 'src/core/requests.ts',
     find: "return task.open?.lost ? [{ event: 'try_lost', ...about(task.open), reason: 'agent_lost' }] : [];",
     replace: 'return [];',
   },
@@ -163,8 +163,8 @@ export const MUTANTS = [
   {
     name: 'held_run_called_void',
     rule: 'P13',
-    file: 'src/agent/core/session.ts',
-    find: 'if (this.inventory.phase(token) !== null) {\n      this.#sendFull = true;\n      return;\n    }',
+    file: 'src/agent/core/permits.ts',
+    find: 'if (this.#inventory.phase(token) !== null) return true;',
     replace: '',
   },
   {
@@ -178,11 +178,12 @@ export const MUTANTS = [
     name: 'cancel_told_once',
     rule: 'P15',
     file: 'src/core/heartbeat.ts',
-    find: 'draft.sayTo(open.epoch)?.cancellations.push({ token, reason });',
+    find: 'draft.sayTo(open.epoch)?.cancellations.push({ token, reason: stopReasonOf(stopRequest) });',
     replace: '',
     also: [
       {
-        find: 'draft.sayTo(open.epoch)?.cancellations.push({ token: open.token, reason: stopReason });',
+        file: 'src/core/ask.ts',
+        find: 'draft.sayTo(open.epoch)?.cancellations.push({ token: open.token, reason: stopReasonOf(stopRequest) });',
         replace: '',
       },
     ],
@@ -191,7 +192,7 @@ export const MUTANTS = [
     name: 'cancel_forgotten_at_loss',
     rule: 'P15',
     file: 'src/core/failure.ts',
-    find: "  const { poisonLimit } = draft.ctx.policy;\n  if (task.stopRequest?.kind === 'cancel') return void cancelNow(draft, task, task.stopRequest.reason);",
+    find: '  const { poisonLimit } = draft.ctx.policy;\n  const asked = askedOf(task);\n  if (asked !== null) return void fulfil(draft, task, asked);',
     replace: '  const { poisonLimit } = draft.ctx.policy;',
   },
 ];

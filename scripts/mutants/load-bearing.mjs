@@ -25,8 +25,8 @@ export const MUTANTS = [
   {
     name: 'permit_told_twice_starts_twice',
     rule: 'P13',
-    file: 'src/agent/core/session.ts',
-    find: 'if (this.inventory.phase(permit.token) !== null) return;',
+    file: 'src/agent/core/permits.ts',
+    find: 'if (this.#inventory.phase(permit.token) !== null) return;',
     replace: '',
     also: [
       {
@@ -107,9 +107,9 @@ export const MUTANTS = [
   {
     name: 'cancel_final_at_once',
     rule: 'P15',
-    file: 'src/core/steer.ts',
-    find: "if (waits && told) requestStop(draft, taskId, 'cancel', reason);\n  else cancelNow",
-    replace: 'cancelNow',
+    file: 'src/core/ask.ts',
+    find: 'if (waits && told) requestStop(draft, taskId, kind, reason);\n  else fulfil',
+    replace: 'fulfil',
   },
   // Each of these is guarded again elsewhere in the code, so that only the model, which has no second guard, shows
   // what it bears: the store's versions behind the permit, the closed connection behind the older stream, the batch that

@@ -81,11 +81,12 @@ export const MUTANTS = [
   {
     name: 'gate_never_looked_at',
     rule: 'P3',
-    file: 'src/agent/core/session.ts',
-    find: "if (!this.gateOpen(now)) return 'gate_closed';",
-    replace: '',
+    file: 'src/agent/core/permits.ts',
+    find: "return gateOpen ? null : 'gate_closed';",
+    replace: 'return null;',
     also: [
       {
+        file: 'src/agent/core/session.ts',
         find: 'return this.#runs.stands(token, this.#terms?.epoch) && this.gateOpen(now);',
         replace: 'return this.#runs.stands(token, this.#terms?.epoch);',
       },
