@@ -1,6 +1,6 @@
-// What happens to the agents: the DAG processor is stopped, the shore (a worker and a triggerer) is cut from the network
-// and comes back, another worker is killed. Each waits for its moment (something must be there that can be lost) by
-// looking, never by guessing how fast this machine is.
+// What happens to the agents: the DAG processor is stopped, a worker and a triggerer are cut from the network and come
+// back, another worker is killed. Each waits for its moment (something must be there that can be lost) by looking, never
+// by guessing how fast this machine is.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SLOWEST } from './pace.mjs';
@@ -11,6 +11,8 @@ import { aliveOf, descendantsOf, markedOf } from './survivors.mjs';
 const MOMENT_LIMIT_MS = 12_000;
 /** No process of a killed worker's runs is alive a second later. */
 const GONE_LIMIT_MS = 1_000;
+
+const MONTH = /^\d{4}-\d{2}$/;
 
 /** The DAG that is written while nobody reads. */
 const UNREAD = 'late';
@@ -41,29 +43,38 @@ export async function restartProcessor(stage) {
   return { until, seen: await waitUntil(read, MOMENT_LIMIT_MS, signal) };
 }
 
-/** Cuts the shore off as soon as its worker runs something of every policy, and its triggerer waits for something. */
-export async function cutShore(stage) {
-  const { story, footprints, work, signal, client } = stage;
+/** Cuts worker-3 off as soon as it runs something of every policy, and with it a triggerer that waits for something. */
+export async function cutAgents(stage) {
+  const { story, footprints, work, signal, client, proxies } = stage;
   let [running, waits] = [[], []];
   const moment = async () => {
-    waits = (await all(client.triggers.list())).filter(({ agentId }) => agentId === 'triggerer-2');
+    waits = (await all(client.triggers.list())).filter(({ agentId }) => agentId !== '');
     // Looked at last, and cut at once: what runs for a moment only would be over by then.
     running = footprints.refresh().openOn('worker-3');
-    const each = ['hold', 'single_run', 'reassign'].every((policy) => countOf(running, policy, work) > 0);
+    // Of those that may be reassigned the months take a while.
+    const isMonth = running.some(({ taskId }) => MONTH.test(work.nameOf(taskId)));
+    const each = isMonth && ['hold', 'single_run'].every((policy) => countOf(running, policy, work) > 0);
     const known = waits.length > 0 && waits.every(({ taskId }) => work.book.has(taskId));
     return each && running.length >= 5 && known;
   };
   await waitUntil(moment, MOMENT_LIMIT_MS, signal);
-  stage.proxy.cut();
-  const waiting = waits.map(({ taskId }) => work.nameOf(taskId)).join(', ') || 'nothing';
-  story.tell('demo', `network of the shore CUT while worker-3 runs ${namesOf(running, work)}`, 'act');
-  story.tell('demo', `and triggerer-2 waits for ${waiting}`, 'act');
-  return { running, waits };
+  const triggerer = waits[0]?.agentId ?? 'triggerer-1';
+  proxies.get('worker-3').cut();
+  proxies.get(triggerer).cut();
+  const cutOff = waits.filter(({ agentId }) => agentId === triggerer);
+  const names = cutOff.map(({ taskId }) => work.nameOf(taskId)).join(', ') || 'nothing';
+  story.tell(
+    'demo',
+    `network of worker-3 CUT (its process goes on) while it runs ${namesOf(running, work)}`,
+    'act',
+  );
+  story.tell('demo', `network of ${triggerer} CUT while it waits for ${names}`, 'act');
+  return { running, triggerer, waits: cutOff };
 }
 
-/** Heals the network once the loss has had its consequences: the agents failed, their work ended or given to others. */
-export async function healShore(stage, { running, waits }) {
-  const { story, footprints, work, signal } = stage;
+/** Heals the network once the losses have had their consequences: the agents failed, their work ended or given to others. */
+export async function healAgents(stage, { running, triggerer, waits }) {
+  const { story, footprints, work, signal, proxies } = stage;
   const over = ({ token }) => footprints.runs.get(token).end !== '';
   const settled = (run) => {
     if (work.policyOf(run.taskId) !== 'hold') return over(run) && work.isSuperseded(run);
@@ -74,16 +85,16 @@ export async function healShore(stage, { running, waits }) {
   const ripe = async () => {
     footprints.refresh();
     await followWaits(stage, waits, moved);
-    const failed = ['worker-3', 'triggerer-2'].every((name) => stage.failureOf(name) !== undefined);
+    const failed = ['worker-3', triggerer].every((name) => stage.failureOf(name) !== undefined);
     return failed && moved.size === waits.length && running.every(settled);
   };
   await waitUntil(ripe, MOMENT_LIMIT_MS, signal);
   const finished = running.filter(({ token }) => footprints.runs.get(token).end === 'end');
-  stage.proxy.heal();
+  for (const name of ['worker-3', triggerer]) proxies.get(name).heal();
   const still = namesOf(footprints.openOn('worker-3'), work);
   story.tell(
     'demo',
-    `network of the shore HEALED; cut off, worker-3 finished ${namesOf(finished, work)}; still runs ${still}`,
+    `both networks HEALED; cut off, worker-3 finished ${namesOf(finished, work)}; it still runs ${still}`,
     'act',
   );
   await waitUntil(() => running.some(({ taskId }) => work.has(taskId, 'adopted')), MOMENT_LIMIT_MS, signal);
@@ -106,17 +117,21 @@ async function followWaits({ client, story, work }, waits, moved) {
   }
 }
 
-/** kill -9 of a worker while it runs something; what of it survives is looked up in the system's table of processes. */
-export async function killWorker(stage, name) {
+/**
+ * kill -9 of the first of these workers that is busy, with work of which no two copies may run; what of it survives is
+ * looked up in the system's table of processes.
+ */
+export async function killWorker(stage, names) {
   const { story, footprints, work, signal } = stage;
-  const worker = stage.agents.get(name);
-  const { pid, instanceId } = worker;
-  const moment = () => {
-    const runs = footprints.refresh().openOn(name);
+  const isBusy = (name) => {
+    const runs = footprints.openOn(name);
     return runs.length >= 4 && countOf(runs, 'single_run', work) > 0;
   };
-  await waitUntil(moment, MOMENT_LIMIT_MS, signal);
-  const running = footprints.refresh().openOn(name);
+  await waitUntil(() => footprints.refresh() && names.some(isBusy), MOMENT_LIMIT_MS, signal);
+  const name = names.find(isBusy) ?? names[0];
+  const worker = stage.agents.get(name);
+  const { pid, instanceId } = worker;
+  const running = footprints.openOn(name);
   const processes = descendantsOf(pid);
   stage.processes.kill(worker);
   const killedAt = performance.now();
@@ -136,7 +151,8 @@ export async function killWorker(stage, name) {
       `${left} of the ${processes.length} processes below it are alive ${afterMs} ms later`,
       'bad',
     );
-  return { leftBehind: async () => left + aliveOf(processes) + (await markedOf(instanceId)) };
+  const wasBusy = running.length > 0;
+  return { name, wasBusy, leftBehind: async () => left + aliveOf(processes) + (await markedOf(instanceId)) };
 }
 
 const countOf = (runs, policy, work) => runs.filter(({ taskId }) => work.policyOf(taskId) === policy).length;

@@ -81,7 +81,7 @@ export function tableOf(sum, { runs, tides }) {
 
 /** What must be true, as [claim, whether it is]. */
 export function verdictsOf(sum, seen) {
-  const { leftBehind, failures, stoppedWell, runs, charts, announced, tides, processor, shore } = seen;
+  const { killed, failures, stoppedWell, runs, charts, announced, tides, processor, cut } = seen;
   const stayed = isDeepStrictEqual(processor.until, processor.inForce);
   const off = [...sum.wrong, ...sum.missing];
   return [
@@ -95,7 +95,7 @@ export function verdictsOf(sum, seen) {
     ],
     ['no single_run or hold task ever ran twice at once', sum.forbidden.length === 0],
     ['nothing ran without a durable permit', sum.unknownRuns === 0],
-    ['the killed worker left no process behind', leftBehind === 0],
+    ['the worker killed at work left no process behind', killed.wasBusy && killed.leftBehind === 0],
     ['all losses were noticed, not before three heartbeats were missed', failures.every(isTimely)],
     [
       'what a cut-off worker held was adopted at its return, what came too late was refused',
@@ -103,7 +103,7 @@ export function verdictsOf(sum, seen) {
     ],
     [
       'the cut-off triggerer stopped its waits; they went on elsewhere, and each event counted once',
-      shore.stopped && shore.moved > 0 && shore.moved === shore.waits && sum.resumed === sum.deferred,
+      cut.stopped && cut.moved > 0 && cut.moved === cut.waits && sum.resumed === sum.deferred,
     ],
     [
       'without its DAG processor every DAG stayed in force and got runs; a new file came into force at its return',

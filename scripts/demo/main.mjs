@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cutShore, healShore, killWorker, restartProcessor, stopProcessor } from './acts.mjs';
+import { cutAgents, healAgents, killWorker, restartProcessor, stopProcessor } from './acts.mjs';
 import { summarize, tableOf, verdictsOf } from './checks.mjs';
 import { HEARTBEAT_MS, Stage, waitUntil } from './stage.mjs';
 import { Story } from './story.mjs';
@@ -49,9 +49,9 @@ async function play() {
   const stopped = await stopProcessor(stage);
 
   const { ended } = await startRuns();
-  const cut = await cutShore(stage);
-  const moved = await healShore(stage, cut);
-  const killed = await killWorker(stage, 'worker-2');
+  const cut = await cutAgents(stage);
+  const moved = await healAgents(stage, cut);
+  const killed = await killWorker(stage, ['worker-1', 'worker-2']);
 
   const runs = await ended;
   const announcements = await watchAnnouncements();
@@ -62,14 +62,14 @@ async function play() {
     ...{ runs: [...runs, ...announcements], processor: { ...stopped, ...back } },
     announced: await judgeAnnouncements(announcements),
     tides: (await tidesSince(stopped.at)).length,
-    shore: {
-      ...{ moved, waits: cut.waits.length },
-      stopped: stage.entryOf('triggerer-2', 'triggers_stopped') !== undefined,
+    cut: {
+      ...{ moved, waits: cut.waits.length, triggerer: cut.triggerer },
+      stopped: stage.entryOf(cut.triggerer, 'triggers_stopped') !== undefined,
     },
-    leftBehind: await killed.leftBehind(),
+    killed: { name: killed.name, wasBusy: killed.wasBusy, leftBehind: await killed.leftBehind() },
   };
   story.tell('demo', 'the agents and the coordinator are asked to end', 'act');
-  const left = ['worker-1', 'worker-3', 'triggerer-1', 'triggerer-2', 'processor'];
+  const left = [...stage.agents.keys()].filter((name) => name !== killed.name);
   const stoppedWell = (await stage.stop(left)) && stopped.stoppedWell;
   return conclude(answerDirectly(days), { ...seen, stoppedWell });
 }
@@ -77,6 +77,7 @@ async function play() {
 /** One run of the weather DAG for each year, and the records; all of them, once they have ended. */
 async function startRuns() {
   const { work } = stage;
+  await stage.comes('the agents', () => stage.allHealthy());
   const started = [await work.trigger('records', '', {}, ending.signal)];
   for (const year of years) {
     const params = { year, folder: stage.charts, patience: '8s' };
@@ -148,7 +149,7 @@ function conclude(answers, seen) {
   const { work, footprints } = stage;
   const sum = summarize([...work.book.values()], [...footprints.refresh().runs.values()], answers);
   const leaseMs = 3 * HEARTBEAT_MS;
-  const failures = ['worker-2', 'worker-3', 'triggerer-2'].map((name) => ({
+  const failures = [seen.killed.name, 'worker-3', seen.cut.triggerer].map((name) => ({
     silentMs: stage.failureOf(name)?.silentMs,
     leaseMs,
   }));

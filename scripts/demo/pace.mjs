@@ -3,17 +3,17 @@
 /** What is still running when the network is healed. */
 export const SLOWEST = 'wettest_day';
 
-const MONTH_MS = [2_000, 4_000, 2_250, 2_750, 2_500];
+const MONTH_MS = [2_000, 5_500, 2_250, 2_750, 2_500];
 
 const PACE_MS = {
   ingest: () => 200,
   validate: () => 200,
   month: ({ month }) => MONTH_MS[Number(month.slice(5)) % MONTH_MS.length],
   report: () => 3_000,
-  hottest: () => 3_500,
-  dry: () => 3_500,
-  frost_nights: () => 2_500,
-  [SLOWEST]: () => 11_000,
+  hottest: () => 6_000,
+  dry: () => 6_000,
+  frost_nights: () => 3_000,
+  [SLOWEST]: () => 14_000,
 };
 
 /** At least so many milliseconds. */

@@ -1,5 +1,5 @@
-// The stage: a coordinator, its agents in processes of their own (a worker and a triggerer at the shore, behind the
-// proxy), a client, and everybody who listens to them.
+// The stage: a coordinator, its agents in processes of their own (those that may be cut off behind a proxy each), a client,
+// and everybody who listens to them.
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +18,7 @@ import {
 } from './story.mjs';
 import { Work } from './work.mjs';
 
-export const HEARTBEAT_MS = 500;
+export const HEARTBEAT_MS = 1_000;
 const SLOTS = 5;
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 5_000;
@@ -27,7 +27,8 @@ const bin = join(root, 'dist/main/bin.js');
 const handlers = join(root, 'scripts/demo/handlers.mjs');
 const bundles = ['examples/weather/dags', 'scripts/demo/dags'];
 
-const AT_SHORE = new Set(['worker-3', 'triggerer-2']);
+/** Either triggerer may be the one that waits for something when its moment comes. */
+const BEHIND_PROXIES = ['worker-3', 'triggerer-1', 'triggerer-2'];
 
 /** Waits until `condition` holds; false when it did not within the limit. */
 export async function waitUntil(condition, limitMs, signal) {
@@ -46,7 +47,8 @@ export class Stage {
   signal;
   client = null;
   work = null;
-  proxy = null;
+  /** By agent. */
+  proxies = new Map();
   coordinator = null;
   /** Agents by name; an agent that was started again has its newest process here. */
   agents = new Map();
@@ -80,7 +82,7 @@ export class Stage {
     await this.comes('the coordinator', () => existsSync(addressFile));
     const address = JSON.parse(readFileSync(addressFile, 'utf8')).grpc;
     this.client = connect(address);
-    this.proxy = await openProxy(address);
+    for (const name of BEHIND_PROXIES) this.proxies.set(name, await openProxy(address));
     this.work = new Work(this.client, (entry, fresh, earlier) => {
       for (const [text, tone] of wordsOfHistory(entry, fresh, earlier))
         this.story.tell(entry.name, text, tone);
@@ -106,15 +108,18 @@ export class Stage {
     this.story.tell('demo', `agents started: ${pids.slice(0, 3).join(', ')}`, 'act');
     this.story.tell(
       'demo',
-      `${pids.slice(3).join(', ')}; ${[...AT_SHORE].join(' and ')} dial through a proxy`,
+      `${pids.slice(3).join(', ')}; worker-3 and the triggerers dial through proxies`,
       'act',
     );
-    const healthy = async () => {
-      const agents = await this.client.agents.list({ states: ['healthy'] });
-      for (const { agentId, instanceId } of agents) this.agents.get(agentId).instanceId = instanceId;
-      return agents.length === this.agents.size;
-    };
-    await this.comes('the agents', healthy);
+    await this.comes('the agents', () => this.allHealthy());
+  }
+
+  /** Whether every agent that was started, and not stopped since, is heard. */
+  async allHealthy() {
+    const agents = await this.client.agents.list({ states: ['healthy'] });
+    for (const { agentId, instanceId } of agents) this.agents.get(agentId).instanceId = instanceId;
+    const awaited = [...this.agents.values()].filter(({ wanted }) => !wanted);
+    return agents.length === awaited.length;
   }
 
   startProcessor() {
@@ -122,7 +127,7 @@ export class Stage {
   }
 
   #startAgent(name, kind, more) {
-    const { address } = AT_SHORE.has(name) ? this.proxy : this.client;
+    const { address } = this.proxies.get(name) ?? this.client;
     const place = ['--coordinator', address, '--agent-id', name, '--state-dir', join(this.#folder, name)];
     this.agents.set(
       name,
@@ -179,7 +184,7 @@ export class Stage {
   /** Ends what is left at once. */
   async close() {
     this.client?.close();
-    this.proxy?.close();
+    for (const proxy of this.proxies.values()) proxy.close();
     await this.processes.killAll();
   }
 }

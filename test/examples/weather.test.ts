@@ -31,12 +31,7 @@ test('the daily pipeline draws what a direct computation gives, and a new report
   await eventually('both DAGs in force', async () => (await all(client.dags.list())).length === 2);
 
   const params = { year: 2013, folder: join(folder, 'charts'), patience: '100ms' };
-  const ended = client.dags.trigger('weather', { params }).then(async ({ runId }) => {
-    for await (const _change of client.runs.watch('weather', runId, { timeoutMs: 60_000 }));
-    return client.runs.get('weather', runId);
-  });
-  await correctionsCome();
-  const { run, instances } = await ended;
+  const { run, instances } = await client.runs.triggerAndWait('weather', { params }, { timeoutMs: 60_000 });
   expect(run.state).toBe('success');
   expect(instances.filter(({ task }) => task === 'month').map(({ state }) => state)).toEqual(
     Array(12).fill('success'),
@@ -86,13 +81,6 @@ async function startDev(...flags: string[]): Promise<void> {
   dev = new Program(['dev', '--port', '0', ...files, ...flags], folder);
   await eventually('dev to be up', () => existsSync(addressFile));
   client = connect((JSON.parse(readFileSync(addressFile, 'utf8')) as { grpc: string }).grpc);
-}
-
-/** Fires the wait by hand. */
-async function correctionsCome(): Promise<void> {
-  await eventually('the wait', async () => (await all(client.triggers.list())).length === 1);
-  const [wait] = await all(client.triggers.list());
-  await client.triggers.fire(wait?.triggerId ?? '');
 }
 
 /** What the chart says about a year, straight from the file, in whole tenths. */
