@@ -173,7 +173,7 @@ tells(
     await story.pass('40 s');
     await story.heal('site-b');
     await story.heal('west');
-    await story.pass('10 min');
+    await story.pass('2 min');
 
     expect(overlaps(story.runs)).toEqual([]);
     expect(overlaps(story.waits)).toEqual([]);
@@ -188,7 +188,9 @@ tells(
     expect(story.said('coordinator', 'ripen: success')).toHaveLength(2);
     // Every start was confirmed, under a token that nobody else had.
     expect(new Set(story.runs.map(({ token }) => token)).size).toBe(story.runs.length);
-    for (const { task, agentId, from } of story.runs)
-      expect(story.when('coordinator', `${task}: permitted, ${agentId}`)).toBeLessThan(from);
+    for (const { task, agentId, token, from } of story.runs)
+      expect(
+        story.when('coordinator', `${task}: start confirmed to ${agentId}, token ${token}`),
+      ).toBeLessThan(from);
   },
 );

@@ -34,7 +34,6 @@ export type Settings = Pick<Identity, 'slots' | 'queues' | 'bundles' | 'triggerK
 /** What an agent does besides keeping its session; by its kind. */
 export interface Trade {
   perform(effect: Effect): void;
-  connected(): void;
   disconnected(): void;
   bundleTold(told: BundleTold): void;
   /** Its process is killed. */
@@ -139,7 +138,6 @@ export class Agent {
     if (session === null) return;
     if (event.kind === 'stream_lost') this.trade?.disconnected();
     this.#perform(session.step(event, this.now()));
-    if (event.kind === 'welcome') this.trade?.connected();
     if (this.#flushing) return;
     this.#flushing = true;
     this.#events.after(0, () => {
@@ -175,9 +173,17 @@ export class Agent {
         return this.#stage.words.agentNoted(this.agentId, effect.note);
       case 'exit':
         return this.kill();
-      default:
-        // What the journal and the guardian of a real one hear changes nothing here; the rest is its trade's.
-        this.trade?.perform(effect);
+      case 'start':
+      case 'stop_run':
+      case 'start_trigger':
+      case 'stop_trigger':
+      case 'stop_triggers':
+        return this.trade?.perform(effect);
+      case 'forget_report':
+      case 'remember':
+      case 'renew_guardian':
+        // For the journal and the guardian of a real one; here every process begins with an empty journal.
+        return;
     }
   }
 
@@ -291,7 +297,6 @@ export class WorkerTrade implements Trade {
     this.#agent.happened({ kind: 'run_ended', report });
   }
 
-  connected(): void {}
   disconnected(): void {}
   bundleTold(): void {}
 

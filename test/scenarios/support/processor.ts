@@ -75,7 +75,6 @@ export class ProcessorTrade implements Trade {
     this.#upload.disconnected();
   }
 
-  connected(): void {}
   perform(): void {}
   die(): void {}
 }

@@ -15,8 +15,8 @@ import { Words } from './words.js';
 /** After a batch its answers travel through a few promises more, and a snapshot through some on its way in. */
 const SETTLED_TURNS = 20;
 /** More than this at one instant is a loop of somebody's. */
-const STEPS_AT_ONCE = 10_000;
-const TURNS_AT_ONCE = 100_000;
+const STEPS_AT_ONCE = 1_000;
+const TURNS_AT_ONCE = 5_000;
 const LASTS = '10 s';
 
 export interface Submission {
@@ -251,8 +251,11 @@ export class Story {
   /** Lets every promise of this instant come to its end, so that nothing depends on the machine's own scheduling. */
   async #settle(): Promise<void> {
     for (let idle = 0, turns = 0; idle < SETTLED_TURNS; idle++) {
-      if (++turns > TURNS_AT_ONCE)
-        throw new Error(`at ${timeOfDay(this.#events.now)} a batch follows the other without end`);
+      if (++turns > TURNS_AT_ONCE) {
+        // Else it would go on behind the story's back, and nothing else ever have its turn.
+        void this.#coordinator.engine.stop();
+        throw new Error(`at ${timeOfDay(this.#events.now)} one batch follows the other without end`);
+      }
       if (this.#coordinator.busy) idle = 0;
       await Promise.resolve();
     }

@@ -64,7 +64,6 @@ export class TriggererTrade implements Trade {
     return wait;
   }
 
-  connected(): void {}
   disconnected(): void {}
   bundleTold(): void {}
 

@@ -112,8 +112,10 @@ export class Words {
   }
 
   agentNoted(agentId: string, note: AgentNote): void {
-    const words = wordsOfAgent(note, (taskId) => this.nameOf(taskId));
-    if (words !== null) this.tell(agentId, words);
+    this.tell(
+      agentId,
+      wordsOfAgent(note, (taskId) => this.nameOf(taskId)),
+    );
   }
 }
 
@@ -140,12 +142,22 @@ function wordsOf(note: Note): string | null {
       return `snapshot ${note.sequence} of ${note.agentId} is in force (DAGs: ${note.dags}, changed: ${note.changed}, gone: ${note.gone})`;
     case 'snapshot_refused':
       return `snapshot ${note.sequence} of ${note.agentId} is refused: ${note.message}`;
-    default:
-      return `${note.kind.replaceAll('_', ' ')}`;
+    case 'session_ended':
+      return `the session of ${note.agentId} has ended (${note.reason})`;
+    case 'agent_forgotten':
+      return `${note.agentId} is forgotten`;
+    case 'storm_brake':
+      return `most workers have failed at once: ${note.failed} of ${note.alive}`;
+    case 'inventory_mismatch':
+      return `${note.agentId} is asked for all that it holds`;
+    case 'commits_lost':
+      return `${note.agentId} knows of commits that are lost`;
+    case 'poison':
+      return null;
   }
 }
 
-function wordsOfAgent(note: AgentNote, nameOf: (taskId: TaskId) => string): string | null {
+function wordsOfAgent(note: AgentNote, nameOf: (taskId: TaskId) => string): string {
   switch (note.kind) {
     case 'session':
       return note.isNew ? `has session ${note.epoch}` : `goes on with session ${note.epoch}`;
@@ -163,7 +175,17 @@ function wordsOfAgent(note: AgentNote, nameOf: (taskId: TaskId) => string): stri
       return `hears that its report came too late (${note.disposition})`;
     case 'unreachable':
       return `cannot reach the coordinator (attempt ${note.attempt})`;
-    default:
-      return note.kind.replaceAll('_', ' ');
+    case 'refused':
+      return `is refused (${note.reason})`;
+    case 'triggers_stopped':
+      return `stops all of its triggers: ${note.count}`;
+    case 'event_refused':
+      return 'hears that its event has changed nothing';
+    case 'inventory_asked':
+      return 'is asked for all that it holds';
+    case 'draining':
+      return 'drains';
+    case 'drained':
+      return 'has drained';
   }
 }
