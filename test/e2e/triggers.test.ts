@@ -32,9 +32,10 @@ const blocks = trigger({ name: 'blocks', run: async ({ input }) => { await pause
 const throws = trigger({ name: 'throws', run: async () => { await pause(10); throw new Error('no such queue'); } });
 const escapes = trigger({ name: 'escapes', run: () => new Promise(() => setTimeout(() => { throw new Error('too late'); }, 10)) });
 const exits = trigger({ name: 'exits', run: async () => { await pause(10); process.exit(7); } });
+const hoards = trigger({ name: 'hoards', run: async () => { const held = []; for (;;) { held.push(new Array(100_000).fill(held.length)); if (held.length % 50 === 0) await pause(1); } } });
 const large = trigger({ name: 'large', run: async () => 'x'.repeat(70000) });
 const exists = trigger({ name: 'exists', run: async ({ input }) => { while (!existsSync(input.go)) await pause(200); } });
-export default defineTriggers([traces, blocks, throws, escapes, exits, large, exists]);
+export default defineTriggers([traces, blocks, throws, escapes, exits, large, hoards, exists]);
 `;
 
 let site: Site;
@@ -211,6 +212,7 @@ describe('a trigger that misbehaves', () => {
       escapes: 'trigger_failed',
       exits: 'trigger_crashed',
       large: 'payload_too_large',
+      hoards: 'trigger_crashed',
       blocks: 'trigger_blocked',
     };
     for (const [kind, reason] of Object.entries(bad)) {

@@ -34,6 +34,8 @@ const LOOK_MS = 100;
 /** A thread that dies by itself is made again after this, doubling up to the other. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = MINUTE;
+/** Of the thread, in MiB: 100,000 triggers of a few KiB each fit; what takes more ends the thread, and nothing else. */
+const HEAP_MIB = 1_024;
 /** A module that has not loaded by then never will. */
 const LOAD_LIMIT_MS = 30 * SECOND;
 
@@ -196,7 +198,9 @@ class Thread {
     this.#ports = ports;
     this.#listener = listener;
     const workerData: ThreadArguments = { module: ports.module, state: this.#state.buffer };
-    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { workerData, env: ownEnvironment() });
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), {
+      ...{ workerData, env: ownEnvironment(), resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } },
+    });
     this.loaded = new Promise((resolve, reject) => {
       const unusable = (text: string) => {
         this.#isEnding = true;
