@@ -4,7 +4,7 @@ import { dagDescriptionShape, dagShape } from './dag-shapes.js';
 import type { Presentation } from './present.js';
 import { type Cell, renderFacts, renderTable } from './table.js';
 import type { View } from './task-views.js';
-import { agoWords, type Colours, instantWords, spanWords } from './words.js';
+import { agoWords, type Colours, instantWords, shorten, spanWords } from './words.js';
 
 /** When a DAG runs, as one would say it. */
 function scheduleWords(schedule: DagSchedule): string {
@@ -125,7 +125,7 @@ function paramTable(params: readonly DagParam[], view: View): string {
     params.map((param) => [
       param.name,
       param.type,
-      param.required ? '(required)' : JSON.stringify(param.default),
+      param.required ? '(required)' : shorten(JSON.stringify(param.default)),
       [param.description, param.oneOf.length === 0 ? '' : `one of ${param.oneOf.map(jsonWords).join(', ')}`]
         .filter((word) => word !== '')
         .join('; '),
@@ -133,6 +133,11 @@ function paramTable(params: readonly DagParam[], view: View): string {
     view.colours,
     view.out.columns,
   );
+}
+
+function workWords({ waitsFor, handler, work }: DagTask): string {
+  if (waitsFor === '') return handler || work;
+  return work === 'none' ? `waits for ${waitsFor}` : `waits for ${waitsFor}, then ${handler || work}`;
 }
 
 const jsonWords = (value: unknown): string => JSON.stringify(value);
@@ -146,9 +151,7 @@ function taskTable(tasks: readonly DagTask[], view: View): string {
       task.triggerRule,
       task.queue,
       task.pool,
-      [task.waitsFor === '' ? '' : `waits for ${task.waitsFor}, then`, task.handler || task.work]
-        .filter((word) => word !== '')
-        .join(' '),
+      workWords(task),
     ]),
     view.colours,
     view.out.columns,

@@ -12,7 +12,7 @@ import { chosenShape, instanceShape, runDescriptionShape, runShape } from './dag
 import type { Presentation } from './present.js';
 import { type Cell, renderFacts, renderTable } from './table.js';
 import type { View } from './task-views.js';
-import { agoWords, type Colours, instantWords, spanWords, stateColour } from './words.js';
+import { agoWords, type Colours, instantWords, shorten, spanWords, stateColour } from './words.js';
 
 /** A run everywhere on the command line: run ids are unique within their DAG only. */
 export const runName = ({ dagId, runId }: Pick<Run, 'dagId' | 'runId'>): string => `${dagId}/${runId}`;
@@ -65,7 +65,9 @@ export function runDescriptionView(description: RunDescription, view: View): Pre
 }
 
 function runFacts({ run, tasks, instances }: RunDescription, view: View): string {
-  const params = Object.entries(run.params).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const params = Object.entries(run.params).map(
+    ([name, value]) => `${name}=${shorten(JSON.stringify(value))}`,
+  );
   const decided = new Set(instances.map(({ task }) => task)).size;
   return renderFacts(
     [

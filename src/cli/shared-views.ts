@@ -126,8 +126,8 @@ const bundleShape = (bundle: Bundle): Shape => ({
   })),
 });
 
-export const bundleListView = (bundles: readonly Bundle[], view: View): Presentation => ({
-  ...listOf(
+export function bundleListView(bundles: readonly Bundle[], view: View): Presentation {
+  const list = listOf(
     bundles,
     view,
     bundleShape,
@@ -138,5 +138,19 @@ export const bundleListView = (bundles: readonly Bundle[], view: View): Presenta
       unheardForMs === undefined ? '-' : spanWords(unheardForMs),
       agoWords(receivedAt, view.now),
     ],
-  ),
-});
+  );
+  return { ...list, table: () => `${list.table()}${importErrorTable(bundles, view)}` };
+}
+
+/** Files that cannot be read, a row for each line of their errors: one that never could be has no DAG that shows it. */
+function importErrorTable(bundles: readonly Bundle[], view: View): string {
+  const rows = bundles.flatMap(({ bundle, importErrors }) =>
+    importErrors.flatMap(({ message, since }) =>
+      message
+        .split('\n')
+        .map((line, n) => (n === 0 ? [bundle, agoWords(since, view.now), line] : ['', '', line])),
+    ),
+  );
+  if (rows.length === 0) return '';
+  return `\n${renderTable(['BUNDLE', 'SINCE', 'IMPORT ERROR'], rows, view.colours, undefined)}`;
+}

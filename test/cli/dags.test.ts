@@ -61,7 +61,17 @@ beforeAll(async () => {
     {
       assets: [asset('sales', { lastEvent: 1 })],
       assetEvents: [assetEvent(1, 'sales')],
-      bundles: [bundle('main')],
+      bundles: [
+        bundle('main', {
+          importErrors: [
+            {
+              file: 'new.dag.yaml',
+              message: 'new.dag.yaml:2:1: no\nnew.dag.yaml:3:1: nor this',
+              since: 1_000 as WallMs,
+            },
+          ],
+        }),
+      ],
     },
   );
   stage = await Stage.start({}, store);
@@ -96,6 +106,7 @@ describe('dag', () => {
     const text = await shown('dag', 'describe', 'daily');
     expect(text).toMatch(/year +integer +2026 +a integer/);
     expect(text).toMatch(/each\[\] +extract +all_success/);
+    expect(await shown('dag', 'describe', 'waits')).toMatch(/ waits for external\n/);
     expect(await json('dag', 'describe', 'daily')).toMatchObject({
       tasks: [{ task: 'extract' }, { task: 'load', needs: ['extract'] }, { task: 'each', mapped: true }],
       params: [{ name: 'year', required: false, default: 2026 }, { name: 'name' }, { name: 'list' }],
@@ -293,6 +304,22 @@ test('assets, their events, triggers and bundles are listed', async () => {
   expect(await json<Json[]>('bundle', 'list')).toMatchObject([
     { bundle: 'main', dagCount: 5, agentId: null },
   ]);
+});
+
+test('bundle list shows each file that cannot be read, and since when: a new one has no DAG that could show it', async () => {
+  const text = await shown('bundle', 'list');
+  expect(text).toMatch(/^BUNDLE +DAGS +ERRORS .*\nmain +5 +1 /);
+  expect(text).toMatch(
+    /\n\nBUNDLE +SINCE +IMPORT ERROR\nmain +\d+d .*ago +new\.dag\.yaml:2:1: no\n +new\.dag\.yaml:3:1: nor this\n$/,
+  );
+});
+
+test('a long param is shown by its beginning, and as data in full', async () => {
+  const list = Array.from({ length: 1_000 }, (_, i) => i);
+  const run = ['dag', 'trigger', 'daily', '--param', `list=${JSON.stringify(list)}`, '--run-id', 'long'];
+  await shown(...run);
+  expect(await shown('run', 'describe', 'daily/long')).toMatch(/\nparams: .*list=\[0,1,2,3,.{1,60}…/);
+  expect(await json('run', 'describe', 'daily/long')).toMatchObject({ params: { list } });
 });
 
 test('a mapped task with many instances has one row, and one for each that failed or is lost', async () => {

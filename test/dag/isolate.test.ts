@@ -101,6 +101,14 @@ describe('a file that is read apart', () => {
     expect(idsOf(await reader.parse('a.dag.yaml', dagText('a')))).toEqual(['a']);
   });
 
+  test('that throws is told with the places in it, and without those of what read it', async () => {
+    using reader = new Reader();
+    const error = errorOf(await reader.parse('m.dag.mjs', 'function f() { throw new Error("bad"); }\nf();'));
+    expect(error).toMatch(
+      /^m\.dag\.mjs: it cannot be read: Error: bad\n +at f \(.*m\.dag\.mjs:1:22\)\n +at .*m\.dag\.mjs:2:1$/,
+    );
+  });
+
   test('that hangs is stopped, and its neighbours are read meanwhile', async () => {
     const clock = new HandClock();
     using reader = new Reader({ clock, concurrency: 2, timeoutMs: 5_000 });

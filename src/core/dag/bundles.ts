@@ -151,7 +151,8 @@ function sortOut(draft: Draft, { bundle, dags }: SnapshotInput, faults: Faults) 
     // Of two files the one that had it before keeps it, else the first.
     const [winner, loser] = known?.file === file ? [dag, other] : [other ?? dag, other && dag];
     mine.set(dagId, winner);
-    if (loser !== undefined) addFault(faults, loser.file, `DAG ${dagId} is in ${winner.file} as well`);
+    if (loser !== undefined)
+      addFault(faults, loser.file, `DAG ${dagId} is in ${winner.file} as well: rename one of them`);
   }
   return { mine, contested };
 }

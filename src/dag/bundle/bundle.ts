@@ -89,36 +89,23 @@ const stampOf = (files: readonly ListedFile[]): string => {
   return hash.digest('hex');
 };
 
-/** A DAG id belongs to the first file that has it; the other file is an error as a whole, like any other fault. */
+/**
+ * Two files may have one DAG id: the coordinator judges which of them has it, since it alone knows which one had it before.
+ * The first file in the alphabet would take a DAG over by being copied.
+ */
 function snapshotOf(files: readonly { readonly file: string; readonly parsed: Parsed }[]): Snapshot {
-  const owners = new Map<string, string>();
   const dags: BundleDag[] = [];
   const importErrors: BundleError[] = [];
   for (const { file, parsed } of files) {
-    if (parsed.kind === 'gone') continue;
-    const errors = parsed.kind === 'errors' ? parsed.errors : duplicatesIn(file, parsed.dags, owners);
-    if (errors.length > 0) importErrors.push({ file, message: shorten(errors) });
-    else if (parsed.kind === 'dags') {
-      for (const { dagId, source } of parsed.dags) {
-        owners.set(dagId, file);
-        dags.push({ file, dagId, source });
-      }
-    }
+    if (parsed.kind === 'errors') importErrors.push({ file, message: shorten(parsed.errors) });
+    else if (parsed.kind === 'dags')
+      dags.push(...parsed.dags.map(({ dagId, source }) => ({ file, dagId, source })));
   }
   const hash = createHash('sha256')
     .update(JSON.stringify([dags, importErrors]))
     .digest('hex');
   return { dags, importErrors, hash };
 }
-
-const duplicatesIn = (
-  file: string,
-  dags: readonly { readonly dagId: string }[],
-  owners: ReadonlyMap<string, string>,
-): readonly string[] =>
-  dags
-    .filter(({ dagId }) => owners.has(dagId))
-    .map(({ dagId }) => `${file}: the DAG ${dagId} is in ${owners.get(dagId)} as well; rename one of them`);
 
 /** Whole lines, as many as fit. */
 function shorten(lines: readonly string[]): string {

@@ -58,11 +58,15 @@ function toParsed(read: ReadFile): Parsed {
   return { kind: 'dags', dags };
 }
 
-/** Lines of a stack that say where in the user's file it happened. */
+/** Lines of a stack that say where in the user's file it happened; those of what read the file say nothing. */
 const STACK_LINES = 6;
+const OWN = new URL('.', import.meta.url).href;
+const isTheirs = (line: string): boolean =>
+  !/^\s+at /.test(line) || !(line.includes(OWN) || line.includes('node:internal/'));
 
 function failed(name: string, error: unknown): Parsed {
   const { code, stack, message } = (error ?? {}) as NodeJS.ErrnoException;
-  const told = code === undefined ? stack?.split('\n').slice(0, STACK_LINES).join('\n') : message;
+  const told =
+    code === undefined ? stack?.split('\n').filter(isTheirs).slice(0, STACK_LINES).join('\n') : message;
   return { kind: 'errors', errors: [`${name}: it cannot be read: ${told ?? String(error)}`] };
 }

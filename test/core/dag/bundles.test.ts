@@ -287,7 +287,7 @@ describe('a dag_id that two files or bundles claim', () => {
     await holder.snapshot([inFile(etl(), 'v2', 'a.dag.yaml'), inFile(etl(), 'v1', 'b.dag.yaml')]);
     expect(dagIn(w, 'etl')).toMatchObject({ file: 'b.dag.yaml', definitionVersion: 1, importError: null });
     expect(bundleIn(w).importErrors).toMatchObject([
-      { file: 'a.dag.yaml', message: 'a.dag.yaml: DAG etl is in b.dag.yaml as well' },
+      { file: 'a.dag.yaml', message: 'a.dag.yaml: DAG etl is in b.dag.yaml as well: rename one of them' },
     ]);
   });
 
