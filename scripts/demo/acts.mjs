@@ -111,7 +111,7 @@ async function followWaits({ client, story, work }, waits, moved) {
     moved.set(triggerId, agentId);
     story.tell(
       work.nameOf(taskId),
-      `MOVED: waits at ${agentId} now (token ${before.fencingToken} -> ${fencingToken}); no worker's slot is taken`,
+      `MOVED: waits at ${agentId} now (token ${before.fencingToken} -> ${fencingToken})`,
       'good',
     );
   }

@@ -3,6 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { connect } from '../../dist/client/index.js';
 import { root } from '../tool.mjs';
 import { Footprints } from './footprints.mjs';
@@ -24,7 +25,7 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 5_000;
 
 const bin = join(root, 'dist/main/bin.js');
-const handlers = join(root, 'scripts/demo/handlers.mjs');
+const handlers = fileURLToPath(import.meta.resolve('./handlers.mjs'));
 const bundles = ['examples/weather/dags', 'scripts/demo/dags'];
 
 /** Either triggerer may be the one that waits for something when its moment comes. */

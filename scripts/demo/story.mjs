@@ -40,11 +40,13 @@ export function wordsOfCoordinator(entry) {
       return [`${agentId} has session ${entry.epoch}`, 'good'];
     case 'agent_suspect':
       return [`${agentId} is SUSPECT: its stream is silent or lost, so it gets no new work`];
-    case 'agent_failed':
+    case 'agent_failed': {
+      const lost = entry.lostRuns > 0 ? `; ${entry.lostRuns} runs lost` : '';
       return [
-        `AGENT FAILED: ${agentId} missed 3 heartbeats, silent for ${Math.round(entry.silentMs)} ms; ${entry.lostRuns} runs lost`,
+        `AGENT FAILED: ${agentId} missed 3 heartbeats, silent for ${Math.round(entry.silentMs)} ms${lost}`,
         'bad',
       ];
+    }
     case 'snapshot_in_force':
       return [`the DAG files are in force: ${entry.dags} DAGs, ${entry.changed} of them new`, 'good'];
     default:
