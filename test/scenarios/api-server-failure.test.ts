@@ -151,9 +151,9 @@ tells(
   async (story) => {
     await story.processor('parser', { 'harvest.dag.yaml': HARVEST });
     for (const triggerer of ['east', 'west']) await story.triggerer(triggerer);
-    for (const worker of ['site-a', 'site-b']) await story.worker(worker);
+    for (const worker of ['site-a', 'site-b']) await story.worker(worker, 4);
     const tasks = ['ledger-1', 'ledger-2', 'ledger-3', 'ledger-4', 'ledger-5', 'ledger-6'];
-    for (const task of tasks) await story.submit(task, { lasts: '50 s', policy: 'single_run' });
+    for (const task of tasks) await story.submit(task, { lasts: '90 s', policy: 'single_run' });
     await story.triggers('harvest');
     await story.pass('1 s');
     await story.triggers('harvest');
@@ -173,7 +173,7 @@ tells(
     await story.pass('40 s');
     await story.heal('site-b');
     await story.heal('west');
-    await story.pass('2 min');
+    await story.pass('4 min');
 
     expect(overlaps(story.runs)).toEqual([]);
     expect(overlaps(story.waits)).toEqual([]);
