@@ -35,6 +35,7 @@ export class BareAgent {
     this.link = new Link(address, realClock, {
       happened: (event) => this.happened(event),
       logAcknowledged: () => {},
+      bundleTold: () => {},
     });
     this.perform(this.session.begin());
   }
