@@ -11,8 +11,8 @@ export interface BuiltInContext {
   readonly input: Readonly<Record<string, Json>>;
   readonly waitedMs: number;
   /** Settles after `ms` milliseconds; never, once the trigger was stopped. */
-  sleep(ms: number): Promise<void>;
-  wallMs(): number;
+  sleep(this: void, ms: number): Promise<void>;
+  wallMs(this: void): number;
   readonly signal: AbortSignal;
 }
 
@@ -24,7 +24,7 @@ const LONGEST_SLEEP_MS = MINUTE;
 /** The triggers that every triggerer has. */
 export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
   date_time: async ({ input, sleep, wallMs }) => {
-    const at = parseInstant(String(input.at))?.getTime() ?? 0;
+    const at = parseInstant(textOf(input.at))?.getTime() ?? 0;
     for (let left = at - wallMs(); left > 0; left = at - wallMs())
       await sleep(Math.min(left, LONGEST_SLEEP_MS));
     return { at: new Date(at).toISOString() };
@@ -32,10 +32,10 @@ export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
   delta: async ({ input, waitedMs, sleep }) => {
     const waits = durationOf(input.for, 0);
     if (waits > waitedMs) await sleep(waits - waitedMs);
-    return { for: String(input.for) };
+    return { for: textOf(input.for) };
   },
   file: async ({ input, sleep }) => {
-    const path = String(input.path);
+    const path = textOf(input.path);
     const pause = durationOf(input.poll_interval, 5 * SECOND);
     for (;;) {
       const paths = await filesAt(path);
@@ -64,4 +64,8 @@ async function sizeOf(path: string): Promise<number | null> {
   } catch {
     return null;
   }
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
 }

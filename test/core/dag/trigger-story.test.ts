@@ -4,6 +4,10 @@ import { seededRandom } from '../../../src/kit/random.js';
 import { add } from '../../../src/kit/sets.js';
 import { DagWorld, deferral, type ScriptedTriggerer } from './support.js';
 
+function must(holds: boolean, claim: string): void {
+  if (!holds) throw new Error(`this does not hold: ${claim}`);
+}
+
 /** What happens to triggers and triggerers in any order, drawn from a seed; what must hold is looked at after each step. */
 class Story {
   readonly world: DagWorld;
@@ -58,7 +62,7 @@ class Story {
       await triggerer.fire(triggerId, 'event', token === undefined ? { failure } : { token, failure });
       // Said again, as after an acknowledgement that was lost.
       const again = await triggerer.fire(triggerId, 'event', token === undefined ? {} : { token });
-      expect(again?.taken).toBe(false);
+      must(again?.taken === false, 'an event that is said again is refused');
     },
     async () => {
       const [triggerId = '', tokens] = this.#pick([...this.#tokens]) ?? [];
@@ -66,7 +70,8 @@ class Story {
       const newest = this.world.engine.state.dags.triggers.get(triggerId)?.token;
       if (token === undefined || token === newest) return;
       // An assignment that is superseded, or over: whoever says it, it changes nothing.
-      expect((await this.#pick(this.#live)?.fire(triggerId, 'late', { token }))?.taken ?? false).toBe(false);
+      const answer = await this.#pick(this.#live)?.fire(triggerId, 'late', { token });
+      must(answer?.taken !== true, 'a superseded assignment changes nothing');
     },
     async () => {
       const taskId = this.#pick(this.#tasks);
@@ -84,14 +89,18 @@ class Story {
     const { triggers } = this.world.engine.state.dags;
     const held = this.#live.flatMap((triggerer) => [...triggerer.triggers.values()]);
     // I8: no trigger is with two triggerers, and each is held under its newest token.
-    expect(new Set(held.map(({ triggerId }) => triggerId)).size).toBe(held.length);
+    must(new Set(held.map(({ triggerId }) => triggerId)).size === held.length, 'one trigger, one triggerer');
     for (const { triggerId, token } of held) {
-      expect(triggers.get(triggerId)?.token).toBe(token);
+      must(triggers.get(triggerId)?.token === token, 'what is held is held under the newest token');
       add(this.#tokens, triggerId, token);
     }
     const rows = await this.world.store.readTasks(this.#tasks);
     const waiting = rows.filter(({ state }) => state === 'deferred').map(({ taskId }) => taskId);
-    expect([...triggers.values()].map(({ taskId }) => taskId).sort()).toEqual(waiting.sort());
+    const waitedFor = [...triggers.values()].map(({ taskId }) => taskId);
+    must(
+      String(waitedFor.sort()) === String(waiting.sort()),
+      'each deferred task has its trigger, and no other',
+    );
   }
 
   /** Everybody comes back, and everything comes to its end. */
@@ -109,12 +118,12 @@ class Story {
     }
     for (const taskId of this.#tasks) {
       const { state } = await this.world.task(taskId);
-      expect(['success', 'failed', 'cancelled']).toContain(state);
+      must(['success', 'failed', 'cancelled'].includes(state), `${taskId} has ended, it is ${state}`);
       const trail = await this.world.events(taskId);
       const count = (name: string) => trail.filter((event) => event === name).length;
-      expect(count('resumed')).toBeLessThanOrEqual(count('deferred'));
+      must(count('resumed') <= count('deferred'), 'each event counts once');
     }
-    expect(this.world.engine.state.dags.triggers.size).toBe(0);
+    must(this.world.engine.state.dags.triggers.size === 0, 'no trigger is left');
   }
 }
 
@@ -124,6 +133,6 @@ describe('whatever happens to triggerers, each event counts once and no trigger 
     await world.worker(50);
     const story = new Story(world, seed);
     for (let n = 0; n < 150; n++) await story.step();
-    await story.end();
+    await expect(story.end()).resolves.toBeUndefined();
   });
 });
