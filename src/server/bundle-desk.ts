@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Timers } from '../engine/timers.js';
 import type { StreamId } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
-import { type CheckedSnapshot, checkSnapshot, type DagCheck } from './snapshot-check.js';
+import { type CheckedSnapshot, checkSnapshot, type DagCheck, type FoundDag } from './snapshot-check.js';
 
 export interface DeskPorts {
   readonly engine: Engine;
@@ -33,6 +33,14 @@ interface Waiting {
   readonly granted: () => void;
 }
 
+interface Begun {
+  readonly hash: string;
+  readonly found: Map<string, FoundDag>;
+}
+
+/** Bundles whose half-checked snapshots are kept; the one that was begun first is let go. */
+const BEGUN_KEPT = 4;
+
 /**
  * What the streams of all DAG processors share: the memory for snapshots on their way, and the one place where they are
  * checked and decided, one after the other. What is in force while one is checked is so when it is decided.
@@ -44,6 +52,11 @@ export class BundleDesk {
   #busy = false;
   #taken = 0;
   #waiting: Waiting[] = [];
+  /**
+   * By bundle, what was found of a snapshot whose stream went before it was decided. Checking a DAG of 10,000 tasks may
+   * silence a stream; beginning anew on the next one, such a snapshot would never come into force.
+   */
+  readonly #begun = new Map<string, Begun>();
 
   constructor(ports: DeskPorts) {
     this.#ports = ports;
@@ -97,7 +110,10 @@ export class BundleDesk {
     if (answer !== null && (answer.bundle !== snapshot.bundle || answer.sequence !== snapshot.sequence))
       return;
     this.#deciding = null;
-    if (answer !== null) snapshot.answer(answer);
+    if (answer !== null) {
+      this.#begun.delete(snapshot.bundle);
+      snapshot.answer(answer);
+    }
     settle?.();
   }
 
@@ -113,6 +129,7 @@ export class BundleDesk {
     if (!snapshot.isWanted()) return;
     const checked = await this.#check(snapshot);
     if (checked.kind === 'unwanted' || !snapshot.isWanted()) return;
+    if (checked.kind === 'malformed') this.#begun.delete(snapshot.bundle);
     if (checked.kind === 'malformed') return snapshot.answer({ state: 'refused', message: checked.message });
     const { streamId, bundle, sequence, hash } = snapshot;
     const { dags, importErrors } = checked;
@@ -122,15 +139,26 @@ export class BundleDesk {
     });
   }
 
-  async #check({ bundle, bytes, isWanted }: WholeSnapshot): Promise<CheckedSnapshot> {
+  #foundBefore(bundle: string, hash: string): Map<string, FoundDag> {
+    const begun = this.#begun.get(bundle);
+    if (begun?.hash === hash) return begun.found;
+    const found = new Map<string, FoundDag>();
+    this.#begun.delete(bundle);
+    this.#begun.set(bundle, { hash, found });
+    const [first] = this.#begun.keys();
+    if (this.#begun.size > BEGUN_KEPT && first !== undefined) this.#begun.delete(first);
+    return found;
+  }
+
+  async #check({ bundle, bytes, hash, isWanted }: WholeSnapshot): Promise<CheckedSnapshot> {
     const { check, clock, timers } = this.#ports;
     if (check === null) return { kind: 'malformed', message: 'this coordinator takes no DAGs' };
     const known = new Map<string, string>();
     for (const dag of this.engine.state.dags.dags.values())
       if (dag.active && dag.bundle === bundle) known.set(dag.definitionHash, dag.dagId);
+    const found = this.#foundBefore(bundle, hash);
     return checkSnapshot(bytes, {
-      check,
-      known,
+      ...{ check, known, found },
       isWanted,
       now: () => clock.mono(),
       rest: () => new Promise((resolve) => timers.soon(resolve)),

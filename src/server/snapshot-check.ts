@@ -11,10 +11,15 @@ export type DagCheck = (
   | { readonly ok: true; readonly definition: DagDefinition }
   | { readonly ok: false; readonly errors: readonly string[] };
 
+/** What a check has found of one DAG, whichever file it is in. */
+export type FoundDag = Pick<SnapshotInput['dags'][number], 'dagId' | 'checked'>;
+
 export interface CheckPorts {
   readonly check: DagCheck;
   /** DAGs of the bundle that are in force, by their hash. */
   readonly known: ReadonlyMap<string, string>;
+  /** DAGs that have been checked already, by their hash; what is found is added. */
+  readonly found: Map<string, FoundDag>;
   /** Monotonic milliseconds. */
   now(): number;
   /** Lets everything else have its turn. */
@@ -99,17 +104,21 @@ function countFields(bytes: Uint8Array): number {
 
 function checkOne(
   { file, dag }: DagFile,
-  { check, known }: CheckPorts,
+  { check, known, found }: CheckPorts,
 ): SnapshotInput['dags'][number] | string {
   if (dag.length > LIMITS.dagBytes)
     return `${file}: the DAG has ${dag.length} bytes, and at most ${LIMITS.dagBytes} are taken`;
   const hash = createHash('sha256').update(dag).digest('hex');
   const dagId = known.get(hash);
   if (dagId !== undefined) return { dagId, file, hash, checked: null };
+  const before = found.get(hash);
+  if (before !== undefined) return { ...before, file, hash };
   const checked = checkText(file, dag, check);
   if (!checked.ok) return checked.errors.join('\n');
   const { definition } = checked;
-  return { dagId: definition.dagId, file, hash, checked: { definition, text: JSON.stringify(definition) } };
+  const one = { dagId: definition.dagId, checked: { definition, text: JSON.stringify(definition) } };
+  found.set(hash, one);
+  return { ...one, file, hash };
 }
 
 /** Whatever a DAG does to the check is an error of its file: the coordinator goes on. */

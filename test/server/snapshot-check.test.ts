@@ -5,7 +5,16 @@ import { dagOf, snapshotOf } from '../wire/support/snapshot.js';
 
 async function ports(change: Partial<CheckPorts> = {}): Promise<CheckPorts> {
   const { checkDag: check } = await dagParts();
-  return { check, known: new Map(), now: () => 0, rest: async () => {}, isWanted: () => true, ...change };
+  const found: CheckPorts['found'] = new Map();
+  return {
+    check,
+    known: new Map(),
+    found,
+    now: () => 0,
+    rest: async () => {},
+    isWanted: () => true,
+    ...change,
+  };
 }
 
 const many = (count: number): Buffer =>
@@ -46,6 +55,30 @@ describe('the check of a snapshot', () => {
     });
     expect(await checkSnapshot(many(100), counting)).toEqual({ kind: 'unwanted' });
     expect(checks).toBe(3);
+  });
+
+  test('goes on where one before it was given up, so that streams which it silences cannot have it begin for ever', async () => {
+    const { check } = await ports();
+    const { found } = await ports();
+    let checks = 0;
+    let attempts = 0;
+    for (let done = false; !done; ) {
+      attempts++;
+      const least = checks + 1;
+      const counting = await ports({
+        check: (dag) => {
+          checks++;
+          return check(dag);
+        },
+        found,
+        now: () => 10 * checks,
+        isWanted: () => checks < least,
+      });
+      const one = await checkSnapshot(many(4), counting);
+      done = one.kind === 'checked' && one.dags.length === 4;
+      if (attempts > 10) throw new Error('it begins for ever');
+    }
+    expect(checks).toBe(4);
   });
 
   test('checks what is in force neither again nor at all', async () => {
