@@ -171,15 +171,22 @@ export class Stage {
 
   /** Ends an agent as its operator would; true if it drained and ended well. */
   async stopAgent(name) {
-    return (await this.processes.stop(this.agents.get(name), STOP_LIMIT_MS)) === 0;
+    return await this.#stop(name, this.agents.get(name));
   }
 
   /** Ends what is left as its operator would, the coordinator last; true if all of it drained and ended well. */
   async stop(names) {
     const well = await Promise.all(names.map((name) => this.stopAgent(name)));
     this.client.close();
-    well.push((await this.processes.stop(this.coordinator, STOP_LIMIT_MS)) === 0);
+    well.push(await this.#stop('coordinator', this.coordinator));
     return well.every(Boolean);
+  }
+
+  async #stop(name, started) {
+    const code = await this.processes.stop(started, STOP_LIMIT_MS);
+    if (code === null) this.story.tell(name, `did not end within ${STOP_LIMIT_MS} ms and was killed`, 'bad');
+    else if (code !== 0) this.story.tell(name, `ended with exit code ${code}`, 'bad');
+    return code === 0;
   }
 
   /** Ends what is left at once. */
