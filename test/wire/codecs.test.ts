@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as agentService from '../../src/wire/gen/holdfast/v1/agent_service.js';
+import * as dagService from '../../src/wire/gen/holdfast/v1/dag_service.js';
 import * as fleetService from '../../src/wire/gen/holdfast/v1/fleet_service.js';
 import * as taskService from '../../src/wire/gen/holdfast/v1/task_service.js';
 import * as types from '../../src/wire/gen/holdfast/v1/types.js';
@@ -28,10 +29,13 @@ const MESSAGE_FORMAT = 'Protocol Buffer 3 DescriptorProto';
 const names = Object.keys(definition)
   .filter((name) => name.startsWith('holdfast.v1.') && definition[name]?.format === MESSAGE_FORMAT)
   .map((name) => name.slice('holdfast.v1.'.length));
-const generated = { ...agentService, ...fleetService, ...taskService, ...types } as unknown as Record<
-  string,
-  Codec
->;
+const generated = {
+  ...agentService,
+  ...dagService,
+  ...fleetService,
+  ...taskService,
+  ...types,
+} as unknown as Record<string, Codec>;
 
 const descriptorOf = (name: string): Descriptor => {
   const found = definition[`holdfast.v1.${name}`] ?? definition[`google.protobuf.${name}`];

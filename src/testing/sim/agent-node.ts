@@ -263,6 +263,11 @@ export class AgentNode {
       case 'exit':
         this.drained = true;
         return this.kill(false);
+      case 'start_trigger':
+      case 'stop_trigger':
+      case 'stop_triggers':
+        // It is a worker: nobody gives it triggers.
+        return;
     }
   }
 
