@@ -22,7 +22,8 @@ import { Work } from './work.mjs';
 export const HEARTBEAT_MS = 1_000;
 const SLOTS = 5;
 const START_LIMIT_MS = 30_000;
-const STOP_LIMIT_MS = 5_000;
+/** More than an agent gives its runner to end (10 s): it sees to one that hangs by itself. */
+const STOP_LIMIT_MS = 15_000;
 
 const bin = join(root, 'dist/main/bin.js');
 const handlers = fileURLToPath(import.meta.resolve('./handlers.mjs'));
