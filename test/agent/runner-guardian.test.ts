@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { realClock } from '../../src/agent/clock.js';
 import { Guardian, gateEndOf } from '../../src/agent/runner/guardian.js';
@@ -91,11 +94,12 @@ test('a gate that closes between permit and exec lets nothing run', async () => 
 });
 
 test('the guardian acts although the agent is stopped, and kills what ignores SIGTERM', async () => {
-  const stubborn = shell('trap "" TERM; while :; do sleep 0.05; done');
+  const isSet = join(mkdtempSync(join(tmpdir(), 'holdfast-guardian-')), 'trap-is-set');
+  const stubborn = shell(`trap "" TERM; : > ${isSet}; while :; do sleep 0.05; done`);
   const agent = new AgentProcess({
     namespace: 'auto',
-    // Time enough for a shell to set its trap, on a busy machine too.
-    guardianMs: 3_000,
+    // From the agent's start, on a busy machine too.
+    guardianMs: 6_000,
     runs: [
       runOf('1', stubborn, { singleRun: true }),
       // Floods the stopped agent: the guardian's word must not wait behind its output.
@@ -105,8 +109,10 @@ test('the guardian acts although the agent is stopped, and kills what ignores SI
   });
   const [first, other, third] = await Promise.all(['1', '2', '3'].map((run) => agent.heard('started', run)));
   const pid = (line: typeof first): number => line?.pid as number;
+  await until('the trap', () => existsSync(isSet));
   agent.kill('SIGSTOP');
-  await until('the end of both single runs', () => !isAlive(pid(first)) && !isAlive(pid(third)), 8_000);
+  await until('the end of both single runs', () => !isAlive(pid(first)) && !isAlive(pid(third)), 12_000);
+  rmSync(dirname(isSet), { recursive: true });
   expect(isAlive(pid(other))).toBe(true);
   agent.kill('SIGCONT');
   expect(await agent.heard('ended', '1')).toMatchObject({ stopReason: 'gate', signal: 'SIGKILL' });
