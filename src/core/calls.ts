@@ -1,5 +1,4 @@
 import type { AgentId } from '../kit/ids.js';
-import { NO_TOKEN } from '../kit/ids.js';
 import { between, later } from '../kit/time.js';
 import type { Crowding } from './admission.js';
 import { cancelTask } from './ask.js';
@@ -13,7 +12,7 @@ import { rankOf } from './rank.js';
 import { about, lostOutcome } from './requests.js';
 import { type AgentRow, isFinal, type TaskRow } from './rows.js';
 import { releaseOf, steer, steerMany } from './steer.js';
-import { move } from './task.js';
+import { move, UNTRIED } from './task.js';
 
 type Call<K extends CallInput['kind']> = Extract<CallInput, { kind: K }>;
 
@@ -121,33 +120,14 @@ function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; exist
   draft.specs.push(spec);
   draft.put(
     {
+      ...UNTRIED,
       ...submitted,
       version: 0,
       submittedAt: wall,
       state: waits ? 'scheduled' : 'queued',
-      reason: '',
-      message: '',
-      tryNumber: 0,
       rank: rankOf(task.priority, service, policy),
-      retriesUsed: 0,
-      retried: 0,
-      releaseAt: null,
       queuedSince: waits ? null : service,
-      queuedMs: 0,
-      notBefore: null,
-      neverStarted: 0,
-      open: null,
-      losses: [],
-      stopRequest: null,
-      lastToken: NO_TOKEN,
-      lastAgentId: '',
-      exitCode: null,
-      result: null,
-      resultType: '',
-      endedAt: null,
-      historyCount: 0,
       instance: null,
-      resume: null,
     },
     { event: 'submitted', reason: waits ? 'scheduled' : '' },
   );

@@ -1,3 +1,4 @@
+import { NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import { earliest, later, type ServiceMs, type WallMs } from '../kit/time.js';
 import { isFinal, type TaskRow, type TaskState } from './rows.js';
@@ -53,6 +54,14 @@ export const EDGES = {
   markFailed: { from: ANY, to: 'failed' },
   cancelTask: { from: ['scheduled', 'queued', 'running', 'up_for_retry', 'deferred'], to: 'cancelled' },
 } as const satisfies Record<string, { readonly from: readonly TaskState[]; readonly to: TaskState }>;
+
+/** What a task has of tries, waits and ends before it had any. */
+export const UNTRIED = {
+  ...{ reason: '', message: '', tryNumber: 0, retriesUsed: 0, retried: 0, releaseAt: null, queuedMs: 0 },
+  ...{ notBefore: null, neverStarted: 0, open: null, losses: [], stopRequest: null, resume: null },
+  ...{ lastToken: NO_TOKEN, lastAgentId: '', exitCode: null, result: null, resultType: '', endedAt: null },
+  historyCount: 0,
+} as const satisfies Partial<TaskRow>;
 
 export type Edge = keyof typeof EDGES;
 

@@ -1,11 +1,10 @@
 import type { TaskId } from '../../kit/ids.js';
-import { NO_TOKEN } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import { later } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import { rankOf } from '../rank.js';
 import type { TaskRow, Work } from '../rows.js';
-import { move } from '../task.js';
+import { move, UNTRIED } from '../task.js';
 import type { TaskDefinition } from './definition.js';
 import type { Instance } from './rows.js';
 import type { RunView } from './run-view.js';
@@ -102,6 +101,7 @@ function newRow(
 ): TaskRow {
   const { wall, policy } = draft.ctx;
   return {
+    ...UNTRIED,
     taskId,
     version: 0,
     queue: task.queue,
@@ -124,27 +124,8 @@ function newRow(
     contentHash: '',
     submittedAt: wall,
     state: 'scheduled',
-    reason: '',
-    message: '',
-    tryNumber: 0,
     rank: 0,
-    retriesUsed: 0,
-    retried: 0,
-    releaseAt: null,
     queuedSince: null,
-    queuedMs: 0,
-    notBefore: null,
-    neverStarted: 0,
-    open: null,
-    losses: [],
-    stopRequest: null,
-    lastToken: NO_TOKEN,
-    lastAgentId: '',
-    exitCode: null,
-    result: null,
-    resultType: '',
-    endedAt: null,
-    historyCount: 0,
     instance: {
       run: view.row.run,
       task: task.taskId,
@@ -153,6 +134,5 @@ function newRow(
       poolSlots: task.poolSlots,
       ready: false,
     },
-    resume: null,
   };
 }
