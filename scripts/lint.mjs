@@ -30,5 +30,9 @@ const checks = [
 if (globSync('proto/**/*.proto', { cwd: root }).length > 0) {
   checks.push(['buf', ['lint', 'proto']], ['buf', ['format', 'proto', '--diff', '--exit-code']]);
 }
+// Nothing that a released agent or client relies on may change: each release left its protos here.
+for (const released of globSync('test/compat/protos-*', { cwd: root })) {
+  checks.push(['buf', ['breaking', 'proto', '--against', released]]);
+}
 const failed = checks.filter(([program, args]) => run(program, args) !== 0);
 process.exit(failed.length === 0 ? 0 : 1);

@@ -6,29 +6,16 @@ import * as taskService from '../../src/wire/gen/holdfast/v1/task_service.js';
 import * as types from '../../src/wire/gen/holdfast/v1/types.js';
 import { definition, messageType } from './support/proto.js';
 
-interface Field {
-  readonly name: string;
-  readonly number: number;
-  readonly label: string;
-  readonly type: string;
-  readonly typeName: string;
-  readonly oneofIndex: number;
-}
-interface Descriptor {
-  readonly name: string;
-  readonly field: readonly Field[];
-  readonly nestedType: readonly (Descriptor & { readonly options: { readonly mapEntry: boolean } })[];
-  readonly value: readonly { readonly name: string }[];
-}
 interface Codec {
   encode(message: unknown): { finish(): Uint8Array };
   decode(bytes: Uint8Array): unknown;
 }
 
-const MESSAGE_FORMAT = 'Protocol Buffer 3 DescriptorProto';
-const names = Object.keys(definition)
-  .filter((name) => name.startsWith('holdfast.v1.') && definition[name]?.format === MESSAGE_FORMAT)
-  .map((name) => name.slice('holdfast.v1.'.length));
+const samples: {
+  readonly namesIn: (of: typeof definition) => string[];
+  readonly filled: (of: typeof definition, name: string) => object[];
+} = await import(String(new URL('../../scripts/compat/samples.mjs', import.meta.url)));
+const names = samples.namesIn(definition);
 const generated = {
   ...agentService,
   ...dagService,
@@ -37,71 +24,11 @@ const generated = {
   ...types,
 } as unknown as Record<string, Codec>;
 
-const descriptorOf = (name: string): Descriptor => {
-  const found = definition[`holdfast.v1.${name}`] ?? definition[`google.protobuf.${name}`];
-  if (found === undefined) throw new Error(`no type ${name}`);
-  return (found as unknown as { type: Descriptor }).type;
-};
-
-const last = (typeName: string): string => typeName.split('.').at(-1) ?? '';
-const WELL_KNOWN: Readonly<Record<string, object>> = {
-  Duration: { seconds: '3', nanos: 250_000_000 },
-  Timestamp: { seconds: '1700000000', nanos: 125_000_000 },
-};
-
-/** A value that is not the default, and differs from field to field. */
-function sample(field: Field, owner: Descriptor): unknown {
-  switch (field.type) {
-    case 'TYPE_STRING':
-      return `${field.name} ✓`;
-    case 'TYPE_BYTES':
-      return Buffer.from([0, 1, 254, 255, field.number]);
-    case 'TYPE_BOOL':
-      return true;
-    case 'TYPE_UINT64':
-      return '18446744073709551615';
-    case 'TYPE_INT64':
-      return '-9007199254740993';
-    case 'TYPE_UINT32':
-    case 'TYPE_FIXED32':
-      return 4_294_967_295;
-    case 'TYPE_INT32':
-      return -7;
-    case 'TYPE_DOUBLE':
-      return 0.125;
-    case 'TYPE_ENUM':
-      return descriptorOf(last(field.typeName)).value.at(-1)?.name;
-    case 'TYPE_MESSAGE': {
-      const map = owner.nestedType.find(({ name }) => name === last(field.typeName));
-      if (map !== undefined) return { key: sample(map.field[1] as Field, map) };
-      return WELL_KNOWN[last(field.typeName)] ?? filled(last(field.typeName))[0];
-    }
-    default:
-      throw new Error(`no sample of ${field.type}`);
-  }
-}
-
-/** The message with every field set; one for each arm where it is a choice. */
-function filled(name: string): object[] {
-  const descriptor = descriptorOf(name);
-  const isMap = (field: Field): boolean =>
-    descriptor.nestedType.some((nested) => nested.name === last(field.typeName));
-  const isChoice = (descriptor as unknown as { oneofDecl: { name: string }[] }).oneofDecl.some(
-    (oneof) => !oneof.name.startsWith('_'),
-  );
-  const entries = descriptor.field.map((field) => {
-    const value = sample(field, descriptor);
-    return [field.name, field.label === 'LABEL_REPEATED' && !isMap(field) ? [value, value] : value] as const;
-  });
-  if (isChoice) return entries.map((entry) => Object.fromEntries([entry]));
-  return [Object.fromEntries(entries)];
-}
-
 describe('two codecs that have never met agree on every message, all of its fields filled', () => {
   test.each(names)('%s', (name) => {
     const { serialize, deserialize } = messageType(name);
     const codec = generated[name] as Codec;
-    for (const message of filled(name)) {
+    for (const message of samples.filled(definition, name)) {
       const bytes = serialize(message);
       const seen = deserialize(bytes);
       expect(seen).toMatchObject(message);
