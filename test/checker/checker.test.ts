@@ -84,6 +84,7 @@ const run = (token: bigint, from = 0): HistoryEvent[] => [
   recorded(from + 40, 'success', token),
 ];
 
+const elsewhere = { taskId: 'u', agentId: 'b', epoch: 2n } as const;
 const second = { tryNumber: 2, agentId: 'b', epoch: 2n } as const;
 
 function judge(history: readonly HistoryEvent[], settings: Partial<Settings> = {}): Violation[] {
@@ -422,6 +423,16 @@ describe('the checker', () => {
     expect(judge(late, { clockError: 0.4 })).toEqual([]);
     const closed = [recorded(0, 'permitted', 1n), recorded(10, 'never_started', 1n), started(20, 1n)];
     expect(judge(closed, { clockError: 0.4 }).map(({ rule }) => rule)).toContain('K4');
+  });
+
+  test('keeps two runs apart that bear the same token, drawn twice before lost commits were noticed (P18)', () => {
+    const regained = [recorded(30, 'regained', 1n), started(30, 1n)];
+    const others = [recorded(0, 'permitted', 1n, elsewhere), started(20, 1n, elsewhere)];
+    const end: HistoryEvent = { kind: 'ended', at: 40, token: 1n, agentId: 'b', code: 0 };
+    const next = { ...elsewhere, taskId: 'v' };
+    const history = [...others, ...regained, end, recorded(50, 'permitted', 2n, next), started(60, 2n, next)];
+    const crowded = judge(history, { slotsOf: () => 1 }).filter(({ rule }) => rule === 'I4');
+    expect(crowded).toEqual([]);
   });
 
   test('has a history that breaks each of its rules', () => {

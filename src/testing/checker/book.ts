@@ -2,6 +2,7 @@ import { isFinal, type TaskState } from '../../core/rows.js';
 import {
   CLOCK_BOUND,
   type Consequence,
+  type Ended,
   type Failed,
   type Fault,
   type Heard,
@@ -150,11 +151,11 @@ export class Book {
       case 'started':
         return this.#start(event);
       case 'alive':
-        return this.#sign(event.at, event.token);
+        return this.#sign(event.at, this.runs.get(event.token));
       case 'ended':
-        return this.#end(event.at, event.token, event.code);
+        return this.#end(event);
       case 'slept': {
-        const run = this.runs.get(event.token);
+        const run = this.#run(event);
         if (run !== undefined) run.slept = true;
         return [];
       }
@@ -283,9 +284,9 @@ export class Book {
   }
 
   /** The run was alive until then: beside every run that started since its last sign. */
-  #sign(at: number, token: bigint): Consequence[] {
-    const run = this.runs.get(token);
+  #sign(at: number, run: Run | undefined): Consequence[] {
     if (run === undefined) return [];
+    const { token } = run;
     const since = run.until;
     run.until = Math.max(since, at);
     if (this.settings.endsAreSeen) return [];
@@ -306,11 +307,18 @@ export class Book {
     return [...found, { kind: 'outlived', at, taskId, token, agentId, livedMs: at - killed.at }];
   }
 
-  #end(at: number, token: bigint, code: number | null): Consequence[] {
-    const found = this.#sign(at, token);
-    const run = this.runs.get(token);
-    if (run !== undefined) Object.assign(run, { over: true, code });
+  #end(event: Ended): Consequence[] {
+    const run = this.#run(event);
+    const found = this.#sign(event.at, run);
+    if (run !== undefined) Object.assign(run, { over: true, code: event.code });
     return found;
+  }
+
+  /** The run that is meant: of that agent, where another's bears the same token. */
+  #run({ token, agentId }: { readonly token: bigint; readonly agentId?: string }): Run | undefined {
+    const newest = this.runs.get(token);
+    if (agentId === undefined || newest?.agentId === agentId) return newest;
+    return this.#ofAgent.get(agentId)?.findLast((run) => run.token === token);
   }
 
   #hear(event: Heard): void {

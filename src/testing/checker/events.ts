@@ -16,10 +16,9 @@ export type HistoryEvent =
   | Started
   /** A run gave a sign of life. */
   | { readonly kind: 'alive'; readonly at: number; readonly token: bigint }
-  /** The last of a run; the code is null when the run did not choose it. */
-  | { readonly kind: 'ended'; readonly at: number; readonly token: bigint; readonly code: number | null }
+  | Ended
   /** The machine or the runner of a run slept while it was alive: what is promised of overlaps does not cover that. */
-  | { readonly kind: 'slept'; readonly at: number; readonly token: bigint }
+  | { readonly kind: 'slept'; readonly at: number; readonly token: bigint; readonly agentId?: string }
   /**
    * The agent no longer knows of the run, because its report was acknowledged, and the store may have lost that (P18):
    * its try may be told as never started.
@@ -47,6 +46,17 @@ export type HistoryEvent =
   | Listed
   /** Nothing more comes. */
   | { readonly kind: 'over'; readonly at: number };
+
+/** The last of a run. */
+export interface Ended {
+  readonly kind: 'ended';
+  readonly at: number;
+  readonly token: bigint;
+  /** Whose run it was, where the observer knows: before lost commits are noticed a token may be drawn twice (P18). */
+  readonly agentId?: string;
+  /** Null when the run did not choose it. */
+  readonly code: number | null;
+}
 
 /** A row of a task's durable history. */
 export interface Recorded {

@@ -16,7 +16,7 @@ import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import type { Idlers } from './idlers.js';
 import { type Judged, Judges } from './judges.js';
-import { Past, type SeenRun, type Standstill } from './past.js';
+import { Past, runKey, type SeenRun, type Standstill } from './past.js';
 import { Rollbacks } from './rollbacks.js';
 import type { Gate } from './runner.js';
 import { lineOf, storyOf, type Told } from './story.js';
@@ -56,7 +56,7 @@ export class Auditor {
   readonly #judged: Judged;
   #judges: Judges;
   /** Between its start and its end a process of the task is alive. */
-  readonly #live = new Map<Token, SeenRun>();
+  readonly #live = new Map<string, SeenRun>();
   readonly #ending = new Set<Token>();
   #engine: Engine | null = null;
   #host: Host | null = null;
@@ -125,12 +125,12 @@ export class Auditor {
 
   // — the disk —
 
-  /** How many commits the history has, and how often it has lost some. */
+  /** How often the history has lost some of its commits. */
+  rollbacks = 0;
+
   get commits(): number {
     return this.#past?.commits ?? 0;
   }
-
-  rollbacks = 0;
 
   /** All but the first `kept` commits are lost (P18): they never happened, whatever was told of them. */
   rolledBack(kept: number, isRestore: boolean): void {
@@ -142,7 +142,7 @@ export class Auditor {
     this.#rollbacks?.happened(isRestore);
     this.#judges = Judges.after(past.rewind(kept), this.#judged);
     this.coverage.rewound(this.#judges.rows.tasks);
-    for (const [token, run] of this.#live) if (run.isLost) this.#live.delete(token);
+    for (const [key, run] of this.#live) if (run.isLost) this.#live.delete(key);
   }
 
   /** A run that began with a permit of lost commits is part of the history from here on, as its machine has seen it. */
@@ -152,13 +152,16 @@ export class Auditor {
     const at = this.#events.now;
     this.count('lost.regained');
     // Whatever of its task is alive beside it was permitted by a store that did not know of it.
-    for (const [other, { permit }] of this.#live)
-      if (permit.taskId === taskId)
-        this.#happened({ kind: 'slept', at, token: other }, this.#live.get(other));
+    for (const other of this.#live.values()) if (other.permit.taskId === taskId) this.#slept(other);
     const started = { at, execAt: at, taskId, tryNumber, token, agentId, epoch, policy, beside: [] };
     this.#happened({ kind: 'started', ...started }, run);
-    if (code === undefined) this.#live.set(token, run);
-    else this.#happened({ kind: 'ended', at, token, code }, run);
+    if (code === undefined) this.#live.set(runKey(token, agentId), run);
+    else this.#happened({ kind: 'ended', at, token, agentId, code }, run);
+  }
+
+  #slept(run: SeenRun): void {
+    const seen = { at: this.#events.now, token: run.permit.token, agentId: run.agentId };
+    this.#happened({ kind: 'slept', ...seen }, run);
   }
 
   committed(puts: Puts): void {
@@ -331,10 +334,8 @@ export class Auditor {
     this.tell(`${agentId} START ${taskId} token ${token}`, { taskId, agentId });
     this.count('starts');
     // I7 holds for machines that were not suspended meanwhile.
-    for (const [other, run] of this.#live) {
-      const slept = run.host.suspended || run.host.suspends !== run.suspends;
-      if (slept) this.#happened({ kind: 'slept', at, token: other }, run);
-    }
+    for (const run of this.#live.values())
+      if (run.host.suspended || run.host.suspends !== run.suspends) this.#slept(run);
     const begun = { agentId, permit, host, suspends: host.suspends, code: undefined, isLost: false };
     const seen: SeenRun = this.#past?.started(begun) ?? begun;
     // Of a permit that is in no history any more.
@@ -344,7 +345,7 @@ export class Auditor {
     const { concurrencyKey: name = '', concurrencyLimit: limit = 1 } = this.tasks.get(taskId) ?? {};
     const key = name === '' ? {} : { key: { name, limit } };
     this.#happened({ kind: 'started', ...run, gate, ...key }, seen);
-    this.#live.set(token, seen);
+    this.#live.set(runKey(token, agentId), seen);
   }
 
   /** Its report is the run's own last word; null when it died with its agent. */
@@ -357,8 +358,8 @@ export class Auditor {
     const run = this.#past?.run(token, agentId) ?? null;
     if (run !== null) run.code = code;
     if (run?.isLost) return;
-    this.#live.delete(token);
-    this.#happened({ kind: 'ended', at: this.#events.now, token, code }, run);
+    this.#live.delete(runKey(token, agentId));
+    this.#happened({ kind: 'ended', at: this.#events.now, token, agentId, code }, run);
   }
 
   /** An agent's report was acknowledged; whether the store still knows of it is another matter (P18). */

@@ -73,14 +73,14 @@ export class Past {
   }
 
   started(run: SeenRun): SeenRun {
-    const key = keyOf(run.permit.token, run.agentId);
+    const key = runKey(run.permit.token, run.agentId);
     run.isLost = this.#lost.has(key);
     this.#runs.set(key, run);
     return run;
   }
 
   run(token: Token, agentId: AgentId): SeenRun | null {
-    return this.#runs.get(keyOf(token, agentId)) ?? null;
+    return this.#runs.get(runKey(token, agentId)) ?? null;
   }
 
   /** Runs that no history knows of. */
@@ -91,12 +91,12 @@ export class Past {
   /** The number is given to this agent anew: a run that had it before is no run of this permit. */
   permitted({ token, agentId }: Pick<HistoryRow, 'token' | 'agentId'>): void {
     if (token > this.highestToken) this.highestToken = token;
-    this.#lost.delete(keyOf(token, agentId));
+    this.#lost.delete(runKey(token, agentId));
   }
 
   /** The permit is in the history again; the run that was begun with it before, if any. */
   regained({ token, agentId }: Pick<HistoryRow, 'token' | 'agentId'>): SeenRun | null {
-    const key = keyOf(token, agentId);
+    const key = runKey(token, agentId);
     const run = this.#lost.delete(key) ? (this.#runs.get(key) ?? null) : null;
     if (run !== null) run.isLost = false;
     return run;
@@ -107,7 +107,7 @@ export class Past {
     for (const { history } of this.#commits.slice(kept)) {
       for (const { event, token, agentId } of history) {
         if (event !== 'permitted' && event !== 'regained') continue;
-        const key = keyOf(token, agentId);
+        const key = runKey(token, agentId);
         this.#lost.add(key);
         const run = this.#runs.get(key);
         if (run !== undefined) run.isLost = true;
@@ -126,6 +126,7 @@ function stands({ kind }: HistoryEvent): boolean {
   return kind !== 'heard' && kind !== 'acknowledged' && kind !== 'permit_told';
 }
 
-function keyOf(token: bigint, agentId: string): string {
+/** One number may be drawn for two agents before lost commits are noticed. */
+export function runKey(token: bigint, agentId: string): string {
   return `${token}/${agentId}`;
 }

@@ -49,6 +49,8 @@ const PROMPT_INTERVALS = 1.6;
 const LOOK_MS = 200;
 /** After a batch its answers travel through a few promises more. */
 const SETTLED_TURNS = 4;
+/** Longer than a slow disk holds a commit that was begun before the faults ended, in seconds. */
+const WATCHED_S = 30;
 const LATE_BATCHES = 20;
 const LATE_EVERY_MS = 3_000;
 
@@ -213,6 +215,8 @@ class World implements AgentWorld, FaultWorld {
       agent.start(false);
       void this.coordinator.call((callId) => ({ kind: 'uncordon', callId, agentId: agent.settings.agentId }));
     }
+    // Somebody watches over it: a commit that a slow disk holds may still end the process.
+    for (let i = 1; i <= WATCHED_S; i++) this.events.after(i * 1_000, () => void this.coordinator.start());
     // An agent that was drained meanwhile ends; it is started again.
     for (let i = 1; i < 20; i++) {
       this.events.after(i * 60_000, () => {
