@@ -204,19 +204,21 @@ export class Engine {
     this.#scheduled = true;
     this.#options.timers.soon(() => {
       this.#scheduled = false;
-      // Scheduled from within a batch that wrote nothing: the same drain may have decided it already.
+      // A stop may have decided it already.
       if (this.#inbox.length === 0) return;
       this.#running ??= this.#drain().catch((error: unknown) => this.#break(error));
     });
   }
 
+  /**
+   * One batch. Whatever it leaves to decide has a turn of the loop of its own: a store that answers at once would otherwise
+   * let a run of thousands of tasks go from commit to commit without a single heartbeat being read.
+   */
   async #drain(): Promise<void> {
-    while (this.#inbox.length > 0) {
-      this.counters.batches++;
-      await this.#decide(this.#takeIn());
-      const lanes = this.state.lanesToRefill();
-      if (lanes.length > 0) await this.#refill(lanes);
-    }
+    this.counters.batches++;
+    await this.#decide(this.#takeIn());
+    const lanes = this.state.lanesToRefill();
+    if (lanes.length > 0) await this.#refill(lanes);
     this.#running = null;
     if (this.#inbox.length > 0) this.#schedule();
   }

@@ -1,9 +1,9 @@
-import { wantedBy } from '../core/dag/advance.js';
 import { backfillInstants, dueBackfills, isToBeRerun } from '../core/dag/backfill.js';
 import { keysOfInstant } from '../core/dag/by-hand.js';
 import type { DagCall } from '../core/dag/calls.js';
 import type { DagDefinition } from '../core/dag/definition.js';
 import type { DueRun } from '../core/dag/inputs.js';
+import { INSTANCES_AT_ONCE, wantedBy } from '../core/dag/pending.js';
 import { type Plan, planOf } from '../core/dag/plan.js';
 import { admissible } from '../core/dag/room.js';
 import { type BackfillRow, type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
@@ -113,8 +113,10 @@ async function loadAdvances(state: State, inputs: readonly Input[], reading: Rea
   await reading.readPlans(views.map((view) => view?.row));
   for (const view of views) {
     const plan = view && reading.plan(view.row);
-    if (view !== undefined && plan !== undefined)
-      for (const taskId of wantedBy(view, plan, (known) => state.knownTask(known))) reading.task(taskId);
+    const room = INSTANCES_AT_ONCE - reading.tasks.length;
+    if (view === undefined || plan === undefined || room <= 0) continue;
+    const known = (taskId: TaskId) => state.knownTask(taskId);
+    for (const taskId of wantedBy(view, plan, known, room)) reading.task(taskId);
   }
   for (const taskId of admissible(state.dags)) reading.task(taskId);
   // Those that the core itself resumes next.

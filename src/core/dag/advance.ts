@@ -1,18 +1,17 @@
-import type { TaskId } from '../../kit/ids.js';
 import type { Draft } from '../draft.js';
-import type { TaskRow } from '../rows.js';
 import { firstMatch } from '../rules.js';
 import { createAssetRuns } from './asset-runs.js';
 import type { Json, TaskDefinition } from './definition.js';
 import { isTruthy } from './fill.js';
 import { endUnrun, makeReady, type NewInstance, type Unrun } from './instances.js';
 import { DAG_LIMITS } from './limits.js';
+import { INSTANCES_AT_ONCE, inOrder, markDownstream, markedTasks, pendingOf } from './pending.js';
 import { type Plan, taskOf } from './plan.js';
 import { factsOf, instanceEnv, rendered, renderWork, resultOf, sizeOfWork } from './render.js';
 import { admit } from './room.js';
 import type { RunKey } from './rows.js';
-import { isUndecided, NO_ELEMENT, type RunView, standingOf } from './run-view.js';
-import { endRun, startRun, stopRun, toStop } from './runs.js';
+import { NO_ELEMENT, type RunView, standingOf } from './run-view.js';
+import { endRun, startRun, stopRun } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
 import { endingOf } from './state.js';
 import { type Decision, decideByRule } from './trigger-rules.js';
@@ -23,7 +22,10 @@ import { eventOf, startWait } from './triggers.js';
  * doing it twice, or once more after a crash, changes nothing; nothing else decides what a run does next.
  */
 export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
+  draft.dags.limitChanges(INSTANCES_AT_ONCE);
   for (const run of runs) {
+    // Those that are left have their turn before the ones that were looked at.
+    if (draft.dags.isFull) break;
     const view = draft.dags.run(run);
     // It has ended meanwhile.
     if (view === undefined) draft.dags.advanced.add(run);
@@ -38,78 +40,32 @@ export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
     advanceRun(draft, view, plan);
   }
   createAssetRuns(draft);
+  draft.dags.limitChanges(INSTANCES_AT_ONCE);
   draft.dags.looksForRoom = true;
   draft.dags.unfinished = !admit(draft);
 }
 
-/** Round by round: what one round ends without a try is what the next one looks behind. */
+/**
+ * Round by round: what one round ends without a try is what the next one looks behind. What a commit has no room for stays
+ * marked, for the next one.
+ */
 function advanceRun(draft: Draft, view: RunView, plan: Plan): void {
   let marked = markedTasks(view, plan);
-  const unread = new Set<string>();
+  const left = new Set<string>();
   view.touched = new Set();
   while (marked.size > 0) {
     const next = new Set<number>();
-    for (const place of [...marked].sort((a, b) => a - b)) {
+    for (const place of inOrder(marked)) {
       const task = plan.tasks[place];
       if (task === undefined) continue;
-      const outcome = decideTask(draft, view, plan, task);
-      if (outcome === 'unread') unread.add(task.taskId);
+      const outcome = draft.dags.isFull ? 'part' : decideTask(draft, view, plan, task);
+      if (outcome === 'part') left.add(task.taskId);
       if (outcome === 'ended') markDownstream(plan, task.taskId, next);
     }
     marked = next;
   }
-  view.touched = unread;
-  if (unread.size === 0) endRun(draft, view, plan);
-}
-
-/** Places of the tasks that have changed, because they may be to be decided anew, and of those that come after them. */
-function markedTasks(view: RunView, plan: Plan): Set<number> {
-  if (view.touched === 'all') return new Set(plan.tasks.keys());
-  const marked = new Set<number>();
-  for (const task of view.touched) {
-    // Itself as well: it may have been cleared, or its wait be over.
-    marked.add(plan.placeOf.get(task) ?? -1);
-    markDownstream(plan, task, marked);
-  }
-  return marked;
-}
-
-function markDownstream(plan: Plan, task: string, marked: Set<number>): void {
-  for (const next of plan.graph.downstream.get(task) ?? []) marked.add(plan.placeOf.get(next) ?? -1);
-}
-
-/** Whether anything of a task is to be decided: all of it, or instances that were cleared or have waited. */
-function hasUndecided(view: RunView, task: string): boolean {
-  const { instances, undecided } = view.standing(task);
-  return instances === 0 || undecided > 0;
-}
-
-/** Map indexes of a task's instances that are to be decided; null when all of it is. */
-function undecidedOf(view: RunView, task: string): number[] | null {
-  const { instances, undecided } = view.standing(task);
-  if (instances === 0) return null;
-  if (undecided === 0) return [];
-  return [...view.of(task)].filter(isUndecided).map(({ mapIndex }) => mapIndex);
-}
-
-/** Rows that the next advance of a run needs: results that templates name, and instances that were cleared. */
-export function wantedBy(
-  view: RunView,
-  plan: Plan,
-  known: (taskId: TaskId) => TaskRow | undefined,
-): TaskId[] {
-  if (endingOf(view.row) !== null) return toStop(view, known);
-  const wanted: TaskId[] = [];
-  for (const place of markedTasks(view, plan)) {
-    const task = plan.tasks[place];
-    if (task === undefined || !hasUndecided(view, task.taskId)) continue;
-    if (decideByRule(task.triggerRule, standingOf(view, task.needs)) === 'wait') continue;
-    for (const instance of view.of(task.taskId)) if (isUndecided(instance)) wanted.push(instance.taskId);
-    for (const named of plan.results.get(task.taskId) ?? []) {
-      for (const { state, taskId } of view.of(named)) if (state === 'success') wanted.push(taskId);
-    }
-  }
-  return wanted;
+  view.touched = left;
+  if (left.size === 0) endRun(draft, view, plan);
 }
 
 /** What a task is decided on. */
@@ -132,9 +88,9 @@ export const UNRUN_RULES: readonly {
     // Before the trigger rule: what a short circuit cuts off is skipped, whatever else its needs came to.
     name: 'short_circuit',
     when: ({ plan, task, view, results }) =>
-      (plan.circuits.get(task.taskId) ?? []).some(
-        (circuit) => view.has(circuit) && circuit in results && !isTruthy(results[circuit] ?? null),
-      ),
+      plan.circuits
+        .get(task.taskId)
+        .some((circuit) => view.has(circuit) && circuit in results && !isTruthy(results[circuit] ?? null)),
     then: () => ({ edge: 'skipTask', reason: 'short_circuit', message: '' }),
   },
   {
@@ -149,28 +105,51 @@ export const UNRUN_RULES: readonly {
   },
 ];
 
-/** `ended`: what comes after it is to be looked at; `unread`: rows are missing that the next batch will have read. */
-function decideTask(
-  draft: Draft,
-  view: RunView,
-  plan: Plan,
-  task: TaskDefinition,
-): 'left' | 'ended' | 'unread' {
-  const indexes = undecidedOf(view, task.taskId);
-  if (indexes !== null && indexes.length === 0) return 'left';
+/** `ended`: what comes after it is to be looked at; `part`: it is to be looked at again, on rows that were not read or in the next commit. */
+type Outcome = 'left' | 'ended' | 'part';
+
+function decideTask(draft: Draft, view: RunView, plan: Plan, task: TaskDefinition): Outcome {
+  const pending = pendingOf(view, task.taskId);
+  if (pending !== null && pending.length === 0) return 'left';
   const decision = decideByRule(task.triggerRule, standingOf(view, task.needs));
   if (decision === 'wait') return 'left';
   const results = resultsFor(draft, view, plan, task);
-  const cleared = (indexes ?? []).map((index) => view.get(task.taskId, index)?.taskId);
-  if (results === null || cleared.some((taskId) => taskId !== undefined && draft.task(taskId) === undefined))
-    return 'unread';
+  if (results === null) return 'part';
   const c: TaskCase = { draft, view, plan, task, decision, results };
   const unrun = firstMatch('unrun', UNRUN_RULES, draft.ctx.tally, c);
-  if (unrun !== undefined) {
-    for (const mapIndex of indexes ?? [-1]) endUnrun(draft, { view, task, mapIndex }, unrun.then(c));
-    return 'ended';
+  return unrun === undefined ? runTask(c, pending) : endAll(c, pending ?? [-1], unrun.then(c));
+}
+
+/** Whether the row is there that an instance is decided on; one that is new needs none. */
+function isRead({ draft, view, task }: TaskCase, mapIndex: number): boolean {
+  const known = view.get(task.taskId, mapIndex);
+  return known === undefined || draft.task(known.taskId) !== undefined;
+}
+
+/** Decides instances one by one, as far as their rows are read and the commit has room. */
+function decideEach(
+  c: TaskCase,
+  indexes: Iterable<number>,
+  decide: (mapIndex: number) => 'left' | 'ended',
+): Outcome {
+  let ended = false;
+  let isWhole = true;
+  for (const mapIndex of indexes) {
+    if (c.draft.dags.isFull || !isRead(c, mapIndex)) isWhole = false;
+    else if (decide(mapIndex) === 'ended') ended = true;
+    if (c.draft.dags.isFull && !isWhole) break;
   }
-  return runTask(c, indexes);
+  if (!isWhole) return 'part';
+  return ended ? 'ended' : 'left';
+}
+
+/** None of them runs. */
+function endAll(c: TaskCase, indexes: readonly number[], end: Unrun): Outcome {
+  const { draft, view, task } = c;
+  return decideEach(c, indexes, (mapIndex) => {
+    endUnrun(draft, { view, task, mapIndex }, end);
+    return 'ended';
+  });
 }
 
 /** Results that the task's templates name; null when some are not read yet. A mapped task's are a list. */
@@ -181,7 +160,7 @@ function resultsFor(
   task: TaskDefinition,
 ): Record<string, Json> | null {
   const results: Record<string, Json> = {};
-  for (const named of plan.results.get(task.taskId) ?? []) {
+  for (const named of plan.results.get(task.taskId)) {
     const values: Json[] = [];
     for (const { state, taskId } of [...view.of(named)].sort((a, b) => a.mapIndex - b.mapIndex)) {
       if (state !== 'success') continue;
@@ -196,51 +175,46 @@ function resultsFor(
 }
 
 /** All instances of a task that is to run; a template that cannot be filled in fails the instance, and says why. */
-function runTask(
-  { draft, view, task, results }: TaskCase,
-  indexes: readonly number[] | null,
-): 'left' | 'ended' {
+function runTask(c: TaskCase, pending: readonly number[] | null): Outcome {
+  const { draft, view, task, results } = c;
   const facts = factsOf(view.row, task.taskId, results);
   const scope = scopeOf(facts);
-  const only = (end: Unrun) => {
-    for (const mapIndex of indexes ?? [-1]) endUnrun(draft, { view, task, mapIndex }, end);
-    return 'ended' as const;
-  };
+  const only = (end: Unrun) => endAll(c, pending ?? [-1], end);
   if (task.when !== '') {
     const wanted = rendered(task.when, scope);
     if (!wanted.ok) return only(failedBy(wanted.fault));
     if (!isTruthy(wanted.value)) return only({ edge: 'skipTask', reason: 'when', message: task.when });
   }
-  if (task.expand === '') return runInstance(draft, { view, task, mapIndex: -1 }, facts);
+  if (task.expand === '')
+    return decideEach(c, [-1], (mapIndex) => runInstance(draft, { view, task, mapIndex }, facts));
   const list = rendered(task.expand, scope);
   if (!list.ok) return only(failedBy(list.fault));
   const items = list.value;
   if (!Array.isArray(items)) return only({ ...NO_LIST, message: `${task.expand} is no list` });
   if (items.length > DAG_LIMITS.mappedInstances) return only({ ...TOO_MANY, message: tooMany(items.length) });
   if (items.length === 0) return only({ edge: 'skipTask', reason: 'nothing_to_map', message: task.expand });
-  let ended = false;
-  for (const mapIndex of indexesOf(view, task.taskId, indexes, items.length)) {
+  return decideEach(c, indexesOf(view, task.taskId, pending, items.length), (mapIndex) => {
     const item = (items as readonly Json[])[mapIndex];
-    // Cleared, and the list is shorter this time, or there was none the time before.
-    const end: Unrun = { edge: 'skipTask', reason: NO_ELEMENT, message: task.expand };
     const instance = { view, task, mapIndex };
-    if (item === undefined) endUnrun(draft, instance, end);
-    else if (runInstance(draft, instance, { ...facts, mapIndex, item }) === 'left') continue;
-    ended = true;
-  }
-  return ended ? 'ended' : 'left';
+    if (item !== undefined) return runInstance(draft, instance, { ...facts, mapIndex, item });
+    // Cleared, and the list is shorter this time, or there was none the time before.
+    endUnrun(draft, instance, { edge: 'skipTask', reason: NO_ELEMENT, message: task.expand });
+    return 'ended';
+  });
 }
 
-/** What was cleared is mapped anew; when that is all of a task, so is every element that has come since. */
+/** What was cleared is mapped anew; when that is all of a task, so is every element that has come since. The last first. */
 function indexesOf(
   view: RunView,
   task: string,
-  cleared: readonly number[] | null,
+  pending: readonly number[] | null,
   length: number,
-): Iterable<number> {
-  if (cleared === null) return Array(length).keys();
-  if (cleared.length < view.standing(task).instances) return cleared;
-  return new Set([...cleared, ...Array(length).keys()]);
+): readonly number[] {
+  const all = [...Array(length).keys()].reverse();
+  if (pending === null) return all;
+  const { undecided, instances } = view.standing(task);
+  if (undecided < instances) return pending;
+  return [...new Set([...all, ...pending])].sort((a, b) => b - a);
 }
 
 const NO_LIST = { edge: 'failTask', reason: 'not_a_list' } as const;

@@ -82,6 +82,7 @@ export class DagDraft {
   readonly looked = new Set<string>();
   newestEvent: number;
   readonly #touched = new Set<RunKey>();
+  #fullAt = Number.POSITIVE_INFINITY;
   readonly #removed = new Set<TaskId>();
   readonly #poolUse = new Map<string, number>();
   readonly #triggerOf = new Map<TaskId, string>();
@@ -107,6 +108,15 @@ export class DagDraft {
   plan({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
     const run = { dagId, definitionVersion };
     return this.#state.planOf(run) ?? this.#loaded.plans.get(planKey(dagId, definitionVersion));
+  }
+
+  /** From here on so many instances may change; `isFull` then says that the rest is for the next commit. */
+  limitChanges(most: number): void {
+    this.#fullAt = this.changes.size + most;
+  }
+
+  get isFull(): boolean {
+    return this.changes.size >= this.#fullAt;
   }
 
   /** What a tick has to create. */

@@ -1,7 +1,7 @@
 import { invariant } from '../../kit/invariant.js';
 import type { DagDefinition, Json, TaskDefinition } from './definition.js';
 import { textsWithin } from './fill.js';
-import { allUpstream, type Graph, graphOf } from './graph.js';
+import { allDownstream, allUpstream, type Graph, graphOf } from './graph.js';
 import { planKey } from './state.js';
 import { parseTemplate, pathsOf } from './template.js';
 
@@ -17,30 +17,35 @@ export interface Plan {
   /** Tasks that no other needs: they decide how the run ends. */
   readonly leaves: readonly string[];
   /** By task: those whose results it asks for, short circuits before it included. */
-  readonly results: ReadonlyMap<string, readonly string[]>;
+  readonly results: NamesByTask;
   /** By task: the short circuits before it. */
-  readonly circuits: ReadonlyMap<string, readonly string[]>;
+  readonly circuits: NamesByTask;
+}
+
+/** Names that are found when they are first asked for: reading every template of 10,000 tasks takes a fifth of a second. */
+export interface NamesByTask {
+  get(taskId: string): readonly string[];
 }
 
 export function planOf(definition: DagDefinition, definitionVersion: number): Plan {
   const { tasks } = definition;
   const graph = graphOf(tasks);
+  const placeOf = new Map(tasks.map(({ taskId }, place) => [taskId, place]));
   const circuits = circuitsOf(tasks, graph);
   return {
     key: planKey(definition.dagId, definitionVersion),
     definition,
     tasks,
-    placeOf: new Map(tasks.map(({ taskId }, place) => [taskId, place])),
+    placeOf,
     graph,
     leaves: tasks
       .filter(({ taskId }) => (graph.downstream.get(taskId) ?? []).length === 0)
       .map((t) => t.taskId),
-    results: new Map(
-      tasks.map((task) => [
-        task.taskId,
-        [...new Set([...resultsNamedBy(task), ...(circuits.get(task.taskId) ?? [])])],
-      ]),
-    ),
+    results: namesByTask((taskId) => {
+      const task = tasks[placeOf.get(taskId) ?? -1];
+      const named = task === undefined ? [] : resultsNamedBy(task);
+      return [...new Set([...named, ...circuits.get(taskId)])];
+    }),
     circuits,
   };
 }
@@ -51,15 +56,36 @@ export function taskOf(plan: Plan, taskId: string): TaskDefinition {
   return task;
 }
 
-function circuitsOf(tasks: readonly TaskDefinition[], graph: Graph): Map<string, readonly string[]> {
+function namesByTask(namesOf: (taskId: string) => readonly string[]): NamesByTask {
+  const found = new Map<string, readonly string[]>();
+  return {
+    get(taskId) {
+      const names = found.get(taskId) ?? namesOf(taskId);
+      found.set(taskId, names);
+      return names;
+    },
+  };
+}
+
+/** Short circuits whose whole downstream is remembered; beyond, upstream is walked for each task. */
+const CIRCUITS_FOLLOWED = 16;
+
+function circuitsOf(tasks: readonly TaskDefinition[], graph: Graph): NamesByTask {
   const circuits = tasks.filter(({ shortCircuit }) => shortCircuit).map(({ taskId }) => taskId);
-  if (circuits.length === 0) return new Map();
-  return new Map(
-    tasks.map(({ taskId }) => {
+  if (circuits.length === 0) return { get: () => [] };
+  if (circuits.length > CIRCUITS_FOLLOWED) {
+    return namesByTask((taskId) => {
       const upstream = allUpstream(graph, taskId);
-      return [taskId, circuits.filter((circuit) => upstream.has(circuit))];
-    }),
-  );
+      return circuits.filter((circuit) => upstream.has(circuit));
+    });
+  }
+  const behind = new Map<string, ReadonlySet<string>>();
+  const isBehind = (taskId: string, circuit: string) => {
+    const all = behind.get(circuit) ?? allDownstream(graph, circuit);
+    behind.set(circuit, all);
+    return all.has(taskId);
+  };
+  return namesByTask((taskId) => circuits.filter((circuit) => isBehind(taskId, circuit)));
 }
 
 /** Tasks whose results some template of the task names. */

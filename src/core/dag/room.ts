@@ -2,6 +2,7 @@ import type { TaskId } from '../../kit/ids.js';
 import type { Draft } from '../draft.js';
 import { stillHeld } from '../requests.js';
 import { move } from '../task.js';
+import { INSTANCES_AT_ONCE } from './pending.js';
 import type { Plan } from './plan.js';
 import type { DagRow, RunKey } from './rows.js';
 import { type InstanceAt, type RunView, waitsForRoom } from './run-view.js';
@@ -70,7 +71,7 @@ export function admissible(state: DagState): TaskId[] {
       return view === undefined ? 0 : freeOf(view, state.planOf(view.row), state.dags.get(view.row.dagId));
     },
   });
-  return chosen.map(({ taskId }) => taskId);
+  return chosen.slice(0, INSTANCES_AT_ONCE).map(({ taskId }) => taskId);
 }
 
 /** Instances that this draft makes wait, by pool and run, lowest rank first. */
@@ -110,7 +111,8 @@ export function admit(draft: Draft): boolean {
   const { service } = draft.ctx;
   for (const { taskId } of chosen) {
     const task = draft.task(taskId);
-    if (task === undefined) {
+    // Not read, or more than a commit should hold: the next one goes on.
+    if (task === undefined || (draft.dags.isFull && !draft.dags.changes.has(taskId))) {
       complete = false;
       continue;
     }

@@ -2,7 +2,16 @@ import type { TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import type { TaskRow, TaskState } from '../rows.js';
 import type { RunRow } from './rows.js';
-import { addTo, isDone, NOTHING_DECIDED, type Standing, Sums } from './standing.js';
+import {
+  addTo,
+  isDone,
+  type MappedSoFar,
+  NOTHING_DECIDED,
+  type Standing,
+  Sums,
+  soFar,
+  withoutGaps,
+} from './standing.js';
 
 /** A task instance as its run sees it; everything else of it is in its row. */
 export interface InstanceAt {
@@ -60,6 +69,7 @@ export class RunView {
   readonly #base: RunView | null;
   readonly #instances = new Map<string, Map<number, InstanceAt>>();
   readonly #standings = new Map<string, Standing>();
+  readonly #mapped = new Map<string, MappedSoFar>();
   /** Of committed views alone: a draft asks its base, and adds what it has changed. */
   readonly #sums = new Sums((task) => this.standing(task));
 
@@ -108,10 +118,21 @@ export class RunView {
     return this.#base.#sums.changed(tasks, this.#standings, (task) => this.standing(task));
   }
 
+  /** How far a task is mapped; undefined for one that is not. */
+  mapped(task: string): MappedSoFar | undefined {
+    return this.#mapped.get(task) ?? this.#base?.mapped(task);
+  }
+
   put(task: string, instance: InstanceAt): void {
     const old = this.get(task, instance.mapIndex);
     const before = this.standing(task);
-    const now = addTo(old === undefined ? before : addTo(before, old, -1), instance, 1);
+    const bare = withoutGaps(before);
+    const now = this.#withGaps(
+      task,
+      instance,
+      old,
+      addTo(old === undefined ? bare : addTo(bare, old, -1), instance, 1),
+    );
     this.active += Number(takesRoom(instance)) - Number(old !== undefined && takesRoom(old));
     this.decided += Number(before.instances === 0);
     this.over += Number(isDone(now)) - Number(isDone(before));
@@ -119,6 +140,29 @@ export class RunView {
     this.#instances.set(task, instances.set(instance.mapIndex, instance));
     if (this.#base === null) this.#sums.change(task, before, now);
     this.#standings.set(task, now);
+  }
+
+  #withGaps(
+    task: string,
+    { mapIndex }: InstanceAt,
+    old: InstanceAt | undefined,
+    standing: Standing,
+  ): Standing {
+    const before = this.mapped(task);
+    if (before === undefined && mapIndex < 0) return standing;
+    const { length, instances } = before ?? { length: 0, instances: 0 };
+    const isNew = old === undefined && mapIndex >= 0;
+    const now = isNew ? { length: Math.max(length, mapIndex + 1), instances: instances + 1 } : before;
+    if (now === undefined) return standing;
+    if (isNew) this.#mapped.set(task, now);
+    return soFar(standing, now);
+  }
+
+  /** Whether all that has begun is over; elements of a list that have no instance yet have not. */
+  get isStill(): boolean {
+    if (this.over === this.decided) return true;
+    for (const task of this.tasks()) if (!isDone(withoutGaps(this.standing(task)))) return false;
+    return true;
   }
 
   touch(task: string): void {

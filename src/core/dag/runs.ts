@@ -100,7 +100,7 @@ export function requestEnd(draft: Draft, run: RunRow, as: Ending): RunRow {
 }
 
 /** Instances that one advance stops; more wait for the next one, which follows at once. */
-const STOPS_AT_ONCE = 500;
+const STOPS_AT_ONCE = 250;
 
 /** Instances to be stopped of a run that is to end: those that have not ended and were not asked yet. */
 export function toStop(view: RunView, known: (taskId: TaskId) => TaskRow | undefined): TaskId[] {
@@ -124,7 +124,7 @@ export function stopRun(draft: Draft, view: RunView, ending: Ending): void {
     else cancelTask(draft, task, `its run was ended as ${ending}`);
   }
   view.touched = left ? 'all' : new Set();
-  if (view.over === view.decided) putEnd(draft, view, ending, ending === 'cancelled' ? 'cancelled' : MARKED);
+  if (!left && view.isStill) putEnd(draft, view, ending, ending === 'cancelled' ? 'cancelled' : MARKED);
 }
 
 /** Which runs are looked at together by one advance; more wait for the next one, which follows at once. */

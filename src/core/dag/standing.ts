@@ -14,10 +14,21 @@ export interface Standing {
   readonly instances: number;
   /** Those of them that are to be decided anew: they were cleared, or their wait is over. */
   readonly undecided: number;
+  /** Elements of a list that is mapped step by step which have no instance yet; see MappedSoFar. */
+  readonly unmapped: number;
 }
 
 export const NOTHING_DECIDED: Standing = {
-  ...{ total: 1, success: 0, failed: 0, upstreamFailed: 0, skipped: 0, instances: 0, undecided: 0 },
+  ...{
+    total: 1,
+    success: 0,
+    failed: 0,
+    upstreamFailed: 0,
+    skipped: 0,
+    instances: 0,
+    undecided: 0,
+    unmapped: 0,
+  },
 };
 const NONE: Standing = { ...NOTHING_DECIDED, total: 0 };
 
@@ -33,7 +44,7 @@ export function addTo(standing: Standing, { state, ready, gone }: InstanceAt, by
   const ended = isFinal(state) && !gone;
   const count = (now: number, counts: boolean) => now + (counts ? by : 0);
   return {
-    // Instances of a mapped task come all at once, so a task with any has all of them.
+    // A task with any has all of them, but for those of a long list, which are told apart.
     total: instances === 0 ? 1 : counted,
     success: count(standing.success, ended && state === 'success'),
     failed: count(standing.failed, ended && (state === 'failed' || state === 'cancelled')),
@@ -41,7 +52,31 @@ export function addTo(standing: Standing, { state, ready, gone }: InstanceAt, by
     skipped: count(standing.skipped, ended && state === 'skipped'),
     instances,
     undecided: count(standing.undecided, state === 'scheduled' && !ready),
+    unmapped: standing.unmapped,
   };
+}
+
+/** How far a mapped task has come: its instances are made from the last element down to the first. */
+export interface MappedSoFar {
+  /** Elements that its list is known to have: those up to the highest that has an instance. */
+  readonly length: number;
+  /** Those of them that have one. */
+  readonly instances: number;
+}
+
+/**
+ * The standing of a mapped task of which that much is there. A list of thousands is mapped in several commits, so how
+ * long it is has to be durable from the first of them on: as its last element is first, a gap below says that there is more.
+ */
+export function soFar(standing: Standing, { length, instances }: MappedSoFar): Standing {
+  const unmapped = length - instances;
+  return unmapped === 0 ? standing : { ...standing, unmapped, total: standing.total + unmapped };
+}
+
+/** As if all of a list had come; what `addTo` counts with. */
+export function withoutGaps(standing: Standing): Standing {
+  const { unmapped, total } = standing;
+  return unmapped === 0 ? standing : { ...standing, unmapped: 0, total: total - unmapped };
 }
 
 function plus(a: Standing, b: Standing, by: 1 | -1 = 1): Standing {
@@ -53,6 +88,7 @@ function plus(a: Standing, b: Standing, by: 1 | -1 = 1): Standing {
     skipped: a.skipped + by * b.skipped,
     instances: a.instances + by * b.instances,
     undecided: a.undecided + by * b.undecided,
+    unmapped: a.unmapped + by * b.unmapped,
   };
 }
 

@@ -109,7 +109,7 @@ export class LocalRun {
     const decision = decideByRule(task.triggerRule, standingOf(this.#view, task.needs));
     if (decision === 'wait') return;
     const results = this.#resultsFor(task);
-    const circuits = this.#plan.circuits.get(task.taskId) ?? [];
+    const circuits = this.#plan.circuits.get(task.taskId);
     if (circuits.some((circuit) => circuit in results && !isTruthy(results[circuit] ?? null))) {
       return this.#end(task, -1, ['skipped', 'short_circuit']);
     }
@@ -153,7 +153,7 @@ export class LocalRun {
   /** By task, of those that have succeeded; a mapped one's are a list. */
   #resultsFor(task: TaskDefinition): Record<string, Json> {
     const results: Record<string, Json> = {};
-    for (const named of this.#plan.results.get(task.taskId) ?? []) {
+    for (const named of this.#plan.results.get(task.taskId)) {
       const values = (this.#instances.get(named) ?? [])
         .filter(({ state }) => state === 'success')
         .map(({ result }) => result);

@@ -227,6 +227,7 @@ function standingIn(rows: readonly TaskRow[], run: string, needs: readonly strin
     sum = {
       ...{ total: add('total'), success: add('success'), failed: add('failed'), skipped: add('skipped') },
       ...{ upstreamFailed: add('upstreamFailed'), instances: add('instances'), undecided: add('undecided') },
+      unmapped: add('unmapped'),
     };
   }
   return sum;

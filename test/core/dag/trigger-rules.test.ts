@@ -29,7 +29,7 @@ function standing(ends: string) {
     failed: count('f'),
     upstreamFailed: count('u'),
     skipped: count('k'),
-    ...{ instances: ends.length, undecided: 0 },
+    ...{ instances: ends.length, undecided: 0, unmapped: 0 },
   };
 }
 
