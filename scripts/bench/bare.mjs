@@ -75,8 +75,10 @@ export class BareAgent {
     for (const effect of effects) {
       if (effect.kind === 'dial') this.link.dial(effect.streamNo, effect.afterMs);
       else if (effect.kind === 'hang_up') this.link.hangUp();
-      else if (effect.kind === 'send') this.link.send(effect.streamNo, requestsOf(effect.message, 0));
-      else if (effect.kind === 'start') this.run(effect.permit);
+      else if (effect.kind === 'send') {
+        const requests = requestsOf(effect.message, { loopLagMs: 0, unknownArms: 0 });
+        this.link.send(effect.streamNo, requests);
+      } else if (effect.kind === 'start') this.run(effect.permit);
       else if (effect.kind === 'note' && effect.note.kind === 'session') this.#told.session?.(effect.note);
     }
   }

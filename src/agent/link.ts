@@ -37,6 +37,8 @@ export class Link {
   readonly #address: string;
   readonly #clock: AgentClock;
   readonly #listener: LinkListener;
+  /** Messages of arms that this version does not know: a newer coordinator may say more than we understand. */
+  unknownArms = 0;
   #stream: Stream | null = null;
   #timer: Timer | null = null;
 
@@ -50,7 +52,8 @@ export class Link {
     this.hangUp();
     this.#timer?.cancel();
     this.#timer = this.#clock.setTimer(afterMs, () => {
-      this.#stream = new Stream(this.#address, streamNo, this.#clock, this.#listener);
+      const unknown = () => this.unknownArms++;
+      this.#stream = new Stream(this.#address, streamNo, this.#clock, this.#listener, unknown);
     });
   }
 
@@ -76,14 +79,22 @@ class Stream {
   readonly #client: AgentServiceClient;
   readonly #listener: LinkListener;
   readonly #timer: Timer;
+  readonly #unknown: () => void;
   #call: ClientDuplexStream<ConnectRequest, ConnectResponse> | null = null;
   #over = false;
   /** Parts of an acknowledgement that is not complete yet. */
   #parts: HeartbeatAck[] = [];
 
-  constructor(address: string, streamNo: bigint, clock: AgentClock, listener: LinkListener) {
+  constructor(
+    address: string,
+    streamNo: bigint,
+    clock: AgentClock,
+    listener: LinkListener,
+    unknown: () => void,
+  ) {
     this.streamNo = streamNo;
     this.#listener = listener;
+    this.#unknown = unknown;
     this.#client = new AgentServiceClient(address, credentials.createInsecure(), {
       ...KEEPALIVE,
       'grpc.keepalive_permit_without_calls': 1,
@@ -142,8 +153,8 @@ class Stream {
   }
 
   #receive({ message }: ConnectResponse): void {
-    // An arm that we do not know: a newer coordinator may say more than we understand.
-    if (this.#over || message === undefined) return;
+    if (this.#over) return;
+    if (message === undefined) return this.#unknown();
     const { streamNo } = this;
     switch (message.$case) {
       case 'welcome':

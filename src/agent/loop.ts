@@ -154,7 +154,10 @@ export class AgentLoop {
       case 'send':
         // failpoint: FP4 before
         // failpoint: FP10 before
-        this.link.send(effect.streamNo, requestsOf(effect.message, this.#loopLagMs));
+        this.link.send(
+          effect.streamNo,
+          requestsOf(effect.message, { loopLagMs: this.#loopLagMs, unknownArms: this.link.unknownArms }),
+        );
         // failpoint: FP4 after
         // failpoint: FP10 after
         return;

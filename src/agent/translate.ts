@@ -36,13 +36,20 @@ const CHUNK_ENTRIES = 4_096;
 /** Bytes of reports in one message, about. */
 const CHUNK_BYTES = 512 * 1024;
 
+/** What an agent says of itself beside what its core decides; for people, nothing is decided on it. */
+export interface Condition {
+  readonly loopLagMs: number;
+  /** Messages of arms that this version does not know, since the process started. */
+  readonly unknownArms: number;
+}
+
 /** What the agent's core says, as the proto's messages: one, or several where it is too large for one. */
-export function requestsOf(up: Up, loopLagMs: number): proto.ConnectRequest[] {
+export function requestsOf(up: Up, condition: Condition): proto.ConnectRequest[] {
   switch (up.kind) {
     case 'hello':
       return helloOf(up.hello);
     case 'heartbeat':
-      return beatOf(up.beat, loopLagMs);
+      return beatOf(up.beat, condition);
     case 'goodbye':
       return [{ message: { $case: 'goodbye', value: { endsSession: up.endsSession, reason: up.reason } } }];
   }
@@ -78,7 +85,7 @@ function helloOf(hello: Hello): proto.ConnectRequest[] {
   return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
 }
 
-function beatOf(beat: Beat, loopLagMs: number): proto.ConnectRequest[] {
+function beatOf(beat: Beat, { loopLagMs, unknownArms }: Condition): proto.ConnectRequest[] {
   const chunks = beat.fullInventory === null ? [] : chunksOf(beat.fullInventory.map(entryOf), []);
   const value: proto.Heartbeat = {
     seq: BigInt(beat.seq),
@@ -96,7 +103,7 @@ function beatOf(beat: Beat, loopLagMs: number): proto.ConnectRequest[] {
             loopLag: durationOf(loopLagMs),
             rtt: durationOf(beat.rttMs),
             logBytesWaiting: 0n,
-            unknownMessages: 0n,
+            unknownMessages: BigInt(unknownArms),
           },
     triggerEvents: beat.triggerEvents.map(triggerEventOf),
     fullInventory:

@@ -15,7 +15,7 @@ import { messageType } from '../wire/support/proto.js';
 import { IDENTITY, reportOf, token } from './core/scene.js';
 
 function sent(up: Up): ConnectRequest[] {
-  const requests = requestsOf(up, 0);
+  const requests = requestsOf(up, { loopLagMs: 0, unknownArms: 0 });
   for (const request of requests) {
     expect(ConnectRequest.encode(request).finish().length).toBeLessThanOrEqual(LIMITS.messageBytes);
   }
