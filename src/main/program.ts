@@ -18,6 +18,7 @@ import {
 import { type Config, misspeltVariables, type Sources } from '../config/resolve.js';
 import { AGENT_KEYS, DEV_KEYS, SERVER_KEYS, type SettingKey } from '../config/settings.js';
 import { SECOND } from '../kit/time.js';
+import { addConformance } from './conformance.js';
 import { addDagFiles } from './dag/commands.js';
 import { dataFolder } from './paths.js';
 import { addSettingFlags, clientSettings, givenFlags, readSettings } from './settings.js';
@@ -61,6 +62,7 @@ function assemble(context: CliContext, start: Starter): Command {
     addDev(root, context.terminal, start);
     addConfig(root, context.terminal);
     addDagFiles(root, context);
+    addConformance(root, context);
   });
 }
 

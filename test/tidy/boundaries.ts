@@ -165,6 +165,12 @@ export const rooms: Readonly<Record<string, Room>> = {
     builtins: [...files, 'node:child_process'],
     packages: [],
   },
+  'testing/conformance': {
+    job: 'a coordinator that misbehaves on purpose, played against any agent over real sockets',
+    mayImport: ['wire', 'kit'],
+    builtins: [...files, 'node:child_process', 'node:net'],
+    packages: ['@grpc/grpc-js'],
+  },
   main: {
     job: 'composition: where server, agents, console and configuration meet',
     mayImport: 'all',

@@ -16,6 +16,11 @@ const readers: readonly { path: string; may: readonly Outside[]; why: string }[]
     why: 'time limits of reading DAG files, and when to look again',
   },
   { path: 'src/client/clock.ts', may: ['time', 'timers', 'chance'], why: 'deadlines and jitter of calls' },
+  {
+    path: 'src/testing/conformance/clock.ts',
+    may: ['time', 'timers'],
+    why: 'agents are judged from outside, by real time',
+  },
   { path: 'src/cli/', may: ['timers'], why: 'redraws and time limits of commands, for people only' },
 ];
 

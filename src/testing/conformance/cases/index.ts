@@ -1,0 +1,9 @@
+import type { Case } from '../case.js';
+import { HELLO } from './every/hello.js';
+import { SESSION } from './every/session.js';
+import { GATE } from './worker/gate.js';
+import { HANDSHAKE } from './worker/handshake.js';
+import { PERMIT } from './worker/permit.js';
+
+/** Every case, in the order in which they are told. A file of cases is one line here. */
+export const CASES: readonly Case[] = [...HELLO, ...SESSION, ...HANDSHAKE, ...PERMIT, ...GATE];

@@ -1,0 +1,111 @@
+import { type Case, Deviation, type Kind } from './case.js';
+import { after, every, monoMs } from './clock.js';
+import { Stage, type StageOptions } from './stage.js';
+
+/** How one case has gone. */
+export interface Result {
+  readonly case: Case;
+  /** broken: the kit itself failed, which says nothing about the agent and counts as a failure. */
+  readonly outcome: 'pass' | 'fail' | 'broken';
+  /** What was seen, or what was seen instead. */
+  readonly seen: string;
+  readonly tookMs: number;
+  /** The end of what the agent printed, when it failed. */
+  readonly output: string;
+}
+
+export interface RunOptions extends StageOptions {
+  readonly cases: readonly Case[];
+  /** Cases played at the same time, each with an agent of its own. */
+  readonly parallel: number;
+  /** After each case, in the order of their ends. */
+  readonly told: (result: Result) => void;
+  /** No further case is begun once it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** A case is bounded: an agent that hangs fails it. */
+const LIMIT_MS = 30_000;
+/** Times that a case is played anew because the kit itself was held up while it failed. */
+const REPLAYS = 2;
+
+/** Plays cases against an agent; the results in the order of the cases. */
+export async function runCases(options: RunOptions): Promise<readonly Result[]> {
+  const results = new Map<Case, Result>();
+  const waiting = [...options.cases];
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (options.signal.aborted) return;
+      const result = await playFairly(next, options);
+      results.set(next, result);
+      options.told(result);
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel }, lane));
+  return options.cases.flatMap((one) => results.get(one) ?? []);
+}
+
+/** A failure while this process was held up for H/2 or more may be the kit's: only an undisturbed one counts. */
+async function playFairly(one: Case, options: RunOptions): Promise<Result> {
+  for (let replay = 0; ; replay++) {
+    const pulse = new Pulse();
+    const result = await play(one, options);
+    const heldUpMs = pulse.stop();
+    const disturbed = heldUpMs > options.heartbeatMs / 2;
+    if (result.outcome === 'pass' || !disturbed || replay === REPLAYS || options.signal.aborted)
+      return result;
+  }
+}
+
+async function play(one: Case, options: StageOptions): Promise<Result> {
+  const began = monoMs();
+  const stage = await Stage.open(options);
+  const limitMs = one.limitMs ?? LIMIT_MS;
+  const timer = after(limitMs, () => stage.giveUp(limitMs));
+  const ended = await one.play(stage).then(
+    (seen) => ({ outcome: 'pass', seen }) as const,
+    (error: unknown) => failureOf(error),
+  );
+  timer.cancel();
+  const output = ended.outcome === 'pass' ? '' : stage.output;
+  await stage.close();
+  return { case: one, ...ended, output, tookMs: monoMs() - began };
+}
+
+function failureOf(error: unknown): Pick<Result, 'outcome' | 'seen'> {
+  if (error instanceof Deviation) return { outcome: 'fail', seen: error.message };
+  return { outcome: 'broken', seen: String((error as Error).stack ?? error) };
+}
+
+/** Measures by how much this process's own timers are late: on a crowded machine the kit is. */
+class Pulse {
+  #last = monoMs();
+  #longestMs = 0;
+  readonly #timer = every(PULSE_MS, () => this.#beat());
+
+  #beat(): void {
+    const now = monoMs();
+    this.#longestMs = Math.max(this.#longestMs, now - this.#last - PULSE_MS);
+    this.#last = now;
+  }
+
+  stop(): number {
+    this.#beat();
+    this.#timer.cancel();
+    return this.#longestMs;
+  }
+}
+
+const PULSE_MS = 20;
+
+/** The cases for a kind of agent; `only` picks by rule, by id, or by the first part of an id. */
+export function casesFor(cases: readonly Case[], kind: Kind, only: readonly string[]): readonly Case[] {
+  return cases.filter(
+    (one) => one.kinds.includes(kind) && (only.length === 0 || only.some((what) => isMeant(one, what))),
+  );
+}
+
+export function isMeant({ id, rule }: Case, what: string): boolean {
+  const wanted = what.toLowerCase();
+  return rule.toLowerCase().split(/[ ,]+/).includes(wanted) || id === wanted || id.startsWith(`${wanted}.`);
+}
