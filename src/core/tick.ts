@@ -1,6 +1,7 @@
 import { later } from '../kit/time.js';
 import { requestStop } from './ask.js';
 import { advanceBackfills } from './dag/backfill.js';
+import { endTimedOutRuns } from './dag/runs.js';
 import { createDueRuns } from './dag/schedule.js';
 import { failDeferred } from './dag/triggers.js';
 import type { Draft } from './draft.js';
@@ -21,6 +22,7 @@ export function decideTick(draft: Draft): void {
   failExpired(draft);
   closeSilent(draft);
   pressAgents(draft);
+  endTimedOutRuns(draft);
   createDueRuns(draft);
   advanceBackfills(draft);
   for (const { taskId } of draft.loaded.due) {

@@ -210,10 +210,7 @@ export class Engine {
     });
   }
 
-  /**
-   * One batch. Whatever it leaves to decide has a turn of the loop of its own: a store that answers at once would otherwise
-   * let a run of thousands of tasks go from commit to commit without a single heartbeat being read.
-   */
+  /** One batch, in a turn of its own: a store that answers at once would let a long run go on with no heartbeat read. */
   async #drain(): Promise<void> {
     this.counters.batches++;
     await this.#decide(this.#takeIn());
@@ -239,7 +236,8 @@ export class Engine {
       const ticks = inputs.some((input) => input.kind === 'tick');
       const due = ticks ? this.#deadlines.passed(ctx) : null;
       const step = () => this.#sweep.read(ctx.policy.limits.pruneStep, ctx, this.state.dags.newestEvent);
-      const rows = loadRows(store, this.state, inputs, due, step, ctx);
+      const rest = () => new Promise<void>((resolve) => this.#options.timers.soon(resolve));
+      const rows = loadRows(store, this.state, inputs, due, step, ctx, rest);
       const loaded = rows instanceof Promise ? await rows : rows;
       const draft = decide(this.state, ctx, inputs, loaded);
       const { specs, missing } = this.#specsFor(draft);
@@ -286,7 +284,8 @@ export class Engine {
   #isDurable(draft: Draft, ticks: boolean): boolean {
     if (draft.writes) return true;
     // What has ended ages by this clock too; a minute of it may be lost.
-    const clockEveryMs = this.#deadlines.needServiceClock ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
+    const isWaitedFor = this.#deadlines.needServiceClock || this.state.dags.hasTimeouts;
+    const clockEveryMs = isWaitedFor ? SECOND : this.#sweep.total > 0 ? MINUTE : null;
     return ticks && clockEveryMs !== null && this.#service.wantsWrite(draft.ctx.now, clockEveryMs);
   }
 

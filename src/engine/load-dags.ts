@@ -1,6 +1,7 @@
 import { backfillInstants, dueBackfills, isToBeRerun } from '../core/dag/backfill.js';
 import { keysOfInstant } from '../core/dag/by-hand.js';
 import type { DagCall } from '../core/dag/calls.js';
+import { rowsForCall } from '../core/dag/clear.js';
 import type { DagDefinition } from '../core/dag/definition.js';
 import type { DueRun } from '../core/dag/inputs.js';
 import { INSTANCES_AT_ONCE, wantedBy } from '../core/dag/pending.js';
@@ -20,6 +21,11 @@ import type { Store } from '../store/store.js';
 
 type Pinned = Pick<DagRow, 'dagId' | 'definitionVersion'>;
 type Clocks = Pick<Context, 'wall' | 'timetable'>;
+/** Lets everything else have its turn of the loop. */
+export type Rest = () => Promise<void>;
+
+/** Instances of a run that are read in one turn. */
+const ROWS_A_TURN = 1_000;
 
 /** What is read of DAGs, and the tasks that must be read for them. */
 export interface ReadOfDags {
@@ -40,10 +46,12 @@ class Reading {
   readonly tasks: TaskId[] = [];
   readonly #store: Store;
   readonly #state: State;
+  readonly #rest: Rest;
 
-  constructor(store: Store, state: State) {
+  constructor(store: Store, state: State, rest: Rest) {
     this.#store = store;
     this.#state = state;
+    this.#rest = rest;
   }
 
   task(taskId: TaskId | undefined): void {
@@ -81,7 +89,15 @@ class Reading {
   }
 
   async readInstances(run: RunKey): Promise<void> {
-    if (!this.instances.has(run)) this.instances.set(run, await this.#store.readInstances(run));
+    if (this.instances.has(run)) return;
+    const rows: TaskRow[] = [];
+    for (let page = ROWS_A_TURN; page === ROWS_A_TURN; ) {
+      if (rows.length > 0) await this.#rest();
+      const found = await this.#store.readInstances(run, rows.at(-1)?.taskId ?? null, ROWS_A_TURN);
+      rows.push(...found);
+      page = found.length;
+    }
+    this.instances.set(run, rows);
   }
 
   async readBackfill(backfill: string): Promise<void> {
@@ -96,8 +112,9 @@ export async function loadDags(
   state: State,
   inputs: readonly Input[],
   clocks: Clocks,
+  rest: Rest,
 ): Promise<ReadOfDags> {
-  const reading = new Reading(store, state);
+  const reading = new Reading(store, state, rest);
   for (const input of inputs) if (input.kind === 'dag') await loadCall(state, input.call, clocks, reading);
   const due = inputs.some(({ kind }) => kind === 'tick') ? await loadDue(state, clocks, reading) : [];
   await loadAdvances(state, inputs, reading);
@@ -159,10 +176,15 @@ async function loadCall(state: State, call: DagCall, clocks: Clocks, reading: Re
       await reading.readRuns([call.run]);
       return reading.readPlans([reading.row(call.run)]);
     case 'clear':
-    case 'mark':
+    case 'mark': {
       await reading.readRuns([call.run]);
       await reading.readPlans([reading.row(call.run)]);
-      return reading.readInstances(call.run);
+      const view = state.dags.runs.get(call.run);
+      const plan = view && reading.plan(view.row);
+      if (view === undefined || plan === undefined) return reading.readInstances(call.run);
+      for (const taskId of rowsForCall(view, plan, call)) reading.task(taskId);
+      return;
+    }
     case 'backfill': {
       const dag = state.dags.dags.get(call.dagId);
       await reading.readBackfill(call.backfill);
@@ -191,8 +213,9 @@ export async function loadRunsOf(
   ends: readonly TaskRow[],
   again: readonly TaskRow[],
   read: ReadOfDags,
+  rest: Rest,
 ): Promise<void> {
-  const reading = new Reading(store, state);
+  const reading = new Reading(store, state, rest);
   await reading.readRuns(again.flatMap(({ instance }) => (instance === null ? [] : [instance.run])));
   for (const run of reading.runs.keys()) await reading.readInstances(run);
   const runs = [...ends, ...again].flatMap(({ instance }) => (instance === null ? [] : [instance.run]));

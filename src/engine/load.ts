@@ -7,7 +7,7 @@ import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
 import type { Store } from '../store/store.js';
 import { type Due, readDue } from './deadlines.js';
-import { leavesDue, loadDags, loadRunsOf } from './load-dags.js';
+import { leavesDue, loadDags, loadRunsOf, type Rest } from './load-dags.js';
 
 type Clocks = Pick<Context, 'wall' | 'timetable'>;
 
@@ -23,11 +23,11 @@ interface Wanted {
 
 /** What a batch is decided on. Most batches need no row that memory does not have: these wait for nothing. */
 export function loadRows(
-  ...[store, state, inputs, due, readFinished, clocks]: Parameters<typeof readRows>
+  ...[store, state, inputs, due, readFinished, clocks, rest]: Parameters<typeof readRows>
 ): Loaded | Promise<Loaded> {
   const needsRows = due !== null || inputs.some((input) => needsDags(state, input, clocks));
   if (needsRows || !isEmpty(wantedBy(state, inputs))) {
-    return readRows(store, state, inputs, due, readFinished, clocks);
+    return readRows(store, state, inputs, due, readFinished, clocks, rest);
   }
   // Made anew each time: what is loaded belongs to its batch.
   const none = { tasks: new Map(), histories: new Map(), byKey: new Map() };
@@ -67,16 +67,17 @@ async function readRows(
   due: Due | null,
   readFinished: () => Promise<FinishedStretch>,
   clocks: Clocks,
+  rest: Rest,
 ): Promise<Loaded> {
   const wanted = wantedBy(state, inputs);
-  const dags = await loadDags(store, state, inputs, clocks);
+  const dags = await loadDags(store, state, inputs, clocks, rest);
   for (const taskId of dags.tasks) wantTask(state, taskId, wanted);
   const tasks = new Map<TaskId, TaskRow>();
   if (wanted.tasks.size > 0) {
     for (const row of await store.readTasks([...wanted.tasks])) tasks.set(row.taskId, row);
   }
   const { ends, again } = instancesIn(state, inputs, tasks);
-  if (ends.length + again.length > 0) await loadRunsOf(store, state, ends, again, dags);
+  if (ends.length + again.length > 0) await loadRunsOf(store, state, ends, again, dags, rest);
   // Rows of a whole run come without results: those that were read one by one have them.
   for (const rows of dags.instances.values()) {
     for (const row of rows) if (!tasks.has(row.taskId)) tasks.set(row.taskId, row);

@@ -1,5 +1,5 @@
-import type { InstanceChoice, InstanceFound } from '../core/dag/calls.js';
-import { type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
+import type { InstanceFound } from '../core/dag/calls.js';
+import { type InstanceChoice, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
 import type {
   ChosenInstance,
   ClearRunRequest,

@@ -10,6 +10,7 @@ import type {
   RunRow,
   RunState,
   RunType,
+  SweepOfRun,
   TriggerRow,
 } from '../core/dag/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../kit/ids.js';
@@ -146,6 +147,9 @@ export function encodeRun(row: RunRow): string {
     row.params,
     row.consumed.map(pendingTuple),
     row.startedAt,
+    row.timeoutAt,
+    row.rerunBy,
+    row.sweeps.map(sweepTuple),
   ]);
 }
 
@@ -185,6 +189,31 @@ export function decodeRun({ data, ...stored }: StoredRun): RunRow {
     params: r.text(),
     consumed: r.tuples(readPending),
     startedAt: r.numberOrNull() as WallMs | null,
+    timeoutAt: r.numberOrNone() as ServiceMs | null,
+    rerunBy: r.textOr(''),
+    sweeps: r.tuplesOr([], readSweep),
+  };
+}
+
+const sweepTuple = (sweep: SweepOfRun) => [
+  sweep.kind,
+  sweep.tasks.map(({ task, mapIndex }) => [task, mapIndex]),
+  sweep.own,
+  sweep.upstream,
+  sweep.downstream,
+  sweep.only,
+  sweep.reason,
+];
+
+function readSweep(r: TupleReader): SweepOfRun {
+  return {
+    kind: r.word({ clear: true, mark_success: true, mark_failed: true }),
+    tasks: r.tuples((choice) => ({ task: choice.text(), mapIndex: choice.numberOrNull() })),
+    own: r.flag(),
+    upstream: r.flag(),
+    downstream: r.flag(),
+    only: r.word({ any: true, failed: true, blocked: true }),
+    reason: r.text(),
   };
 }
 

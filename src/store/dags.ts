@@ -13,6 +13,7 @@ import type {
   TriggerRow,
 } from '../core/dag/rows.js';
 import type { TaskRow } from '../core/rows.js';
+import type { TaskId } from '../kit/ids.js';
 import type { WallMs } from '../kit/time.js';
 
 /** What a starting coordinator keeps in memory of DAGs. All in order of their keys, but for the instances. */
@@ -96,8 +97,8 @@ export interface DagStore {
   readRuns(runs: readonly RunKey[]): Promise<RunRow[]>;
   /** Runs newest first (by when they were created, then key); `before` is exclusive. */
   listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]>;
-  /** Every instance of a run, without results, in no order. */
-  readInstances(run: RunKey): Promise<TaskRow[]>;
+  /** Instances of a run, without results, by task id: all of them, or the first `limit` behind `after`. */
+  readInstances(run: RunKey, after?: TaskId | null, limit?: number): Promise<TaskRow[]>;
   /** Events of one asset (null: of all), newest first, with a number below `before`. */
   listAssetEvents(asset: string | null, before: number | null, limit: number): Promise<AssetEventRow[]>;
   /** Events with these bounds (both included) of one asset, oldest first. */

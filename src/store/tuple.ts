@@ -113,6 +113,11 @@ export class TupleReader {
     return value.map((each) => decode(new TupleReader(each, this.#what)));
   }
 
+  /** For a field that older rows do not have: those end before it. */
+  tuplesOr<T>(fallback: T[], decode: (reader: TupleReader) => T): T[] {
+    return this.#isOver() ? fallback : this.tuples(decode);
+  }
+
   #isOver(): boolean {
     return this.#next >= this.#values.length;
   }

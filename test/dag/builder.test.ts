@@ -61,7 +61,7 @@ describe('the builder', () => {
     const ofDag: Record<keyof Dag, true> = {
       ...{ dag_id: true, description: true, tags: true, schedule: true, timezone: true, start_date: true },
       ...{ end_date: true, catchup: true, max_active_runs: true, max_active_tasks: true, params: true },
-      ...{ is_paused_upon_creation: true, default_args: true, tasks: true },
+      ...{ dagrun_timeout: true, is_paused_upon_creation: true, default_args: true, tasks: true },
     };
     expect(Object.keys(common).sort()).toEqual([...COMMON_FIELDS].sort());
     expect([...Object.keys(common), ...Object.keys(ofTask)].sort()).toEqual([...TASK_FIELDS].sort());

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type RunKey, type RunRow, runKeyOf } from '../../src/core/dag/rows.js';
 import type { TaskRow } from '../../src/core/rows.js';
-import type { AgentId, Epoch, Token } from '../../src/kit/ids.js';
+import type { AgentId, Epoch, TaskId, Token } from '../../src/kit/ids.js';
 import type { ServiceMs, WallMs } from '../../src/kit/time.js';
 import type { DagPuts } from '../../src/store/dags.js';
 import type { Puts, Store } from '../../src/store/store.js';
@@ -273,6 +273,9 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
       expect(ids(await store.readInstances(running.run))).toEqual(names(2, 3));
       expect((await store.readInstances(running.run))[0]?.result).toBeNull();
       expect(await store.readInstances(runKeyOf('etl', 'none'))).toEqual([]);
+      const [first] = names(2) as TaskId[];
+      expect(ids(await store.readInstances(running.run, null, 1))).toEqual([first]);
+      expect(ids(await store.readInstances(running.run, first, 9))).toEqual(names(3));
     });
 
     test('keeps the finished instances of runs that are queued or running from retention', async () => {

@@ -102,6 +102,9 @@ export const run = (dagId: string, n: number, changes: Partial<RunRow> = {}): Ru
   createdAt: n as WallMs,
   startedAt: null,
   endedAt: null,
+  timeoutAt: null,
+  rerunBy: '',
+  sweeps: [],
   ...changes,
 });
 

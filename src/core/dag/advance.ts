@@ -14,6 +14,7 @@ import { NO_ELEMENT, type RunView, standingOf } from './run-view.js';
 import { endRun, startRun, stopRun } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
 import { endingOf } from './state.js';
+import { sweepRun } from './sweeps.js';
 import { type Decision, decideByRule } from './trigger-rules.js';
 import { eventOf, startWait } from './triggers.js';
 
@@ -34,9 +35,11 @@ export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
     if (view === undefined || plan === undefined) continue;
     draft.dags.advanced.add(run);
     const ending = endingOf(view.row);
+    const isSwept = ending === null && view.row.sweeps.length > 0;
     if (ending !== null) stopRun(draft, view, ending);
-    if (ending !== null || draft.dags.dag(view.row.dagId)?.paused === true) continue;
-    if (view.row.state === 'queued' && !startRun(draft, view)) continue;
+    if (isSwept) sweepRun(draft, view, plan);
+    if (ending !== null || isSwept || draft.dags.dag(view.row.dagId)?.paused === true) continue;
+    if (view.row.state === 'queued' && !startRun(draft, view, plan)) continue;
     advanceRun(draft, view, plan);
   }
   createAssetRuns(draft);

@@ -8,7 +8,7 @@ import type { DueRun } from './inputs.js';
 import type { BackfillRow, DagRow, RunRow } from './rows.js';
 import { createRun, requestEnd } from './runs.js';
 import { instantsOf } from './schedule.js';
-import { type DagState, isActive } from './state.js';
+import { type DagState, isActive, turnOf } from './state.js';
 import { isTimed, type Timetable } from './timetable.js';
 
 /** Instants of one backfill. */
@@ -127,7 +127,7 @@ export function steerBackfill(draft: Draft, { backfill, to }: DagCallOf<'steer_b
 /** Runs of a backfill that have not ended. */
 function runsOf(draft: Draft, { dagId, backfill }: BackfillRow): RunRow[] {
   const rows = [...(draft.state.dags.runsOf.get(dagId) ?? [])].map((run) => draft.dags.peek(run)?.row);
-  return rows.filter((row) => row !== undefined && row.backfill === backfill && isActive(row)) as RunRow[];
+  return rows.filter((row) => row !== undefined && turnOf(row) === backfill && isActive(row)) as RunRow[];
 }
 
 /** The runs that backfills have room for, as far as is known before the tick is decided. */
@@ -169,7 +169,7 @@ export function advanceBackfills(draft: Draft): void {
     if (row?.state !== 'running' || row.next !== due.at || dag === undefined) continue;
     draft.dags.putBackfill({ ...row, next: due.next });
     const { then, run } = instantOf(draft, due.dagId, due.at, row.reprocess);
-    if (then === 'clear' && run !== null) rerun(draft, run, `backfill ${row.backfill}`);
+    if (then === 'clear' && run !== null) rerun(draft, run, row.backfill);
     if (then !== 'create') continue;
     const { at, intervalStart } = due;
     const { params, backfill } = row;

@@ -8,7 +8,16 @@ import { createBackfill, steerBackfill } from './backfill.js';
 import { endRunByHand, noDag, triggerDag } from './by-hand.js';
 import { clearInstances, markInstances } from './clear.js';
 import { DEFAULT_POOL, type Json } from './definition.js';
-import type { AssetEventRow, BackfillRow, DagRow, PoolRow, RunKey, RunRow, TriggerRow } from './rows.js';
+import type {
+  AssetEventRow,
+  BackfillRow,
+  DagRow,
+  InstanceChoice,
+  PoolRow,
+  RunKey,
+  RunRow,
+  TriggerRow,
+} from './rows.js';
 import { fireTrigger } from './trigger-events.js';
 
 /** What the public API may ask of DAGs, their runs and what they share. */
@@ -96,13 +105,6 @@ export type DagCall =
       readonly extra: string;
     };
 
-/** Instances of one task of a run. */
-export interface InstanceChoice {
-  readonly task: string;
-  /** Null: all of them. */
-  readonly mapIndex: number | null;
-}
-
 /** An instance as a call found it. */
 export interface InstanceFound {
   /** Null for one that nothing was decided of before. */
@@ -148,6 +150,7 @@ export type DagFaultCode =
   | 'RUN_NOT_FOUND'
   | 'RUN_ENDED'
   | 'RUN_PRUNED'
+  | 'RUN_BUSY'
   | 'TASK_NOT_IN_DAG'
   | 'POOL_NOT_FOUND'
   | 'ASSET_NOT_FOUND'

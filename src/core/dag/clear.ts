@@ -1,16 +1,18 @@
+import type { TaskId } from '../../kit/ids.js';
 import { ask } from '../ask.js';
 import type { Draft } from '../draft.js';
 import type { CallFault } from '../inputs.js';
 import { askedOf } from '../requests.js';
 import type { TaskRow } from '../rows.js';
 import { noRun } from './by-hand.js';
-import type { Answer, DagCallOf, InstanceChoice, InstanceFound } from './calls.js';
-import { allDownstream, allUpstream } from './graph.js';
+import type { Answer, DagCallOf, InstanceFound } from './calls.js';
 import { endUnrun } from './instances.js';
+import { INSTANCES_AT_ONCE } from './pending.js';
 import { type Plan, taskOf } from './plan.js';
-import type { RunRow } from './rows.js';
-import { type InstanceAt, instanceAt, isUndecided, RunView } from './run-view.js';
+import type { InstanceChoice, RunKey, RunRow, SweepOfRun } from './rows.js';
+import { type InstanceAt, instanceAt, RunView } from './run-view.js';
 import { isActive } from './state.js';
+import { keepSweep, type MeantInstance, meantBy, SWEEPS_KEPT } from './sweeps.js';
 
 /** A run that instances are chosen of, whether it has ended or not. */
 interface Found {
@@ -47,62 +49,85 @@ function unknownOf({ row, plan, view }: Found, tasks: readonly InstanceChoice[])
   return null;
 }
 
-const FAILED = new Set<string>(['failed', 'upstream_failed', 'cancelled']);
+const sweepOfClear = ({
+  tasks,
+  upstream,
+  downstream,
+  onlyFailed,
+  reason,
+}: DagCallOf<'clear'>): SweepOfRun => ({
+  ...{ kind: 'clear', tasks, own: true, upstream, downstream, only: onlyFailed ? 'failed' : 'any', reason },
+});
 
-/** The instances that a clear means, needs first. Those that wait to be decided anyway are left out. */
-function meant({ plan, view }: Found, call: DagCallOf<'clear'>): { task: string; at: InstanceAt }[] {
-  const { graph } = plan;
-  const all = call.tasks.length === 0;
-  const named = new Map(call.tasks.map(({ task, mapIndex }) => [task, mapIndex] as const));
-  const around = new Set<string>();
-  for (const task of named.keys()) {
-    if (call.upstream) for (const other of allUpstream(graph, task)) around.add(other);
-  }
-  if (call.downstream) for (const other of allDownstream(graph, ...named.keys())) around.add(other);
-  const found: { task: string; at: InstanceAt }[] = [];
-  for (const { taskId: task } of plan.tasks) {
-    if (!all && !named.has(task) && !around.has(task)) continue;
-    const chosen = call.tasks.filter((choice) => choice.task === task).map(({ mapIndex }) => mapIndex);
-    const isWhole = all || around.has(task) || chosen.includes(null);
-    for (const at of view.of(task)) {
-      if (!isWhole && !chosen.includes(at.mapIndex)) continue;
-      if ((call.onlyFailed && !FAILED.has(at.state)) || isUndecided(at)) continue;
-      found.push({ task, at });
-    }
-  }
-  return found;
+/** Of a mark: what could not run because of the marked ones is decided anew. */
+const sweepsOfMark = ({ tasks, as, reason }: DagCallOf<'mark'>): [mark: SweepOfRun, clear: SweepOfRun] => {
+  const kind = as === 'success' ? 'mark_success' : 'mark_failed';
+  return [
+    { kind, tasks, own: true, upstream: false, downstream: false, only: 'any', reason },
+    { kind: 'clear', tasks, own: false, upstream: false, downstream: true, only: 'blocked', reason },
+  ];
+};
+
+/** Rows of instances of a run in memory that a call decides at once; what it leaves to later commits is read by those. */
+export function rowsForCall(
+  view: RunView,
+  plan: Plan,
+  call: DagCallOf<'clear'> | DagCallOf<'mark'>,
+): TaskId[] {
+  const sweeps = call.action === 'clear' ? [sweepOfClear(call)] : sweepsOfMark(call);
+  return sweeps.flatMap((sweep) => {
+    const meant = [...meantBy(view, plan, sweep)];
+    return meant.length <= INSTANCES_AT_ONCE ? meant.map(({ at }) => at.taskId) : [];
+  });
 }
 
 /** Decides the chosen instances anew (P15: those that an agent holds, once it has answered); an ended run goes on. */
 export function clearInstances(draft: Draft, call: DagCallOf<'clear'>): Answer {
   const found = find(draft, call.run);
   if ('code' in found) return found;
-  const fault = unknownOf(found, call.tasks) ?? pruned(found);
+  const fault = unknownOf(found, call.tasks) ?? pruned(found) ?? busy(found);
   if (fault !== null) return fault;
-  const chosen = meant(found, call);
+  const sweep = sweepOfClear(call);
+  const chosen = [...meantBy(found.view, found.plan, sweep)];
   const instances = chosen.map(({ task, at }) => foundOf(draft, task, at));
   if (call.dryRun || chosen.length === 0) return { kind: 'instances', run: found.row, instances };
-  const run = reopen(draft, found.row);
-  for (const { at } of chosen) clear(draft, rowOf(draft, at), call.reason);
-  return { kind: 'instances', run, instances: chosen.map(({ task, at }) => foundOf(draft, task, at)) };
+  reopen(draft, found.row);
+  perform(draft, call.run, sweep, chosen);
+  return {
+    kind: 'instances',
+    run: draft.dags.runRow(call.run) ?? found.row,
+    instances: chosen.map(({ task, at }) => foundOf(draft, task, at)),
+  };
+}
+
+/** At once when one commit has room for all of it, else step by step. */
+function perform(draft: Draft, run: RunKey, sweep: SweepOfRun, chosen: readonly MeantInstance[]): void {
+  const isRead = chosen.every(({ at }) => draft.task(at.taskId) !== undefined);
+  if (chosen.length > INSTANCES_AT_ONCE || !isRead) return keepSweep(draft, run, sweep);
+  for (const { at } of chosen) {
+    const task = draft.task(at.taskId);
+    if (task !== undefined) ask(draft, task, sweep.kind, sweep.reason);
+  }
 }
 
 /** An ended run goes on: queued, until its DAG has room for it. */
-function reopen(draft: Draft, row: RunRow): RunRow {
+function reopen(draft: Draft, row: RunRow, rerunBy = ''): RunRow {
   if (isActive(row)) return row;
-  const again = { ...row, state: 'queued' as const, reason: '', startedAt: null, endedAt: null };
+  const again = { ...row, state: 'queued' as const, reason: '', startedAt: null, endedAt: null, rerunBy };
   return draft.dags.putRun(again).row;
 }
 
-/** All of an ended run is done again. */
-export function rerun(draft: Draft, run: RunRow, reason: string): void {
-  reopen(draft, run);
-  for (const task of draft.dags.instancesOf(run.run)) clear(draft, task, reason);
-}
-
-/** The rows of an ended run's instances are read with it, those of an active one with the call. */
-function rowOf(draft: Draft, { taskId }: InstanceAt): TaskRow | undefined {
-  return draft.task(taskId);
+/** All of an ended run is done again, when its backfill has a turn for it. */
+export function rerun(draft: Draft, run: RunRow, backfill: string): void {
+  reopen(draft, run, backfill);
+  const around = { own: true, upstream: false, downstream: false } as const;
+  keepSweep(draft, run.run, {
+    kind: 'clear',
+    tasks: [],
+    ...around,
+    only: 'any',
+    reason: `backfill ${backfill}`,
+  });
 }
 
 function clear(draft: Draft, task: TaskRow | undefined, reason: string): void {
@@ -135,32 +160,34 @@ function pruned({ row, plan, view }: Found): CallFault | null {
   };
 }
 
+function busy({ row }: Found): CallFault | null {
+  if (row.sweeps.length < SWEEPS_KEPT) return null;
+  return {
+    code: 'RUN_BUSY',
+    what: `nothing more of run ${row.run} is cleared or marked now`,
+    because: `${row.sweeps.length} large clears and marks of it are under way`,
+    try: 'wait for one of them to be through, or name fewer of its tasks',
+  };
+}
+
 /** Instances end as an operator says, and what could not run because of them is decided anew, as in Airflow. */
 export function markInstances(draft: Draft, call: DagCallOf<'mark'>): Answer {
   const found = find(draft, call.run);
   if ('code' in found) return found;
   const { plan, view } = found;
-  const fault = unknownOf(found, call.tasks) ?? pruned(found);
+  const fault = unknownOf(found, call.tasks) ?? pruned(found) ?? busy(found);
   if (fault !== null) return fault;
-  const marked: InstanceFound[] = [];
+  const [mark, blocked] = sweepsOfMark(call);
   const run = reopen(draft, found.row);
-  const kind = call.as === 'success' ? 'mark_success' : 'mark_failed';
-  for (const { task, mapIndex } of call.tasks) {
-    if (!view.has(task)) marked.push(markUndecided(draft, plan, run, task, call));
-    for (const at of view.of(task)) {
-      if (mapIndex !== null && at.mapIndex !== mapIndex) continue;
-      const row = rowOf(draft, at);
-      if (row !== undefined) ask(draft, row, kind, call.reason);
-      marked.push({ ...foundOf(draft, task, at), state: at.state });
-    }
-  }
-  for (const after of allDownstream(plan.graph, ...call.tasks.map(({ task }) => task))) {
-    for (const at of view.of(after)) {
-      if (at.state === 'upstream_failed' || at.state === 'failed')
-        clear(draft, rowOf(draft, at), call.reason);
-    }
-  }
-  return { kind: 'instances', run, instances: marked };
+  const meant = [...meantBy(view, plan, mark)];
+  // Looked for before anything is marked: what is named itself does not wait for what is marked with it.
+  const behind = [...meantBy(view, plan, blocked)];
+  const undecided = new Set(call.tasks.map(({ task }) => task).filter((task) => !view.has(task)));
+  const marked = [...undecided].map((task) => markUndecided(draft, plan, run, task, call));
+  perform(draft, call.run, mark, meant);
+  for (const { task, at } of meant) marked.push({ ...foundOf(draft, task, at), state: at.state });
+  perform(draft, call.run, blocked, behind);
+  return { kind: 'instances', run: draft.dags.runRow(call.run) ?? run, instances: marked };
 }
 
 /** A task that nothing was decided of yet ends before it begins. */

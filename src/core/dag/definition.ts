@@ -27,6 +27,8 @@ export interface DagDefinition {
   readonly maxActiveRuns: number;
   /** Task instances of one run that are queued or running at once. */
   readonly maxActiveTasks: number;
+  /** A run fails that runs for longer; null means it may run for ever. */
+  readonly dagrunTimeoutMs: number | null;
   /** Whether the DAG is paused when it is first seen. */
   readonly pausedUponCreation: boolean;
   readonly params: Readonly<Record<string, Param>>;

@@ -20,7 +20,7 @@ import type {
   TriggerRow,
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
-import { type DagState, isActive, planKey, slotsOfNone } from './state.js';
+import { type DagState, isActive, planKey, slotsOfNone, turnOf } from './state.js';
 
 /** Whom a session is told that a bundle is held by: itself, or another. */
 export interface BundleHold {
@@ -155,7 +155,7 @@ export class DagDraft {
   activeRuns(dagId: string): number {
     let active = this.#state.activeRuns(dagId);
     for (const row of this.runs.values()) {
-      if (row.dagId !== dagId || row.backfill !== '') continue;
+      if (row.dagId !== dagId || turnOf(row) !== '') continue;
       active += Number(isActive(row)) - Number(this.#state.runs.has(row.run));
     }
     return active;
@@ -174,7 +174,7 @@ export class DagDraft {
 
   /** Whether this draft has made a run of a backfill, or had one done again. */
   createdFor(backfill: string): boolean {
-    for (const row of this.runs.values()) if (row.backfill === backfill && isActive(row)) return true;
+    for (const row of this.runs.values()) if (turnOf(row) === backfill && isActive(row)) return true;
     return false;
   }
 

@@ -4,6 +4,7 @@ import type { Plan } from './plan.js';
 import { isUndecided, type RunView, standingOf } from './run-view.js';
 import { toStop } from './runs.js';
 import { endingOf } from './state.js';
+import { toSweep } from './sweeps.js';
 import { decideByRule } from './trigger-rules.js';
 
 /** What of a run is to be decided next, and the rows that this takes. */
@@ -64,6 +65,8 @@ export function wantedBy(
   most: number,
 ): TaskId[] {
   if (endingOf(view.row) !== null) return toStop(view, known);
+  const [sweep] = view.row.sweeps;
+  if (sweep !== undefined) return toSweep(view, plan, sweep, known, most);
   const wanted: TaskId[] = [];
   for (const place of inOrder(markedTasks(view, plan))) {
     if (wanted.length >= most) break;

@@ -125,5 +125,7 @@ export function admit(draft: Draft): boolean {
 /** A run that is not running, or whose DAG is paused, lets nothing into the queue. */
 function freeOf(view: RunView, plan: Plan | undefined, dag: DagRow | undefined): number {
   if (view.row.state !== 'running' || plan === undefined || dag?.paused === true) return 0;
+  // It may be about to be cleared.
+  if (view.row.sweeps.length > 0) return 0;
   return plan.definition.maxActiveTasks - view.active;
 }

@@ -110,6 +110,33 @@ export interface RunRow {
   readonly createdAt: WallMs;
   readonly startedAt: WallMs | null;
   readonly endedAt: WallMs | null;
+  /** When it fails because it runs for too long; null when it may run for ever, and while it does not run. */
+  readonly timeoutAt: ServiceMs | null;
+  /** Name of the backfill that has it done again, and has its turn for that; empty means none. */
+  readonly rerunBy: string;
+  /** What is left of large clears and marks: nothing else of the run is decided until all of it is done. */
+  readonly sweeps: readonly SweepOfRun[];
+}
+
+/** A clear or mark of more instances than one commit should change; gone through step by step, over any restart. */
+export interface SweepOfRun {
+  readonly kind: 'clear' | 'mark_success' | 'mark_failed';
+  /** Empty: all tasks of the run. */
+  readonly tasks: readonly InstanceChoice[];
+  /** Whether the chosen ones are meant themselves, or only what lies around them. */
+  readonly own: boolean;
+  readonly upstream: boolean;
+  readonly downstream: boolean;
+  /** `failed`: only what has failed, was cancelled, or could not run because of that; `blocked`: the same without cancelled ones. */
+  readonly only: 'any' | 'failed' | 'blocked';
+  readonly reason: string;
+}
+
+/** Instances of one task of a run. */
+export interface InstanceChoice {
+  readonly task: string;
+  /** Null: all of them. */
+  readonly mapIndex: number | null;
 }
 
 /** What makes a task an instance of a DAG run; part of its TaskRow, and null there for a submitted one. */

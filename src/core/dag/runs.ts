@@ -1,5 +1,5 @@
 import type { TaskId } from '../../kit/ids.js';
-import type { WallMs } from '../../kit/time.js';
+import { later, type WallMs } from '../../kit/time.js';
 import { cancelTask } from '../ask.js';
 import type { Draft } from '../draft.js';
 import { MARKED } from '../requests.js';
@@ -8,7 +8,7 @@ import type { Plan } from './plan.js';
 import type { DagRow, RunRow, RunState, RunType } from './rows.js';
 import { runKeyOf } from './rows.js';
 import { type RunView, standingOf } from './run-view.js';
-import { type Ending, requestOf } from './state.js';
+import { type Ending, endingOf, requestOf, turnOf } from './state.js';
 import { isTimed } from './timetable.js';
 
 /** What makes one run of a DAG differ from another. */
@@ -50,6 +50,9 @@ export function createRun(draft: Draft, dag: DagRow, run: NewRun): RunRow {
     createdAt: wall,
     startedAt: null,
     endedAt: null,
+    timeoutAt: null,
+    rerunBy: '',
+    sweeps: [],
   }).row;
 }
 
@@ -60,22 +63,36 @@ export function intervalStartOf(draft: Draft, dag: DagRow, at: WallMs): WallMs {
 }
 
 /** A queued run starts when its DAG, or its backfill, has room for another. */
-export function startRun(draft: Draft, view: RunView): boolean {
-  const { dagId, backfill } = view.row;
+export function startRun(draft: Draft, view: RunView, plan: Plan): boolean {
+  const { dagId } = view.row;
+  const backfill = turnOf(view.row);
   const own = backfill === '' ? undefined : draft.dags.backfill(backfill);
   if (own?.state === 'paused') return false;
   const most = own?.maxActiveRuns ?? draft.dags.dag(dagId)?.maxActiveRuns ?? 1;
   if (runningBeside(draft, view.row) >= most) return false;
-  draft.dags.putRun({ ...view.row, state: 'running', startedAt: view.row.startedAt ?? draft.ctx.wall });
+  const { wall, service } = draft.ctx;
+  // Versions that were stored before there was one have none.
+  const timeoutMs = plan.definition.dagrunTimeoutMs ?? null;
+  const timeoutAt = timeoutMs === null ? null : later(service, timeoutMs);
+  draft.dags.putRun({ ...view.row, state: 'running', startedAt: view.row.startedAt ?? wall, timeoutAt });
   return true;
 }
 
+/** Airflow's dagrun_timeout: what runs for too long fails, and so does what of it has not ended. */
+export function endTimedOutRuns(draft: Draft): void {
+  for (const run of draft.state.dags.timedOut(draft.ctx.service)) {
+    const view = draft.dags.run(run);
+    if (view !== undefined && view.row.timeoutAt !== null && endingOf(view.row) === null)
+      requestEnd(draft, view.row, 'timed_out');
+  }
+}
+
 /** Runs of the same DAG, or of the same backfill, that are running. */
-function runningBeside(draft: Draft, { dagId, backfill }: RunRow): number {
+function runningBeside(draft: Draft, own: RunRow): number {
   let running = 0;
-  for (const run of draft.state.dags.runsOf.get(dagId) ?? []) {
+  for (const run of draft.state.dags.runsOf.get(own.dagId) ?? []) {
     const row = draft.dags.peek(run)?.row;
-    if (row?.state === 'running' && row.backfill === backfill) running++;
+    if (row?.state === 'running' && turnOf(row) === turnOf(own)) running++;
   }
   return running;
 }
@@ -89,12 +106,13 @@ export function endRun(draft: Draft, view: RunView, plan: Plan): void {
 }
 
 function putEnd(draft: Draft, view: RunView, state: RunState, reason: string): void {
-  draft.dags.putRun({ ...view.row, state, reason, endedAt: draft.ctx.wall });
+  const over = { timeoutAt: null, sweeps: [] };
+  draft.dags.putRun({ ...view.row, ...over, state, reason, endedAt: draft.ctx.wall });
 }
 
-/** Somebody wants the run to end: what of it has not ended is dealt with when it is advanced next. */
+/** Somebody, or its timeout, wants the run to end: what of it has not ended is dealt with when it is advanced next. */
 export function requestEnd(draft: Draft, run: RunRow, as: Ending): RunRow {
-  const view = draft.dags.putRun({ ...run, reason: requestOf(as) });
+  const view = draft.dags.putRun({ ...run, reason: requestOf(as), sweeps: [] });
   view.touched = 'all';
   return view.row;
 }
@@ -121,11 +139,26 @@ export function stopRun(draft: Draft, view: RunView, ending: Ending): void {
   for (const taskId of found) {
     const task = draft.task(taskId);
     if (task === undefined) left = true;
-    else cancelTask(draft, task, `its run was ended as ${ending}`);
+    else cancelTask(draft, task, REASONS_TO_STOP[ending]);
   }
   view.touched = left ? 'all' : new Set();
-  if (!left && view.isStill) putEnd(draft, view, ending, ending === 'cancelled' ? 'cancelled' : MARKED);
+  if (!left && view.isStill) putEnd(draft, view, ...ENDS[ending]);
 }
+
+const REASONS_TO_STOP: Readonly<Record<Ending, string>> = {
+  cancelled: 'its run was ended as cancelled',
+  success: 'its run was ended as success',
+  failed: 'its run was ended as failed',
+  timed_out: 'its run has timed out',
+};
+
+/** As what a run ends, and why. */
+const ENDS: Readonly<Record<Ending, readonly [RunState, string]>> = {
+  cancelled: ['cancelled', 'cancelled'],
+  success: ['success', MARKED],
+  failed: ['failed', MARKED],
+  timed_out: ['failed', 'run_timed_out'],
+};
 
 /** Which runs are looked at together by one advance; more wait for the next one, which follows at once. */
 export const ADVANCE_RUNS = 64;

@@ -1,7 +1,7 @@
 import type { TaskId } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
 import { add, drop } from '../../kit/sets.js';
-import { earliest, type WallMs } from '../../kit/time.js';
+import { earliest, type ServiceMs, type WallMs } from '../../kit/time.js';
 import type { TaskRow } from '../rows.js';
 import { type AssetCondition, DEFAULT_POOL } from './definition.js';
 import type { Plan } from './plan.js';
@@ -50,6 +50,8 @@ export class DagState {
   readonly runsOf = new Map<string, Set<RunKey>>();
   /** How many there are, by DAG and backfill. */
   readonly #active = new Map<string, number>();
+  readonly #timeouts = new Map<RunKey, ServiceMs>();
+  #nextTimeout: ServiceMs | null = null;
   /** Definitions in memory, by definition key. */
   readonly plans = new Map<string, Plan>();
   readonly pools = new Map<string, PoolRow>();
@@ -150,12 +152,15 @@ export class DagState {
     if (isActive(draft.row)) {
       const changed = draft.touched === 'all' || draft.touched.size > 0;
       const held = draft.row.state === 'queued' || this.dags.get(draft.row.dagId)?.paused === true;
-      // A pause holds a run, and so does its turn; what an operator ends ends nevertheless.
-      if (changed && (!held || endingOf(draft.row) !== null)) this.dirty.add(run);
+      // A pause holds a run, and so does its turn; what an operator ends, clears or marks is so nevertheless.
+      if (draft.row.sweeps.length > 0) this.dirty.add(run);
+      else if (changed && (!held || endingOf(draft.row) !== null)) this.dirty.add(run);
+      this.#noteTimeout(draft.row);
       return;
     }
     this.runs.delete(run);
     this.#countActive(draft.row, -1);
+    this.#timeouts.delete(run);
     this.dirty.delete(run);
     drop(this.runsOf, draft.row.dagId, run);
     this.#lookAtAssets(this.dags.get(draft.row.dagId));
@@ -163,8 +168,32 @@ export class DagState {
     this.#forgetPlan(draft.row);
   }
 
+  #noteTimeout({ run, timeoutAt }: RunRow): void {
+    if (timeoutAt === null) this.#timeouts.delete(run);
+    else this.#timeouts.set(run, timeoutAt);
+    this.#nextTimeout = earliest(this.#nextTimeout, timeoutAt);
+  }
+
+  /** Whether any run has a timeout: then the service clock has to be durable. */
+  get hasTimeouts(): boolean {
+    return this.#timeouts.size > 0;
+  }
+
+  /** Runs whose timeout has come, those included that are about to end because of it; looks at all only when one may have. */
+  timedOut(service: ServiceMs): RunKey[] {
+    if (this.#nextTimeout === null || this.#nextTimeout > service) return [];
+    const due: RunKey[] = [];
+    this.#nextTimeout = null;
+    for (const [run, at] of this.#timeouts) {
+      this.#nextTimeout = earliest(this.#nextTimeout, at);
+      if (at <= service) due.push(run);
+    }
+    return due;
+  }
+
   #addRun(view: RunView): void {
     const { run, dagId } = view.row;
+    this.#noteTimeout(view.row);
     this.#countActive(view.row, 1);
     this.runs.set(run, view);
     add(this.runsOf, dagId, run);
@@ -176,8 +205,8 @@ export class DagState {
     return this.#active.get(activeKey(dagId, backfill)) ?? 0;
   }
 
-  #countActive({ dagId, backfill }: RunRow, by: 1 | -1): void {
-    const key = activeKey(dagId, backfill);
+  #countActive(row: RunRow, by: 1 | -1): void {
+    const key = activeKey(row.dagId, turnOf(row));
     const count = (this.#active.get(key) ?? 0) + by;
     if (count === 0) this.#active.delete(key);
     else this.#active.set(key, count);
@@ -233,17 +262,23 @@ export function endingOf({ state, reason }: Pick<RunRow, 'state' | 'reason'>): E
   return isActive({ state }) && Object.hasOwn(ENDINGS, reason) ? (ENDINGS[reason] as Ending) : null;
 }
 
-export type Ending = 'cancelled' | 'success' | 'failed';
+export type Ending = 'cancelled' | 'success' | 'failed' | 'timed_out';
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
   cancel_requested: 'cancelled',
   success_requested: 'success',
   failure_requested: 'failed',
+  run_timeout: 'timed_out',
 };
 
 /** The reason of an active run that somebody wants to end so. */
 export function requestOf(ending: Ending): string {
   return Object.keys(ENDINGS).find((reason) => ENDINGS[reason] === ending) ?? '';
+}
+
+/** The backfill that a run has its turn in: the one that made it, or that has it done again; empty means its DAG's own. */
+export function turnOf({ backfill, rerunBy }: Pick<RunRow, 'backfill' | 'rerunBy'>): string {
+  return rerunBy === '' ? backfill : rerunBy;
 }
 
 /** No DAG's name contains a slash. */

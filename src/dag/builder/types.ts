@@ -132,6 +132,8 @@ export interface DagOptions {
   max_active_runs?: number;
   /** Task instances of a run that are queued or running at once. Default 16. */
   max_active_tasks?: number;
+  /** A run that runs for longer fails, such as 2h. Default never. */
+  dagrun_timeout?: string;
   /** Default false. */
   is_paused_upon_creation?: boolean;
   /** Values that runs may be given: their defaults, or more about them. */

@@ -56,6 +56,7 @@ export function define(file: DagFile, tasks: readonly FileTask[]): DagDefinition
     catchup: file.catchup ?? false,
     maxActiveRuns: file.max_active_runs ?? 16,
     maxActiveTasks: file.max_active_tasks ?? 16,
+    dagrunTimeoutMs: file.dagrun_timeout ?? null,
     pausedUponCreation: file.is_paused_upon_creation ?? false,
     params: Object.fromEntries(
       Object.entries(file.params ?? {}).map(([name, param]) => [name, paramOf(param)]),

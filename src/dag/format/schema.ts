@@ -216,6 +216,9 @@ export const dagFile = z.strictObject(
     max_active_tasks: whole(1, 100_000)
       .optional()
       .describe('Task instances of a run that are queued or running at once. Default 16.'),
+    dagrun_timeout: wait
+      .optional()
+      .describe('A run that runs for longer fails, and what of it has not ended is cancelled. Default none.'),
     is_paused_upon_creation: flag.optional().describe('Default false.'),
     params: named(param, 'params', 256)
       .optional()

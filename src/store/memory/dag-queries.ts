@@ -1,5 +1,6 @@
 import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
 import type { TaskRow } from '../../core/rows.js';
+import type { TaskId } from '../../kit/ids.js';
 import type {
   BackfillPosition,
   EndedPosition,
@@ -56,9 +57,10 @@ export class DagQueries {
     return rows;
   }
 
-  instances(run: RunKey): TaskRow[] {
+  instances(run: RunKey, after: TaskId | null = null, limit = Number.MAX_SAFE_INTEGER): TaskRow[] {
     const { instances, tasks } = this.#tables;
-    const rows = found([...(instances.get(run) ?? [])].sort(byText), tasks);
+    const behind = [...(instances.get(run) ?? [])].filter((taskId) => after === null || taskId > after);
+    const rows = found(behind.sort(byText).slice(0, limit), tasks);
     return rows.map(({ row }) => ({ ...row, result: null }));
   }
 

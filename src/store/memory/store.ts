@@ -265,8 +265,12 @@ export class MemoryStore implements Store {
     return this.#dags().listRuns(filter, before, limit);
   }
 
-  async readInstances(run: RunKey): Promise<TaskRow[]> {
-    return this.#dags().instances(run);
+  async readInstances(
+    run: RunKey,
+    after: TaskId | null = null,
+    limit = Number.MAX_SAFE_INTEGER,
+  ): Promise<TaskRow[]> {
+    return this.#dags().instances(run, after, limit);
   }
 
   async listAssetEvents(

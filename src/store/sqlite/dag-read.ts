@@ -130,10 +130,9 @@ export class DagReader {
     return this.#all(sql, ...params, limit).map(toRun);
   }
 
-  instances(run: RunKey): TaskRow[] {
-    return this.#all(`SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run = ? ORDER BY task_id`, run).map(
-      toTask,
-    );
+  instances(run: RunKey, after: TaskId | null, limit: number): TaskRow[] {
+    const sql = `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run = ? AND task_id > ? ORDER BY task_id LIMIT ?`;
+    return this.#all(sql, run, after ?? '', limit).map(toTask);
   }
 
   listEvents(asset: string | null, before: number | null, limit: number): AssetEventRow[] {

@@ -154,8 +154,12 @@ export class SqliteStore implements Store {
     return this.#reader.dags.listRuns(filter, before, limit);
   }
 
-  async readInstances(run: RunKey): Promise<TaskRow[]> {
-    return this.#reader.dags.instances(run);
+  async readInstances(
+    run: RunKey,
+    after: TaskId | null = null,
+    limit = Number.MAX_SAFE_INTEGER,
+  ): Promise<TaskRow[]> {
+    return this.#reader.dags.instances(run, after, limit);
   }
 
   async listAssetEvents(

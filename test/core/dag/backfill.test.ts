@@ -101,6 +101,25 @@ describe('a backfill', () => {
     },
   );
 
+  test('has no more runs done again at once than it may have, beside the ones that it makes', async () => {
+    const w = await world();
+    for (const n of [-5, -4, -3]) {
+      await w.call({ action: 'trigger', dagId: 'd', runId: '', logicalDate: minute(n), params: {} });
+      await w.finishAll();
+    }
+    const range = { from: minute(-5), to: minute(-2) };
+    await w.call(backfill({ ...range, reprocess: 'completed', maxActiveRuns: 1 }));
+    for (let left = 4; left > 0; left--) {
+      await w.pass(400);
+      expect(await w.running()).toEqual(['a']);
+      const going = (await w.runs('d')).filter(({ state }) => state === 'running' || state === 'queued');
+      expect(going).toHaveLength(1);
+      await w.finishAll();
+    }
+    await w.pass(400);
+    expect(await stateOf(w)).toBe('completed');
+  });
+
   test('that is paused makes and starts no runs, and goes on afterwards', async () => {
     const w = await world();
     await w.call(backfill({ maxActiveRuns: 1 }));

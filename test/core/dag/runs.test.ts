@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { runIdOf } from '../../../src/core/dag/runs.js';
+import type { TaskId } from '../../../src/kit/ids.js';
 import { DagWorld, dag, NEW_YEAR, task } from './support.js';
 
 describe('runs', () => {
@@ -81,5 +82,46 @@ describe('runs', () => {
     const next = await w.trigger('d');
     await w.finishAll();
     expect(await w.states(next)).toEqual({ a: 'success', other: 'success' });
+  });
+
+  test('that run for longer than dagrun_timeout fail, and what of them has not ended is cancelled', async () => {
+    const w = await DagWorld.with([
+      dag('d', [task('a'), task('b', { needs: ['a'] })], { dagrunTimeoutMs: 60_000 }),
+    ]);
+    await w.worker();
+    const run = await w.trigger('d');
+    await w.pass(59_000);
+    expect((await w.run(run)).state).toBe('running');
+    await w.pass(2_000);
+    expect((await w.task((await w.instances(run)).get('a')?.taskId as TaskId)).stopRequest).toMatchObject({
+      kind: 'cancel',
+      reason: 'its run has timed out',
+    });
+    await w.finishAll({ a: { kind: 'killed', reason: 'cancelled' } });
+    expect(await w.run(run)).toMatchObject({ state: 'failed', reason: 'run_timed_out', timeoutAt: null });
+    expect(await w.states(run)).toEqual({ a: 'cancelled' });
+  });
+
+  test('time out after a restart of the coordinator too, whose time down does not count', async () => {
+    const waits = task('a', { wait: { kind: 'external', input: {}, timeoutMs: null } });
+    const w = await DagWorld.with([dag('d', [waits], { dagrunTimeoutMs: 60_000 })]);
+    const run = await w.trigger('d');
+    await w.pass(30_000);
+    await w.restart();
+    await w.pass(25_000);
+    expect((await w.run(run)).state).toBe('running');
+    await w.pass(8_000);
+    expect(await w.run(run)).toMatchObject({ state: 'failed', reason: 'run_timed_out' });
+  });
+
+  test('that are done again have all of their time again', async () => {
+    const w = await DagWorld.with([dag('d', [task('a')], { dagrunTimeoutMs: 60_000 })]);
+    const run = await w.trigger('d');
+    await w.pass(61_000);
+    expect(await w.run(run)).toMatchObject({ reason: 'run_timed_out' });
+    const around = { upstream: false, downstream: false, onlyFailed: false, dryRun: false, reason: '' };
+    await w.call({ action: 'clear', run: run.run, tasks: [], ...around });
+    await w.pass(59_000);
+    expect(await w.run(run)).toMatchObject({ state: 'running', reason: '' });
   });
 });

@@ -64,6 +64,7 @@ export function dag(
     catchup: false,
     maxActiveRuns: 16,
     maxActiveTasks: 16,
+    dagrunTimeoutMs: null,
     pausedUponCreation: false,
     params: {},
     tasks,

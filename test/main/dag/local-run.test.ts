@@ -25,6 +25,7 @@ const row: RunRow = {
     params: '{"n":[1,2]}',
   },
   ...{ consumed: [], backfill: '', createdAt: 0 as WallMs, startedAt: null, endedAt: null },
+  ...{ timeoutAt: null, rerunBy: '', sweeps: [] },
 };
 
 const gave = (result: Json): TryEnd => ({ success: true, message: '', result, final: false });
