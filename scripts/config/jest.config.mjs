@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -24,6 +25,6 @@ export default {
     ],
   },
   testTimeout: 30_000,
-  // More than cores: the tests with real processes mostly wait.
-  maxWorkers: 3,
+  // More than cores of a small machine: the tests with real processes mostly wait.
+  maxWorkers: Math.max(4, availableParallelism()),
 };

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Log, SILENT } from '../kit/log.js';
 import { type HandlerChoices, handlerPool } from './handlers/pool-options.js';
 import type { AgentEnd, RunningAgent } from './options.js';
-import { startWorker } from './worker.js';
+import { startWorker } from './start.js';
 
 /** What a worker inside a program is made with. */
 export interface EmbeddedWorkerOptions extends HandlerChoices {

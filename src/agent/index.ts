@@ -21,7 +21,7 @@ export {
 } from './handlers/define.js';
 export type { HandlerChoices } from './handlers/pool-options.js';
 export type { AgentEnd, RunningAgent, TriggererOptions, WorkerOptions } from './options.js';
-export { startTriggerer } from './triggerer.js';
+export { startTriggerer, startWorker } from './start.js';
 export {
   defineTriggers,
   type Trigger,
@@ -30,4 +30,3 @@ export {
   type Triggers,
   trigger,
 } from './triggers/define.js';
-export { startWorker } from './worker.js';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import type { DagParam } from '../client/index.js';
 import { usage } from './failure.js';
 import { flag, listFlag, pairs } from './flags.js';
@@ -42,6 +41,8 @@ export async function readParams(
 async function readFile({ terminal }: Session, path: string): Promise<Readonly<Record<string, unknown>>> {
   const wrong = (because: string) =>
     usage(`cannot take params from ${path}`, because, 'give a file with an object of YAML or JSON');
+  // Loaded here, so that a run without a file of params does not pay for the parser.
+  const { parse } = await import('yaml');
   let value: unknown;
   try {
     value = parse(path === '-' ? await terminal.readInput() : readFileSync(path, 'utf8'));

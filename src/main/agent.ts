@@ -13,7 +13,7 @@ import { catchStopSignals, onFault, type StopSignals } from './signals.js';
 /** `agent start`: runs until it is drained, stopped or broken; returns the exit code. */
 export async function runAgent(config: Config, reload: () => Promise<Config>): Promise<number> {
   const start = starterOf(config);
-  const log = openLog(config, 'holdfast-agent');
+  const log = await openLog(config, 'holdfast-agent');
   onFault(log, EXIT.internal);
   const signals = catchStopSignals();
   const agentId = agentIdOf(config);

@@ -10,7 +10,7 @@ import { catchStopSignals, onFault } from './signals.js';
  * leases. Ends with a signal; the agents are drained first.
  */
 export async function runDev(config: Config): Promise<number> {
-  const log = openLog(config, 'holdfast-dev');
+  const log = await openLog(config, 'holdfast-dev');
   onFault(log, EXIT.unexpected);
   const signals = catchStopSignals();
   const agents = devAgents(config);

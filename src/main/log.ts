@@ -1,5 +1,4 @@
-import { pino } from 'pino';
-import pretty from 'pino-pretty';
+import { type DestinationStream, pino } from 'pino';
 import type { Config } from '../config/resolve.js';
 import type { Log } from '../kit/log.js';
 
@@ -9,7 +8,7 @@ export interface ProcessLog extends Log {
 }
 
 /** Log lines on standard error: JSON for machines, coloured lines on a terminal. */
-export function openLog(config: Config, name: string): ProcessLog {
+export async function openLog(config: Config, name: string): Promise<ProcessLog> {
   const format = config.get('log.format');
   const readable = format === 'pretty' || (format === 'auto' && process.stderr.isTTY);
   const options = {
@@ -19,18 +18,20 @@ export function openLog(config: Config, name: string): ProcessLog {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  // Both write synchronously: the last words of a process that ends are the ones that matter.
-  if (!readable) return pino(options, pino.destination({ dest: 2, sync: true }));
-  const colorize = process.stderr.isTTY && (process.env.NO_COLOR ?? '') === '';
-  return pino(
-    options,
-    pretty({
-      destination: 2,
-      sync: true,
-      colorize,
-      ignore: 'pid,name',
-      singleLine: true,
-      translateTime: 'SYS:HH:MM:ss.l',
-    }),
-  );
+  const log: ProcessLog = pino(options, readable ? await lines() : pino.destination({ dest: 2, sync: true }));
+  return log;
+}
+
+// Both write synchronously: the last words of a process that ends are the ones that matter. The form for people is
+// loaded by whoever looks at it.
+async function lines(): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    destination: 2,
+    sync: true,
+    colorize: process.stderr.isTTY && (process.env.NO_COLOR ?? '') === '',
+    ignore: 'pid,name',
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+  });
 }

@@ -88,7 +88,7 @@ export async function runServer(
   reload: () => Promise<Config>,
   backup: string | null,
 ): Promise<number> {
-  const log = openLog(config, 'holdfast-server');
+  const log = await openLog(config, 'holdfast-server');
   onFault(log, EXIT.unexpected);
   const signals = catchStopSignals();
   const server = await openServer(config, log, backup);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { eventually } from '../wire/support/wait.js';
 import { BIN, cleanEnvironment, holdfast } from './support/program.js';
 
 // Real processes of the built program, each on a port of its own; the whole file takes a few seconds.
@@ -33,7 +34,7 @@ function start(args: readonly string[]): Started {
 }
 
 async function addressIn(file: string): Promise<{ grpc: string; pid: number }> {
-  for (let i = 0; i < 100 && !existsSync(file); i++) await wait(50);
+  await eventually(`the address in ${file}`, () => existsSync(file));
   return JSON.parse(readFileSync(file, 'utf8')) as { grpc: string; pid: number };
 }
 
@@ -42,8 +43,7 @@ test('dev runs a task, and Ctrl-C ends it in good order', async () => {
   // What an earlier process left behind must not be taken for an address.
   writeFileSync(file, 'stale');
   const dev = start(['dev', '--port', '0', '--db-file', join(folder, 'dev.db'), '--address-file', file]);
-  for (let i = 0; i < 100 && (!existsSync(file) || readFileSync(file, 'utf8') === 'stale'); i++)
-    await wait(50);
+  await eventually('its own address', () => existsSync(file) && readFileSync(file, 'utf8') !== 'stale');
   const { grpc, pid } = await addressIn(file);
   expect(pid).toBe(dev.child.pid);
 
@@ -92,7 +92,7 @@ test('files are for their owner only, and commands keep the umask of the user', 
 
   // Once drained, the worker ends and how to start another is told.
   await holdfast(['agent', 'drain', 'dev-worker', '--wait'], { env });
-  for (let i = 0; i < 100 && !dev.stderr().includes('was drained'); i++) await wait(50);
+  await eventually('the drain to be told', () => dev.stderr().includes('was drained'));
   const told =
     dev
       .stderr()
@@ -160,10 +160,8 @@ test('an agent is drained by the first signal and stopped by the second', async 
   ];
   const agent = start(args);
   const { stdout } = await holdfast(['task', 'submit', '--', 'sleep', '60'], { env });
-  for (let i = 0; i < 100; i++) {
-    if ((await holdfast(['task', 'list', '--state', 'running', '-o', 'name'], { env })).stdout === stdout)
-      break;
-  }
+  const running = () => holdfast(['task', 'list', '--state', 'running', '-o', 'name'], { env });
+  await eventually('its run', async () => (await running()).stdout === stdout);
   agent.child.kill('SIGTERM');
   await wait(300);
   expect(agent.child.exitCode).toBeNull();

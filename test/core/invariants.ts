@@ -11,13 +11,14 @@ function demand(faults: readonly string[]): void {
 export function checkCommit(world: World, draft: Draft): void {
   const faults: string[] = [];
   const fault = (holds: boolean, what: string) => void (holds || faults.push(what));
+  const histories = Map.groupBy(draft.history, (h) => h.taskId);
   for (const row of draft.tasks.values()) {
     const old = world.tasks.get(row.taskId);
     fault(
       row.version === (old?.version ?? 0) + 1,
       `${row.taskId}: version ${row.version} on ${old?.version}`,
     );
-    const added = draft.history.filter((h) => h.taskId === row.taskId);
+    const added = histories.get(row.taskId) ?? [];
     fault(row.historyCount === (old?.historyCount ?? 0) + added.length, `${row.taskId}: historyCount`);
     for (const [i, h] of added.entries())
       fault(h.n === (old?.historyCount ?? 0) + i, `${row.taskId}: history ${h.n}`);
@@ -43,22 +44,19 @@ export function checkCommit(world: World, draft: Draft): void {
   const drawn = draft.history.filter((h) => h.event === 'permitted').map((h) => h.token);
   for (const token of drawn) fault(token > world.counters.token, `I1: token ${token} was drawn before`);
   fault(new Set(drawn).size === drawn.length, 'I1: a token drawn twice');
-  faults.push(
-    ...keyFaults(
-      [...world.tasks, ...draft.tasks].map(([, row]) => row),
-      draft,
-    ),
-  );
+  faults.push(...keyFaults(world, draft));
   demand(faults);
 }
 
 /** Never more open tokens of a concurrency key than its limit, as far as this commit has permitted one. */
-function keyFaults(rows: readonly TaskRow[], draft: Draft): string[] {
-  const newest = new Map(rows.map((row) => [row.taskId, row]));
+function keyFaults(world: World, draft: Draft): string[] {
+  const permitted = new Set(
+    draft.history.filter((row) => row.event === 'permitted').map((row) => row.taskId),
+  );
   const faults: string[] = [];
   for (const { taskId, concurrencyKey: key, concurrencyLimit, open } of draft.tasks.values()) {
-    const isNew = draft.history.some((row) => row.taskId === taskId && row.event === 'permitted');
-    if (key === '' || open === null || !isNew) continue;
+    if (key === '' || open === null || !permitted.has(taskId)) continue;
+    const newest = new Map([...world.tasks, ...draft.tasks]);
     const holders = [...newest.values()].filter((row) => row.concurrencyKey === key && row.open !== null);
     if (holders.length > concurrencyLimit)
       faults.push(

@@ -38,6 +38,14 @@ export interface Listener {
   receive(frame: Frame): void;
 }
 
+/** When something must happen to a task without any input; infinity when nothing. */
+interface Due {
+  readonly row: TaskRow;
+  readonly leaseMs: number;
+  readonly at: number;
+  readonly wallAt: number;
+}
+
 type Backup = Pick<World, 'tasks' | 'histories' | 'agents' | 'sessions' | 'counters'>;
 
 /**
@@ -69,6 +77,7 @@ export class World {
   readonly listeners = new Map<StreamId, Listener>();
   /** So many commits fail: their drafts are thrown away and the same inputs decided again. */
   failCommits = 0;
+  readonly #dues = new WeakMap<TaskRow, Due>();
   #calls = 0;
   #streams = 0;
   #ids = 0;
@@ -333,11 +342,22 @@ export class World {
   }
 
   due(): TaskRow[] {
-    const at = (row: TaskRow) => (dueAt(row, this.leaseMs) as number | null) ?? Number.POSITIVE_INFINITY;
-    const wallAt = (row: TaskRow) => (wallDueAt(row) as number | null) ?? Number.POSITIVE_INFINITY;
     return [...this.tasks.values()]
-      .filter((row) => at(row) <= this.service || wallAt(row) <= this.wall)
-      .sort((a, b) => at(a) - at(b));
+      .map((row) => this.#dueOf(row))
+      .filter(({ at, wallAt }) => at <= this.service || wallAt <= this.wall)
+      .sort((a, b) => a.at - b.at)
+      .map(({ row }) => row);
+  }
+
+  /** Counted once for each row, as the stores do. */
+  #dueOf(row: TaskRow): Due {
+    const known = this.#dues.get(row);
+    if (known?.leaseMs === this.leaseMs) return known;
+    const at = (dueAt(row, this.leaseMs) as number | null) ?? Number.POSITIVE_INFINITY;
+    const wallAt = (wallDueAt(row) as number | null) ?? Number.POSITIVE_INFINITY;
+    const due = { row, leaseMs: this.leaseMs, at, wallAt };
+    this.#dues.set(row, due);
+    return due;
   }
 
   #commit(draft: Draft): void {

@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { watch } from 'chokidar';
 import type { Command } from 'commander';
 import {
   addCommonFlags,
@@ -10,9 +9,11 @@ import {
   present,
   renderTable,
 } from '../../cli/index.js';
-import { isLeftOut } from '../../dag/bundle/list.js';
 import { drawDag, scheduleText } from '../../dag/draw.js';
-import { type FileReport, findFiles, readDag, readFiles } from './files.js';
+import type { FileReport } from './files.js';
+
+// What reads DAG files is loaded by the commands that do: it is half of the program, and every other one starts without.
+const reading = () => import('./files.js');
 
 /** `dag validate`, `dag graph`, `dag test`: what needs no coordinator. */
 export function addDagFiles(program: Command, context: CliContext): void {
@@ -31,6 +32,7 @@ function addValidate(noun: Command, context: CliContext): void {
     .argument('<PATH...>', 'files, or folders of them')
     .option('--watch', 'check again whenever one changes, until interrupted');
   addCommonFlags(command, { connects: false }).action(async (paths: string[]) => {
+    const { findFiles, readFiles } = await reading();
     const { watch: goesOn } = command.opts<{ watch?: boolean }>();
     const once = async (): Promise<boolean> => {
       const reports = await readFiles(await findFiles(paths));
@@ -72,11 +74,15 @@ async function show(context: CliContext, command: Command, reports: readonly Fil
 const SETTLE_MS = 200;
 
 /** Once all is watched, so that no change falls in between, and then at each change until interrupted. */
-function onChanges(
+async function onChanges(
   { terminal }: CliContext,
   paths: readonly string[],
   once: () => Promise<boolean>,
 ): Promise<void> {
+  const [{ watch }, { isLeftOut }] = await Promise.all([
+    import('chokidar'),
+    import('../../dag/bundle/list.js'),
+  ]);
   const watcher = watch([...paths], {
     ignoreInitial: true,
     ignored: (path) => !paths.includes(path) && isLeftOut(basename(path)),
@@ -113,6 +119,7 @@ function addGraph(noun: Command, context: CliContext): void {
     .argument('<FILE>')
     .argument('[DAG_ID]', 'of a file with several DAGs');
   addCommonFlags(command, { connects: false }).action(async (file: string, dagId?: string) => {
+    const { readDag } = await reading();
     const definition = await readDag(file, dagId);
     const { output } = await context.settings(commonFlags(command));
     await present(context.terminal.out, output, {
@@ -141,6 +148,7 @@ function addTest(noun: Command, context: CliContext): void {
     .option('--logical-date <DATE>', 'instant that the run stands for; default the last one of its schedule')
     .option('--handlers <MODULE>', 'module with the handlers that it calls');
   addCommonFlags(command, { connects: false }).action(async (file: string, dagId?: string) => {
+    const { readDag } = await reading();
     const definition = await readDag(file, dagId);
     const { output } = await context.settings(commonFlags(command));
     const { testDag } = await import('./test-run.js');

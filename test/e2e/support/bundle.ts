@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { BundleRow, DagRow } from '../../../src/core/dag/rows.js';
 import { decodeBundle, decodeDag } from '../../../src/store/dag-codec.js';
 import { eventually } from '../../wire/support/wait.js';
@@ -77,7 +78,10 @@ export class Bundle {
   /** Waits until what is committed looks like this. */
   async until(what: string, there: (look: Look) => boolean): Promise<Look> {
     let look = await this.look();
+    if (there(look)) return look;
     const looks = async (): Promise<boolean> => {
+      // A look is a whole backup: too dear to be taken as often as one can.
+      await pause(100);
       look = await this.look();
       return there(look);
     };
