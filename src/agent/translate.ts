@@ -208,26 +208,46 @@ function directiveOf(directive: proto.Directive | undefined): Directive | null {
 
 /** An acknowledgement from its parts: one, or several with the same number. */
 export function ackOf(parts: readonly proto.HeartbeatAck[]): Ack {
-  const first = parts[0] as proto.HeartbeatAck;
+  const whole = parts.length === 1 ? (parts[0] as proto.HeartbeatAck) : joined(parts);
   return {
-    number: Number(first.number),
-    received: Number(first.received),
-    stops: first.stops.map(stopOf),
-    cancellations: first.cancellations.map(stopOf),
-    acknowledgements: first.acknowledgements.map(acknowledgementOf),
-    permits: parts.flatMap((part) => part.permits.map(permitOf)),
-    refusals: first.refusals.map(({ nonce, reason }) => ({
+    number: Number(whole.number),
+    received: Number(whole.received),
+    stops: whole.stops.map(stopOf),
+    cancellations: whole.cancellations.map(stopOf),
+    acknowledgements: whole.acknowledgements.map(acknowledgementOf),
+    permits: whole.permits.map(permitOf),
+    refusals: whole.refusals.map(({ nonce, reason }) => ({
       nonce: nonce as Nonce,
       reason: refusalReasons.from(reason) ?? 'not_offered',
     })),
-    voidTokens: first.voidTokens as readonly Token[],
-    offers: first.offers as readonly { taskId: TaskId; queue: string }[],
-    withdrawals: first.withdrawals as readonly TaskId[],
-    directive: directiveOf(first.directive),
-    sendFullInventory: first.sendFullInventory,
-    triggerStarts: first.triggerStarts.map(triggerStartOf),
-    triggerStops: first.triggerStops,
-    triggerAcks: first.triggerAcks,
+    voidTokens: whole.voidTokens as readonly Token[],
+    offers: whole.offers as readonly { taskId: TaskId; queue: string }[],
+    withdrawals: whole.withdrawals as readonly TaskId[],
+    directive: directiveOf(whole.directive),
+    sendFullInventory: whole.sendFullInventory,
+    triggerStarts: whole.triggerStarts.map(triggerStartOf),
+    triggerStops: whole.triggerStops,
+    triggerAcks: whole.triggerAcks,
+  };
+}
+
+/** The parts as the one message that was too large; where it was cut is the coordinator's to choose. */
+function joined(parts: readonly proto.HeartbeatAck[]): proto.HeartbeatAck {
+  return {
+    ...(parts[0] as proto.HeartbeatAck),
+    stops: parts.flatMap(({ stops }) => stops),
+    cancellations: parts.flatMap(({ cancellations }) => cancellations),
+    acknowledgements: parts.flatMap(({ acknowledgements }) => acknowledgements),
+    permits: parts.flatMap(({ permits }) => permits),
+    refusals: parts.flatMap(({ refusals }) => refusals),
+    voidTokens: parts.flatMap(({ voidTokens }) => voidTokens),
+    offers: parts.flatMap(({ offers }) => offers),
+    withdrawals: parts.flatMap(({ withdrawals }) => withdrawals),
+    directive: parts.findLast(({ directive }) => directive !== undefined)?.directive,
+    sendFullInventory: parts.some(({ sendFullInventory }) => sendFullInventory),
+    triggerStarts: parts.flatMap(({ triggerStarts }) => triggerStarts),
+    triggerStops: parts.flatMap(({ triggerStops }) => triggerStops),
+    triggerAcks: parts.flatMap(({ triggerAcks }) => triggerAcks),
   };
 }
 

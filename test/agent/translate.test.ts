@@ -156,6 +156,30 @@ describe('what the agent hears, a later version of the coordinator included', ()
     expect(ack.permits.map((one) => one.token)).toEqual([100n, 101n]);
   });
 
+  test('a coordinator may cut an acknowledgement wherever it likes', () => {
+    const whole = {
+      ...{ stops: [{ token: 1 }, { token: 2 }], cancellations: [{ token: 3, reason: 2 }, { token: 4 }] },
+      ...{ acknowledgements: [{ token: 5, disposition: 1 }, { token: 6 }], voidTokens: [7, 8] },
+      ...{ permits: [{ nonce: 1, token: 9 }, { nonce: 2 }], refusals: [{ nonce: 3 }, { nonce: 4 }] },
+      ...{ offers: [{ taskId: 'a' }, { taskId: 'b' }], withdrawals: ['c', 'd'], triggerStops: ['e', 'f'] },
+      ...{ triggerStarts: [{ triggerId: 'g' }, { triggerId: 'h' }] },
+      triggerAcks: [
+        { triggerId: 'i', eventId: '1', taken: true },
+        { triggerId: 'j', eventId: '2' },
+      ],
+      ...{ directive: { cordoned: true }, sendFullInventory: true },
+    };
+    const numbers = { number: 4, received: 3 };
+    const halves = [0, 1].map((half) => {
+      const cut = Object.entries(whole).map(([name, value]): readonly [string, unknown] => [
+        name,
+        Array.isArray(value) ? (value as unknown[]).slice(half, half + 1) : half === 1 ? value : undefined,
+      ]);
+      return received<HeartbeatAck>('ack', { ...numbers, ...Object.fromEntries(cut), more: half === 0 });
+    });
+    expect(ackOf(halves)).toEqual(ackOf([received<HeartbeatAck>('ack', { ...numbers, ...whole })]));
+  });
+
   test('an unknown disposition settles a report, an unknown refusal of a Hello means: not now', () => {
     const acknowledgements = [{ token: 5, disposition: 99 }];
     const value = {

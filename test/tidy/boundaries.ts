@@ -168,7 +168,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'testing/conformance': {
     job: 'a coordinator that misbehaves on purpose, played against any agent over real sockets',
     mayImport: ['wire', 'kit'],
-    builtins: [...files, 'node:child_process', 'node:net'],
+    builtins: [...files, 'node:child_process', 'node:crypto', 'node:http', 'node:net'],
     packages: ['@grpc/grpc-js'],
   },
   main: {
