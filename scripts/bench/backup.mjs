@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
+import { percentile } from './figures.mjs';
 import { heartbeats, lateBeats } from './flood.mjs';
-import { percentile, startAgents, startCoordinator } from './processes.mjs';
+import { startAgents, startCoordinator } from './processes.mjs';
 import { fill } from './retention.mjs';
 
 /** The shortest that there is, so that a copy of seconds meets many. */
@@ -26,7 +27,7 @@ export async function backupBesideWork(n) {
     });
     const workers = startAgents(coordinator.address, 'working', 20);
     // Heartbeats with reports come early; these agents have nothing to report.
-    const idle = startAgents(coordinator.address, 'idle', 1, AGENTS, '', 'idle');
+    const idle = startAgents(coordinator.address, 'idle', 1, AGENTS, { queue: 'idle' });
     await Promise.all([workers.connected, idle.connected]);
     const client = connect(coordinator.address);
     const quiet = await watched(coordinator, client, () => wait(5_000));

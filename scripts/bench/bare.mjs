@@ -5,7 +5,10 @@ import { AgentSession } from '../../dist/agent/core/session.js';
 import { Link } from '../../dist/agent/link.js';
 import { requestsOf } from '../../dist/agent/translate.js';
 
-/** `told`: what is to be done when it has a session (new or kept), and when it starts a task; `runMs`: how long one runs. */
+/**
+ * `told`: what is to be done when it has a session (new or kept), when it starts a task, and when it knows the round trip
+ * of a heartbeat; `runMs`: how long a task runs.
+ */
 export class BareAgent {
   #flushing = false;
   #timer = null;
@@ -75,12 +78,15 @@ export class BareAgent {
     for (const effect of effects) {
       if (effect.kind === 'dial') this.link.dial(effect.streamNo, effect.afterMs);
       else if (effect.kind === 'hang_up') this.link.hangUp();
-      else if (effect.kind === 'send') {
-        const requests = requestsOf(effect.message, { loopLagMs: 0, unknownArms: 0 });
-        this.link.send(effect.streamNo, requests);
-      } else if (effect.kind === 'start') this.run(effect.permit);
+      else if (effect.kind === 'send') this.send(effect);
+      else if (effect.kind === 'start') this.run(effect.permit);
       else if (effect.kind === 'note' && effect.note.kind === 'session') this.#told.session?.(effect.note);
     }
+  }
+
+  send({ streamNo, message }) {
+    this.link.send(streamNo, requestsOf(message, { loopLagMs: 0, unknownArms: 0 }));
+    if (message.kind === 'heartbeat' && message.beat.rttMs !== null) this.#told.rtt?.(message.beat.rttMs);
   }
 
   run(permit) {
@@ -88,7 +94,7 @@ export class BareAgent {
     this.#told.start?.(permit.taskId);
     const runMs = this.#runMs();
     if (runMs === 0) this.finish(permit, startedAtMs);
-    else setTimeout(() => this.finish(permit, startedAtMs), runMs);
+    else if (runMs < Number.POSITIVE_INFINITY) setTimeout(() => this.finish(permit, startedAtMs), runMs);
   }
 
   finish({ token, taskId }, startedAtMs) {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
 import { openSqliteStore } from '../../dist/store/sqlite/open.js';
-import { cpuSeconds, median, percentile, startAgents, startCoordinator, until } from './processes.mjs';
+import { median, percentile } from './figures.mjs';
+import { cpuSeconds, startAgents, startCoordinator, until } from './processes.mjs';
 
 /** Brands are the compiler's alone; whether a row has every field, it shall see. */
 const loose = (value) => value;

@@ -6,16 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
-import {
-  bin,
-  cpuSeconds,
-  exited,
-  follow,
-  median,
-  startAgents,
-  startCoordinator,
-  until,
-} from './processes.mjs';
+import { median } from './figures.mjs';
+import { bin, cpuSeconds, exited, follow, startAgents, startCoordinator, until } from './processes.mjs';
 import { reportsOf } from './work.mjs';
 
 const H_MS = 500;

@@ -13,14 +13,14 @@ const WARM_UP = 2_000;
 const call = (n) => ({ queue: 'bench', handler: 'echo', input: { n } });
 
 /** One round: `n` calls of a handler that answers at once, through one worker with `children` warm children. */
-export async function handlerRound(n, children, slots = children) {
+export async function handlerRound(n, children, slots = children, warmUp = WARM_UP) {
   const coordinator = await startCoordinator();
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const worker = startWorker(coordinator.address, folder, children, slots);
   const client = connect(coordinator.address);
   try {
     await until(() => worker.ready(), 30_000, 'the worker did not come up');
-    await workThrough(client, WARM_UP * children, call);
+    await workThrough(client, warmUp * children, call);
     const cpuBefore = costs(coordinator.pid, worker.pid);
     const { lifecyclesPerS } = await workThrough(client, n, call);
     const cpu = costs(coordinator.pid, worker.pid).map((of, i) => (1e6 * (of - cpuBefore[i])) / n);

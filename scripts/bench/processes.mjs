@@ -1,5 +1,5 @@
 // The processes of a bench: the real coordinator from the built bin, bare agents, and what the kernel says of them.
-import { execFileSync, fork, spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,18 +62,22 @@ export function follow(child) {
   return child;
 }
 
-/** A coordinator on a fresh database; `directory` is removed by `stop`. With a `probe` it can be asked (see ask); `channel`: one for a probe of the caller's own. */
+/**
+ * A coordinator on a fresh database, or on `choice.database`; `directory` is removed by `stop`. With a `probe` it can be
+ * asked (see ask); `choice.channel`: one for a probe of the caller's own; `choice.port`: where its agents look for it.
+ */
 export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe = false, choice = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const database = choice.database ?? join(directory, 'holdfast.db');
   const addressFile = join(directory, 'address.json');
-  const args = ['server', 'start', '--port', '0', '--db-file', database, '--address-file', addressFile];
+  const port = String(choice.port ?? 0);
+  const args = ['server', 'start', '--port', port, '--db-file', database, '--address-file', addressFile];
   const options = ['--heartbeat-interval', heartbeat, '--log-level', 'error', ...(choice.flags ?? [])];
   const startedAt = performance.now();
   const stdio = ['ignore', 'ignore', 'inherit', ...(probe || choice.channel ? ['ipc'] : [])];
   const all = [...nodeOptions, ...(probe ? PROBE : []), bin, ...args, ...options];
   const child = follow(spawn(process.execPath, all, { stdio: /** @type {any} */ (stdio) }));
-  await until(() => existsSync(addressFile), 15_000, 'the coordinator did not come up');
+  await until(() => existsSync(addressFile), CONNECT_LIMIT_MS, 'the coordinator did not come up');
   const readyMs = performance.now() - startedAt;
   const address = JSON.parse(readFileSync(addressFile, 'utf8')).grpc;
   const stop = async () => {
@@ -81,22 +85,34 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
     await exited(child);
     return { database, remove: () => rmSync(directory, { recursive: true, force: true }) };
   };
-  return { child, pid: child.pid, address, readyMs, stop };
+  return { child, pid: child.pid, address, database, readyMs, stop };
 }
 
-/** A process with bare agents; `connected` settles when all of them have a session. */
-export function startAgents(address, id, slots, agents = 1, tell = '', queue = 'bench') {
-  const child = follow(fork(bareAgent, [address, id, String(slots), String(agents), tell, queue]));
-  let sessions = 0;
+/**
+ * A process with bare agents; `connected` settles when all of them have a session, `sessions` says how many sessions they
+ * were told of, new and kept. `choice`: their `queue`; `tell`, 'starts' or 'rtts' (see bare-agent.mjs); `runMs`, how long
+ * a task takes, null for ever; with `waits` they dial only at `go()`, when their program has long been loaded.
+ */
+export function startAgents(address, id, slots, agents = 1, choice = {}) {
+  const child = follow(fork(bareAgent, [JSON.stringify({ address, id, slots, agents, ...choice })]));
+  let [sessions, isLoaded] = [0, false];
   child.on('message', (message) => {
     if (message.connected !== undefined) sessions++;
+    if (message.loaded) isLoaded = true;
   });
-  const connected = until(() => sessions >= agents, CONNECT_LIMIT_MS, 'the agents did not connect');
+  const reach = (count, limitMs = CONNECT_LIMIT_MS) =>
+    until(() => sessions >= count, limitMs, 'the agents did not connect');
   const stop = async () => {
     if (child.connected) child.disconnect();
     await exited(child);
   };
-  return { child, connected, stop };
+  return {
+    ...{ child, stop, reach, sessions: () => sessions },
+    loaded: () => until(() => isLoaded, CONNECT_LIMIT_MS, 'the agents were not loaded'),
+    go: () => child.send('go'),
+    /** When told to wait, they are not connected before `go`. */
+    connected: choice.waits ? Promise.resolve() : reach(agents),
+  };
 }
 
 export function exited(child) {
@@ -123,18 +139,4 @@ export function cpuSeconds(pid) {
 /** Resident memory of a process, in KiB. */
 export function residentKib(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-}
-
-export function kernel() {
-  return execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim();
-}
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-}
-
-export function percentile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bin, exited, follow, median, until } from './processes.mjs';
+import { median } from './figures.mjs';
+import { bin, exited, follow, until } from './processes.mjs';
 
 export async function devReady(rounds) {
   const times = [];

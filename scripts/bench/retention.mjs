@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
 import { openSqliteStore } from '../../dist/store/sqlite/open.js';
-import { median, percentile, startAgents, startCoordinator, until } from './processes.mjs';
+import { median, percentile } from './figures.mjs';
+import { startAgents, startCoordinator, until } from './processes.mjs';
 
 const BATCH = 1_000;
 
@@ -48,7 +49,7 @@ async function under(
   options = [],
 ) {
   const coordinator = await startCoordinator('5s', options, false, { database, flags });
-  const workers = startAgents(coordinator.address, `bench-${++rounds}`, 100, 1, 'starts');
+  const workers = startAgents(coordinator.address, `bench-${++rounds}`, 100, 1, { tell: 'starts' });
   await workers.connected;
   const startedAt = new Map();
   workers.child.on('message', ({ started, at }) => started && startedAt.set(started, at));

@@ -1,0 +1,119 @@
+// Connected agents that have nothing to do: what they cost the coordinator, and how fast they are back when it comes back.
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect } from '../../dist/client/index.js';
+import { percentile } from './figures.mjs';
+import { ask, cpuSeconds, exited, residentKib, startAgents, startCoordinator } from './processes.mjs';
+
+/** More of them in one process would wait for one another, and be measured instead of the coordinator. */
+const AGENTS_A_PROCESS = 2_500;
+const H_MS = 5_000;
+const HERD_LIMIT_MS = 180_000;
+const probe = import.meta.resolve('./probe.mjs');
+/** Its memory is read after a collection of garbage, so that it is memory that agents hold. */
+const WATCHED = ['--expose-gc', '--import', probe];
+
+/** `agents` idle agents at the default interval, watched for `seconds`; then the coordinator is killed and started again. */
+export async function idleAgents(agents, seconds) {
+  const coordinator = await startCoordinator('5s', WATCHED, false, { channel: true });
+  const client = connect(coordinator.address);
+  const empty = await memory(coordinator);
+  const fleet = await startFleet(coordinator.address, agents);
+  const begin = performance.now();
+  fleet.go();
+  await fleet.reach(agents);
+  const connectMs = performance.now() - begin;
+  // A round of heartbeats first: what connecting has left behind is no idling.
+  await wait(H_MS);
+  await ask(coordinator.child);
+  await fleet.rtts();
+  const before = (await client.coordinator()).counters;
+  const cpuBefore = cpuSeconds(coordinator.pid);
+  await wait(seconds * 1000);
+  const cpu = cpuSeconds(coordinator.pid) - cpuBefore;
+  const after = (await client.coordinator()).counters;
+  const rtts = await fleet.rtts();
+  const { lagMs } = await ask(coordinator.child);
+  const full = await memory(coordinator);
+  client.close();
+  const herd = await herdReturns(coordinator, fleet, agents);
+  await fleet.stop();
+  const since = (name) => Number(after[name]) - Number(before[name]);
+  return {
+    acceptedPerS: agents / (connectMs / 1000),
+    kbPerAgent: (full.residentKib - empty.residentKib) / agents,
+    heapKbPerAgent: (full.heapKib - empty.heapKib) / agents,
+    residentMib: full.residentKib / 1_024,
+    cpuPercent: (cpu / seconds) * 100,
+    ...{ heartbeats: since('heartbeats'), commits: since('commits') },
+    cpuMicrosPerHeartbeat: (1e6 * cpu) / since('heartbeats'),
+    ...{ rttP50Ms: percentile(rtts, 0.5), rttP99Ms: percentile(rtts, 0.99) },
+    ...{ loopLagP99Ms: lagMs.p99, loopLagLongestMs: lagMs.longest },
+    ...herd,
+  };
+}
+
+async function memory({ child, pid }) {
+  const { heapBytes } = await ask(child);
+  return { heapKib: heapBytes / 1_024, residentKib: residentKib(pid) };
+}
+
+async function startFleet(address, agents) {
+  const processes = [];
+  for (let from = 0; from < agents; from += AGENTS_A_PROCESS) {
+    const count = Math.min(AGENTS_A_PROCESS, agents - from);
+    processes.push(startAgents(address, `idle-${from}`, 4, count, { waits: true, tell: 'rtts' }));
+  }
+  await Promise.all(processes.map(({ loaded }) => loaded()));
+  const sum = () => processes.reduce((total, { sessions }) => total + sessions(), 0);
+  const rttsOf = ({ child }) =>
+    new Promise((resolve) => {
+      const listen = ({ rtts }) => {
+        if (rtts === undefined) return;
+        child.off('message', listen);
+        resolve(rtts);
+      };
+      child.on('message', listen);
+      child.send('rtts');
+    });
+  return {
+    go: () => processes.forEach(({ go }) => void go()),
+    sessions: sum,
+    /** Until all of them together were told of so many sessions. */
+    reach: async (count) => {
+      const end = performance.now() + HERD_LIMIT_MS;
+      for (; sum() < count; await wait(10))
+        if (performance.now() > end) throw new Error(`${sum()} of ${count} sessions`);
+    },
+    rtts: async () => (await Promise.all(processes.map(rttsOf))).flat(),
+    stop: () => Promise.all(processes.map((one) => one.stop())),
+  };
+}
+
+/** kill -9 of the coordinator, and a new one on its database and port at once: until every agent has its session again. */
+async function herdReturns(coordinator, fleet, agents) {
+  const before = fleet.sessions();
+  const epochsBefore = await epochs(coordinator.address);
+  const { database } = coordinator;
+  coordinator.child.kill('SIGKILL');
+  await exited(coordinator.child);
+  const begin = performance.now();
+  const port = Number(coordinator.address.split(':').at(-1));
+  const next = await startCoordinator('5s', [], false, { database, port });
+  const upMs = performance.now() - begin;
+  await fleet.reach(before + agents);
+  const herdBackMs = performance.now() - begin;
+  const epochsAfter = await epochs(next.address);
+  const sessionsLost = [...epochsBefore].filter(([id, epoch]) => epochsAfter.get(id) !== epoch).length;
+  (await next.stop()).remove();
+  rmSync(dirname(database), { recursive: true, force: true });
+  return { herdBackMs, herdBackPerS: (1_000 * agents) / (herdBackMs - upMs), herdSessionsLost: sessionsLost };
+}
+
+async function epochs(address) {
+  const client = connect(address);
+  const agents = await client.agents.list();
+  client.close();
+  return new Map(agents.map(({ agentId, sessionEpoch }) => [agentId, sessionEpoch]));
+}

@@ -1,0 +1,61 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+
+const { counts }: { counts(): Promise<Counts> } = await import(
+  String(new URL('../../scripts/bench/counts.mjs', import.meta.url))
+);
+
+interface Shape {
+  readonly commitsPer1000: number;
+  readonly messagesPerTask: number;
+  readonly recordsPerMessage: number;
+  readonly statementsPerTask: number;
+  readonly bytesPerTask: number;
+}
+
+interface Counts {
+  readonly oneAgent: Shape;
+  readonly hundredAgents: Shape;
+  readonly idle: {
+    readonly bytesPerHeartbeat: number;
+    readonly commits: number;
+    readonly heartbeats: number;
+  };
+}
+
+/** Above what is counted today by a quarter or so: what makes a task dearer has to be meant, and then moves its bound. */
+describe('the costs that no machine changes stay within their bounds', () => {
+  let counted: Counts;
+  beforeAll(async () => {
+    counted = await counts();
+  }, 120_000);
+
+  test('a thousand tasks take at most 32 commits through one agent with 100 slots, and 60 through 100 agents with one', () => {
+    expect(counted.oneAgent.commitsPer1000).toBeLessThanOrEqual(32);
+    expect(counted.hundredAgents.commitsPer1000).toBeLessThanOrEqual(60);
+  });
+
+  test('an agent with 100 slots speaks of 80 starts and ends at least in one message', () => {
+    expect(counted.oneAgent.recordsPerMessage).toBeGreaterThanOrEqual(80);
+    expect(counted.oneAgent.messagesPerTask).toBeLessThanOrEqual(0.06);
+  });
+
+  test('a task costs an agent with one slot at most 4.4 messages, up and down together', () => {
+    expect(counted.hundredAgents.messagesPerTask).toBeLessThanOrEqual(4.4);
+  });
+
+  test('a task takes at most 10 statements of the store', () => {
+    expect(counted.oneAgent.statementsPerTask).toBeLessThanOrEqual(10);
+    expect(counted.hundredAgents.statementsPerTask).toBeLessThanOrEqual(10);
+  });
+
+  test('a task takes at most 360 bytes on a stream that carries a hundred at once, 460 on one of its own', () => {
+    expect(counted.oneAgent.bytesPerTask).toBeLessThanOrEqual(360);
+    expect(counted.hundredAgents.bytesPerTask).toBeLessThanOrEqual(460);
+  });
+
+  test('a heartbeat that says nothing new is never committed, and allocates at most 24 KB in the coordinator', () => {
+    expect(counted.idle.heartbeats).toBeGreaterThan(100);
+    expect(counted.idle.commits).toBe(0);
+    expect(counted.idle.bytesPerHeartbeat).toBeLessThanOrEqual(24_000);
+  });
+});
