@@ -1,0 +1,1 @@
+"""A Holdfast worker in Python, written from the protos and docs/writing-an-agent.md alone."""
