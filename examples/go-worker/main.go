@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,7 +36,7 @@ func main() {
 	coordinator := flag.String("coordinator", env("HOLDFAST_COORDINATOR", "127.0.0.1:7400"), "HOST:PORT")
 	agentID := flag.String("agent-id", env("HOLDFAST_AGENT_ID", "go-worker"), "stable name")
 	queues := flag.String("queue", env("HOLDFAST_QUEUE", "default"), "queues, with commas between")
-	slots := flag.Int("slots", 4, "runs at once")
+	slots := flag.Int("slots", number(env("HOLDFAST_SLOTS", "4")), "runs at once")
 	flag.Parse()
 
 	random := make([]byte, 16)
@@ -49,7 +50,7 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 
-	attempts, lostAt := 0, time.Time{}
+	attempts, lostAt, said := 0, time.Time{}, ""
 	for {
 		asked, welcomed, err := stream(s, *coordinator, signals)
 		if err == nil {
@@ -60,7 +61,10 @@ func main() {
 		}
 		wait := asked + backoff(attempts, lostAt, s.lease)
 		attempts++
-		log.Printf("stream lost: %v; dialling again in %s", err, wait.Round(time.Millisecond))
+		if err.Error() != said { // once for an outage, not at every attempt
+			said = err.Error()
+			log.Printf("stream lost: %s", said)
+		}
 		wake := time.After(wait)
 		for waiting := true; waiting; {
 			select {
@@ -210,6 +214,14 @@ func env(name, otherwise string) string {
 		return value
 	}
 	return otherwise
+}
+
+func number(text string) int {
+	value, err := strconv.Atoi(text)
+	if err != nil {
+		log.Fatalf("%q is no number", text)
+	}
+	return value
 }
 
 func min(a, b int) int {

@@ -50,6 +50,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.off('SIGINT', onInterrupt);
   // Whatever still keeps the process alive now is a leak, and must not keep a script waiting.
   setTimeout(() => process.exit(), LINGER_MS).unref();
+  // Taking the environment down, Node waits without end, and at full speed, for the shutdown of an HTTP/2 session whose
+  // peer was killed (seen with agents in Go). Nothing is left to be done here, so it may end without that.
+  process.once('beforeExit', () => process.exit());
 }
 
 const LINGER_MS = 1_000;

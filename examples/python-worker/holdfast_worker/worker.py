@@ -78,6 +78,7 @@ class Worker:
     async def run(self) -> None:
         """Until drained. Streams come and go; only a Goodbye that was acknowledged ends this."""
         await self._take_over()
+        said = ""
         while True:
             asked, denied = 0.0, False
             try:
@@ -86,10 +87,10 @@ class Worker:
                 break
             except StreamEnded as ended:
                 denied = ended.denied
-                (log.error if denied else log.warning)("stream lost: %s", ended)
-            wait = self._backoff.wait(self._session.lease, asked, denied)
-            log.info("dialling again in %.2f s", wait)
-            await asyncio.sleep(wait)
+                if denied or str(ended) != said:  # once for an outage, not at every attempt
+                    (log.error if denied else log.warning)("stream lost: %s", ended)
+                said = str(ended)
+            await asyncio.sleep(self._backoff.wait(self._session.lease, asked, denied))
         self._journal.close()
 
     def drain(self) -> None:
@@ -156,7 +157,7 @@ class Worker:
         return seconds(refused.delay)
 
     def _welcome(self, welcome: agent.Welcome) -> None:
-        anew = welcome.epoch != self._session.epoch
+        anew = "a new" if welcome.epoch != self._session.epoch else "the same"
         # Durable before anything of this session is carried out (P18).
         self._journal.welcomed(self._session.identity.instance_id, welcome.epoch)
         self._proof = None  # the next Hello is this same instance's
@@ -164,8 +165,10 @@ class Worker:
         self._backoff.connected()
         self._outputs.new_stream()
         self._gate_moved()
-        if anew:
-            log.info("session %d: H %.1f s, L %.1f s", welcome.epoch, self._session.interval, self._session.lease)
+        log.info("welcome: %s session, %d; H %.1f s, L %.1f s", anew, welcome.epoch, *self._pace())
+
+    def _pace(self) -> tuple[float, float]:
+        return self._session.interval or 0.0, self._session.lease or 0.0
 
     async def _read(self, link: Link, writer: asyncio.Task[None]) -> float:
         """Every message down, in order. After 1.5 H of silence the stream is lost (P4)."""
