@@ -55,15 +55,17 @@ export class Runs {
   async get(dagId: string, runId: string, choices?: CallChoices): Promise<RunDescription> {
     const request = { dagId, runId, pageSize: 0, pageToken: '' };
     let answer = await this.#channel.repeatable(DagServiceService.getRun, request, choices);
-    const { run, tasks } = answer;
+    const { run } = answer;
     if (run === undefined) throw incomplete('run');
+    const tasks = [...answer.tasks];
     const instances = answer.instances.map(instanceFromWire);
     while (answer.nextPageToken !== '') {
       const next = { ...request, pageToken: answer.nextPageToken };
       answer = await this.#channel.repeatable(DagServiceService.getRun, next, choices);
+      tasks.push(...answer.tasks);
       instances.push(...answer.instances.map(instanceFromWire));
     }
-    return { run: runFromWire(run), tasks, instances };
+    return { run: runFromWire(run), tasks, instances: inOrderOf(tasks, instances) };
   }
 
   /**
@@ -174,4 +176,11 @@ function faceOf(change: RunChange): [key: string, face: string] {
   if (change.kind === 'run') return ['', change.run.state];
   const { taskId, state, waitsForRoom, tryNumber, lost }: RunInstance = change.instance;
   return [taskId, [state, waitsForRoom, tryNumber, lost].join(' ')];
+}
+
+/** In the order of the tasks, then of the map index. */
+function inOrderOf(tasks: readonly { readonly task: string }[], instances: readonly RunInstance[]) {
+  const places = new Map(tasks.map(({ task }, place) => [task, place]));
+  const placeOf = ({ task }: RunInstance) => places.get(task) ?? places.size;
+  return [...instances].sort((a, b) => placeOf(a) - placeOf(b) || (a.mapIndex ?? -1) - (b.mapIndex ?? -1));
 }

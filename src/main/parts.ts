@@ -21,19 +21,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 }
 
 /** What a coordinator needs for DAGs: their instants, and the rules that DAG files are checked by. */
-export async function dagParts(): Promise<Required<Pick<CoordinatorOptions, 'timetable' | 'checkDag'>>> {
-  const { checkDag } = await import('../dag/check/index.js');
-  const { pathText } = await import('../dag/fault.js');
+export async function dagParts(): Promise<
+  Required<Pick<CoordinatorOptions, 'timetable' | 'checkDag' | 'checkLargeDag'>>
+> {
+  const { verdictOn: checkDag } = await import('../dag/check/verdict.js');
+  const { CheckerApart } = await import('../dag/apart/checker.js');
   const { openTimetable } = await import('../dag/timetable.js');
-  return {
-    timetable: openTimetable(),
-    checkDag: (value) => {
-      const checked = checkDag(value);
-      if (checked.ok) return checked;
-      const errors = checked.faults.map(({ path, message }) => `${pathText(path) || 'DAG'}: ${message}`);
-      return { ok: false, errors };
-    },
-  };
+  return { timetable: openTimetable(), checkDag, checkLargeDag: new CheckerApart() };
 }
 
 /** What a worker needs for its handlers. */

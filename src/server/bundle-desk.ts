@@ -4,7 +4,13 @@ import type { Engine } from '../engine/engine.js';
 import type { Timers } from '../engine/timers.js';
 import type { StreamId } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
-import { type CheckedSnapshot, checkSnapshot, type DagCheck, type FoundDag } from './snapshot-check.js';
+import {
+  type CheckedSnapshot,
+  checkSnapshot,
+  type DagCheck,
+  type FoundDag,
+  type LargeDagCheck,
+} from './snapshot-check.js';
 
 export interface DeskPorts {
   readonly engine: Engine;
@@ -12,6 +18,8 @@ export interface DeskPorts {
   readonly timers: Timers;
   /** Null: this coordinator takes no DAGs. */
   readonly check: DagCheck | null;
+  /** Null: large DAGs are checked like all others. */
+  readonly checkLarge: LargeDagCheck | null;
 }
 
 /** A whole snapshot that waits to be checked and decided. */
@@ -123,6 +131,7 @@ export class BundleDesk {
     for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift())
       await this.#takeIn(next);
     this.#busy = false;
+    this.#ports.checkLarge?.close();
   }
 
   async #takeIn(snapshot: WholeSnapshot): Promise<void> {
@@ -151,14 +160,14 @@ export class BundleDesk {
   }
 
   async #check({ bundle, bytes, hash, isWanted }: WholeSnapshot): Promise<CheckedSnapshot> {
-    const { check, clock, timers } = this.#ports;
+    const { check, checkLarge, clock, timers } = this.#ports;
     if (check === null) return { kind: 'malformed', message: 'this coordinator takes no DAGs' };
     const known = new Map<string, string>();
     for (const dag of this.engine.state.dags.dags.values())
       if (dag.active && dag.bundle === bundle) known.set(dag.definitionHash, dag.dagId);
     const found = this.#foundBefore(bundle, hash);
     return checkSnapshot(bytes, {
-      ...{ check, known, found },
+      ...{ check, checkLarge, known, found },
       isWanted,
       now: () => clock.mono(),
       rest: () => new Promise((resolve) => timers.soon(resolve)),

@@ -141,6 +141,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
     const maxSlots = policy.limits.slots;
     const bundles = new BundleDesk({
       ...{ engine, clock: REAL_CLOCK, timers: REAL_TIMERS, check: this.#options.checkDag ?? null },
+      checkLarge: this.#options.checkLargeDag ?? null,
     });
     const streamHost = {
       engine,
@@ -167,7 +168,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     );
     this.#server.addService(
       DagServiceService,
-      dagService({ engine, store, runWatchers: this.#runWatchers, log }),
+      dagService({
+        ...{ engine, store, runWatchers: this.#runWatchers, log },
+        rest: () => new Promise((resolve) => REAL_TIMERS.soon(resolve)),
+      }),
     );
     const startedAt = REAL_CLOCK.wall();
     const backups = new Backups(store, REAL_CLOCK, log);

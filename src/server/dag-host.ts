@@ -13,6 +13,8 @@ export interface DagServiceHost {
   readonly store: Store;
   readonly runWatchers: RunWatchers;
   readonly log: Log;
+  /** Lets everything else have its turn of the loop. */
+  rest(): Promise<void>;
 }
 
 /** Has the core decide a call on DAGs; the reply that it asks for. Throws Fault. */

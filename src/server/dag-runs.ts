@@ -1,7 +1,7 @@
-import type { DagDefinition } from '../core/dag/definition.js';
+import type { DagDefinition, TaskDefinition } from '../core/dag/definition.js';
 import { type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
-import type { TaskRow } from '../core/rows.js';
 import { formatDuration } from '../kit/duration.js';
+import type { TaskId } from '../kit/ids.js';
 import type { RunFilter } from '../store/dags.js';
 import type {
   GetRunRequest,
@@ -63,37 +63,60 @@ export async function findRun(
   );
 }
 
-const INSTANCE_PAGE = 10_000;
+/** Tasks and instances of one answer: more of them would keep heartbeats waiting. */
+const PAGE = 1_000;
 
+/** Where a page begins: behind so many tasks, and behind an instance. */
+interface RunPlace {
+  readonly tasks: number | null;
+  /** Null: all of them have been told, as for tasks. */
+  readonly after: TaskId | null;
+}
+
+/** Pages bring tasks and instances side by side, until there are no more of either. */
 export async function getRun(host: DagServiceHost, request: GetRunRequest): Promise<GetRunResponse> {
   const { store } = host;
   const row = await findRun(host, request.dagId, request.runId);
-  const [version] = await store.readDagVersions([row]);
-  const { tasks } =
-    version === undefined ? { tasks: [] } : (JSON.parse(version.definition) as Pick<DagDefinition, 'tasks'>);
-  const places = new Map(tasks.map(({ taskId }, at) => [taskId, at]));
-  const instances = [...(await store.readInstances(row.run))].sort((a, b) => placeIn(places, a, b));
-  const rest = instances.slice(startOf(instances, request.pageToken));
-  const size = Math.min(request.pageSize === 0 ? INSTANCE_PAGE : request.pageSize, INSTANCE_PAGE);
-  const { page, nextPageToken } = cut(rest, ({ taskId }) => taskId, size);
+  const { tasks: from, after } = placeIn(request.pageToken);
+  const size = Math.min(request.pageSize === 0 ? PAGE : request.pageSize, PAGE);
+  const tasks = from === null ? [] : await tasksOf(host, row, from, size);
+  const instances = after === null ? [] : await store.readInstances(row.run, after, size);
+  const last = instances.length < size ? null : (instances.at(-1)?.taskId ?? null);
   return {
     run: runOf(row),
-    tasks: request.pageToken === '' ? tasks.map(definedTaskOf) : [],
-    instances: page.flatMap((instance) => instanceOf(instance) ?? []),
-    nextPageToken,
+    tasks: tasks.map(definedTaskOf),
+    instances: instances.flatMap((instance) => instanceOf(instance) ?? []),
+    nextPageToken: tokenOf({ tasks: tasks.length < size ? null : (from ?? 0) + size, after: last }),
   };
 }
 
-/** In the order of the definition, then of the map index. */
-function placeIn(places: ReadonlyMap<string, number>, a: TaskRow, b: TaskRow): number {
-  const at = ({ instance }: TaskRow) => places.get(instance?.task ?? '') ?? places.size;
-  return at(a) - at(b) || (a.instance?.mapIndex ?? 0) - (b.instance?.mapIndex ?? 0);
+const ALL_TOLD = '-';
+
+function tokenOf({ tasks, after }: RunPlace): string {
+  return tasks === null && after === null ? '' : `${tasks ?? ALL_TOLD}:${after ?? ALL_TOLD}`;
 }
 
-/** Where a page begins: behind the instance that ended the one before. */
-function startOf(instances: readonly TaskRow[], pageToken: string): number {
-  if (pageToken === '') return 0;
-  const last = instances.findIndex(({ taskId }) => taskId === pageToken);
-  if (last < 0) throw badToken(pageToken);
-  return last + 1;
+function placeIn(pageToken: string): RunPlace {
+  if (pageToken === '') return { tasks: 0, after: '' as TaskId };
+  const [, tasks, after] = /^(\d{1,9}|-):(.{1,140})$/.exec(pageToken) ?? [];
+  if (tasks === undefined || after === undefined) throw badToken(pageToken);
+  return {
+    tasks: tasks === ALL_TOLD ? null : Number(tasks),
+    after: after === ALL_TOLD ? null : (after as TaskId),
+  };
+}
+
+/** Tasks of the definition that a run pins; from memory while the run goes on, since a large one takes long to read. */
+async function tasksOf(
+  { engine, store }: DagServiceHost,
+  row: RunRow,
+  from: number,
+  size: number,
+): Promise<readonly TaskDefinition[]> {
+  const plan = engine.state.dags.planOf(row);
+  if (plan !== undefined) return plan.tasks.slice(from, from + size);
+  const [version] = await store.readDagVersions([row]);
+  if (version === undefined) return [];
+  const { tasks } = JSON.parse(version.definition) as Pick<DagDefinition, 'tasks'>;
+  return tasks.slice(from, from + size);
 }

@@ -3,7 +3,7 @@ import type { Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
 import type { ServiceMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
-import type { DagCheck } from './snapshot-check.js';
+import type { DagCheck, LargeDagCheck } from './snapshot-check.js';
 
 /** What a coordinator is started with. */
 export interface CoordinatorOptions {
@@ -21,6 +21,8 @@ export interface CoordinatorOptions {
   readonly timetable?: Timetable;
   /** Checks the DAGs of snapshots. Default: this coordinator takes none. */
   readonly checkDag?: DagCheck;
+  /** Checks those that take long, elsewhere than on this loop. Default: they are checked like all others. */
+  readonly checkLargeDag?: LargeDagCheck;
   /** What delivers notifications to the outside, once there is a service clock; null when nobody wants any. */
   readonly outlet?: ((serviceNow: () => ServiceMs) => Promise<Outlet>) | null;
 }

@@ -11,11 +11,20 @@ export type DagCheck = (
   | { readonly ok: true; readonly definition: DagDefinition }
   | { readonly ok: false; readonly errors: readonly string[] };
 
+/** Checks a DAG as JSON text elsewhere than on this loop; its definition as JSON text, or null and what is wrong. */
+export interface LargeDagCheck {
+  check(text: string): Promise<{ readonly text: string | null; readonly errors: readonly string[] }>;
+  /** Nobody needs it for now. */
+  close(): void;
+}
+
 /** What a check has found of one DAG, whichever file it is in. */
 export type FoundDag = Pick<SnapshotInput['dags'][number], 'dagId' | 'checked'>;
 
 export interface CheckPorts {
   readonly check: DagCheck;
+  /** Null: large DAGs are checked like all others. */
+  readonly checkLarge: LargeDagCheck | null;
   /** DAGs of the bundle that are in force, by their hash. */
   readonly known: ReadonlyMap<string, string>;
   /** DAGs that have been checked already, by their hash; what is found is added. */
@@ -48,7 +57,7 @@ export async function checkSnapshot(bytes: Uint8Array, ports: CheckPorts): Promi
   const importErrors = decoded.importErrors.map(({ file, message }) => ({ file, message }));
   let began = ports.now();
   for (const one of decoded.dags) {
-    const checked = checkOne(one, ports);
+    const checked = await checkOne(one, ports);
     if (typeof checked === 'string') importErrors.push({ file: one.file, message: checked });
     else dags.push(checked);
     if (ports.now() - began < SLICE_MS) continue;
@@ -102,10 +111,13 @@ function countFields(bytes: Uint8Array): number {
   return count;
 }
 
-function checkOne(
+/** A DAG of more bytes than this takes longer than a turn of the loop should. */
+const LARGE_BYTES = 32 * 1024;
+
+async function checkOne(
   { file, dag }: DagFile,
-  { check, known, found }: CheckPorts,
-): SnapshotInput['dags'][number] | string {
+  { check, checkLarge, known, found }: CheckPorts,
+): Promise<SnapshotInput['dags'][number] | string> {
   if (dag.length > LIMITS.dagBytes)
     return `${file}: the DAG has ${dag.length} bytes, and at most ${LIMITS.dagBytes} are taken`;
   const hash = createHash('sha256').update(dag).digest('hex');
@@ -113,16 +125,35 @@ function checkOne(
   if (dagId !== undefined) return { dagId, file, hash, checked: null };
   const before = found.get(hash);
   if (before !== undefined) return { ...before, file, hash };
-  const checked = checkText(file, dag, check);
+  const checked =
+    checkLarge !== null && dag.length > LARGE_BYTES
+      ? await checkApart(file, dag, checkLarge)
+      : checkText(file, dag, check);
   if (!checked.ok) return checked.errors.join('\n');
-  const { definition } = checked;
-  const one = { dagId: definition.dagId, checked: { definition, text: JSON.stringify(definition) } };
+  const { definition, text } = checked;
+  const one = { dagId: definition.dagId, checked: { definition, text } };
   found.set(hash, one);
   return { ...one, file, hash };
 }
 
 /** Whatever a DAG does to the check is an error of its file: the coordinator goes on. */
-function checkText(file: string, dag: Uint8Array, check: DagCheck): ReturnType<DagCheck> {
+type CheckedText =
+  | { readonly ok: true; readonly definition: DagDefinition; readonly text: string }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+async function checkApart(file: string, dag: Uint8Array, apart: LargeDagCheck): Promise<CheckedText> {
+  let written: string;
+  try {
+    written = new TextDecoder('utf-8', { fatal: true }).decode(dag);
+  } catch (error) {
+    return { ok: false, errors: [`${file}: the DAG is no JSON: ${(error as Error).message}`] };
+  }
+  const { text, errors } = await apart.check(written);
+  if (text === null) return { ok: false, errors: errors.map((error) => `${file}: ${error}`) };
+  return { ok: true, text, definition: JSON.parse(text) as DagDefinition };
+}
+
+function checkText(file: string, dag: Uint8Array, check: DagCheck): CheckedText {
   const wrong = (what: string, error: unknown) => ({
     ok: false as const,
     errors: [`${file}: the DAG ${what}: ${(error as Error).message}`],
@@ -135,7 +166,8 @@ function checkText(file: string, dag: Uint8Array, check: DagCheck): ReturnType<D
   }
   try {
     const checked = check(value);
-    return checked.ok ? checked : { ok: false, errors: checked.errors.map((error) => `${file}: ${error}`) };
+    if (checked.ok) return { ...checked, text: JSON.stringify(checked.definition) };
+    return { ok: false, errors: checked.errors.map((error) => `${file}: ${error}`) };
   } catch (error) {
     return wrong('cannot be checked', error);
   }

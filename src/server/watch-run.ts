@@ -33,7 +33,14 @@ export function watchRun(host: DagServiceHost, call: WatchCall): void {
       run = null;
       blocked = !call.write({ run: runOf(row), instances: [] });
     }
-    while (waiting.size > 0 && !blocked) blocked = !call.write({ run: undefined, instances: taken(waiting) });
+    if (waiting.size > 0 && !blocked) {
+      blocked = !call.write({ run: undefined, instances: taken(waiting) });
+      // One message a turn: those of thousands of instances would keep heartbeats waiting.
+      if (waiting.size > 0 && !blocked) {
+        blocked = true;
+        void host.rest().then(flush);
+      }
+    }
     if (run === null || isActive(run) || waiting.size > 0 || blocked) return;
     ended = true;
     stop();
@@ -58,13 +65,13 @@ export function watchRun(host: DagServiceHost, call: WatchCall): void {
   call.on('close', stop);
   call.on('cancelled', stop);
   call.on('error', stop);
-  read(host, call.request).then(
-    ({ row, instances }) => {
-      run ??= row;
-      for (const instance of instances)
-        if (!waiting.has(instance.taskId)) waiting.set(instance.taskId, instance);
-      flush();
-    },
+  const told = (row: RunRow, instances: readonly TaskRow[]) => {
+    run ??= row;
+    for (const instance of instances)
+      if (!waiting.has(instance.taskId)) waiting.set(instance.taskId, instance);
+  };
+  read(host, call, told).then(
+    () => flush(),
     (error: unknown) => {
       stop();
       call.emit('error', serviceError(faultOf(error, host.log)));
@@ -72,10 +79,24 @@ export function watchRun(host: DagServiceHost, call: WatchCall): void {
   );
 }
 
-/** The run is read first: instances that its end has left behind are then never missed. */
-async function read(host: DagServiceHost, { dagId, runId }: WatchRunRequest) {
+/**
+ * The run is read first: instances that its end has left behind are then never missed. They are read page by page, each in
+ * a turn of its own, and told once all of them are there.
+ */
+async function read(
+  host: DagServiceHost,
+  call: WatchCall,
+  told: (row: RunRow, instances: readonly TaskRow[]) => void,
+): Promise<void> {
+  const { dagId, runId } = call.request;
   const row = await findRun(host, dagId, runId);
-  return { row, instances: await host.store.readInstances(row.run) };
+  let after: TaskId | null = null;
+  do {
+    const page: readonly TaskRow[] = await host.store.readInstances(row.run, after, TOGETHER);
+    told(row, page);
+    after = page.length < TOGETHER ? null : (page.at(-1)?.taskId ?? null);
+    if (after !== null) await host.rest();
+  } while (after !== null && !call.cancelled);
 }
 
 function taken(waiting: Map<TaskId, TaskRow>): RunInstance[] {

@@ -18,7 +18,13 @@ class Office {
   private constructor(world: DagWorld, check: ConstructorParameters<typeof BundleDesk>[0]['check']) {
     this.world = world;
     const { clockwork } = world;
-    this.desk = new BundleDesk({ engine: world.engine, clock: clockwork.clock, timers: clockwork, check });
+    this.desk = new BundleDesk({
+      engine: world.engine,
+      clock: clockwork.clock,
+      timers: clockwork,
+      check,
+      checkLarge: null,
+    });
   }
 
   static async open(): Promise<Office> {
@@ -179,6 +185,7 @@ test('a coordinator that takes no DAGs refuses every snapshot', async () => {
     clock: clockwork.clock,
     timers: clockwork,
     check: null,
+    checkLarge: null,
   });
   Object.assign(office, { desk });
   const one = await office.join('one');

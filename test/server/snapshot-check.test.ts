@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { dagParts } from '../../src/main/parts.js';
 import { type CheckPorts, checkSnapshot } from '../../src/server/snapshot-check.js';
 import { dagOf, snapshotOf } from '../wire/support/snapshot.js';
@@ -8,6 +8,7 @@ async function ports(change: Partial<CheckPorts> = {}): Promise<CheckPorts> {
   const found: CheckPorts['found'] = new Map();
   return {
     check,
+    checkLarge: null,
     known: new Map(),
     found,
     now: () => 0,
@@ -147,6 +148,37 @@ describe('the check of a snapshot', () => {
     };
     expect(await checkSnapshot(many(1), await ports({ check }))).toMatchObject({
       importErrors: [{ message: 'd0.dag.yaml: the DAG cannot be checked: a bug of ours' }],
+    });
+  });
+
+  test('leaves a DAG of thousands of tasks to a thread, and every other one not', async () => {
+    const tasks = Object.fromEntries(
+      Array.from({ length: 2_000 }, (_, n) => [`t${n}`, { command: ['true'] }]),
+    );
+    const sizes: number[] = [];
+    const { check } = await ports();
+    const large = {
+      check: async (text: string) => {
+        sizes.push(text.length);
+        const verdict = check(JSON.parse(text));
+        return verdict.ok
+          ? { text: JSON.stringify(verdict.definition), errors: [] }
+          : { text: null, errors: verdict.errors };
+      },
+      close: () => {},
+    };
+    const here = jest.fn(check);
+    const bytes = snapshotOf({
+      'large.dag.yaml': dagOf('large', { tasks }),
+      'wrong.dag.yaml': dagOf('wrong', { tasks: { ...tasks, odd: { needs: 'nothing' } } }),
+      'small.dag.yaml': dagOf('small'),
+    });
+    const checked = await checkSnapshot(bytes, await ports({ check: here, checkLarge: large }));
+    expect([here.mock.calls.length, sizes.length]).toEqual([1, 2]);
+    expect(checked).toMatchObject({
+      kind: 'checked',
+      dags: [{ dagId: 'large', checked: { definition: { dagId: 'large' } } }, { dagId: 'small' }],
+      importErrors: [{ file: 'wrong.dag.yaml', message: expect.stringContaining('there is no such task') }],
     });
   });
 });

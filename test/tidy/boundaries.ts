@@ -116,7 +116,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     job: 'DAG files: schema, YAML and modules to snapshots; the timetable',
     mayImport: ['core/dag', 'dag/isolate/load.ts', 'kit'],
     mayNameTypesOf: ['core'],
-    builtins: [...files, 'node:child_process', 'node:crypto', 'node:module'],
+    builtins: [...files, 'node:child_process', 'node:crypto', 'node:module', 'node:worker_threads'],
     packages: ['chokidar', 'croner', 'yaml', 'zod'],
   },
   'dag/isolate/load.ts': {

@@ -273,14 +273,17 @@ describe('runs', () => {
     for (const name of ['t0', 't1', 't2', 't3', 't4']) await watching.seen(name);
     watching.stop();
     const seen: string[] = [];
+    const defined: string[] = [];
     let pageToken = '';
     do {
       const page = await call<Described>('GetRun', { dagId: 'many', runId, pageSize: 2, pageToken });
-      expect(page.tasks).toHaveLength(pageToken === '' ? 5 : 0);
+      expect(Math.max(page.tasks.length, page.instances.length)).toBeLessThanOrEqual(2);
+      defined.push(...page.tasks.map((one) => one.task));
       seen.push(...page.instances.map((one) => one.task));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    expect(seen).toEqual(['t0', 't1', 't2', 't3', 't4']);
+    expect(defined).toEqual(['t0', 't1', 't2', 't3', 't4']);
+    expect(seen.sort()).toEqual(defined);
     const full = { pool: 'small', slots: 2, used: 2, waiting: 3, known: true, description: 'two at once' };
     expect((await call<{ pools: Message[] }>('ListPools')).pools).toContainEqual(
       expect.objectContaining(full),

@@ -93,7 +93,7 @@ export class Coordinator {
         },
       },
     });
-    const desk = new BundleDesk({ engine, clock, timers, check: checkDag });
+    const desk = new BundleDesk({ engine, clock, timers, check: checkDag, checkLarge: null });
     this.#process = { engine, desk, life, streams: new Map() };
   }
 
