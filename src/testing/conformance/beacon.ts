@@ -103,19 +103,19 @@ function kindFor(hello: Hello | null): string {
   return kind;
 }
 
-/** An event of this trigger in a message of the agent. */
-function eventIn(message: Stream['said'][number]['message'], triggerId: string): TriggerEvent | undefined {
-  if (message.$case !== 'heartbeat') return undefined;
-  return message.value.triggerEvents.find((event) => event.triggerId === triggerId);
+/** The events of this trigger in a message of the agent. */
+function eventsIn(message: Stream['said'][number]['message'], triggerId: string): TriggerEvent[] {
+  if (message.$case !== 'heartbeat') return [];
+  return message.value.triggerEvents.filter((event) => event.triggerId === triggerId);
 }
 
 /** Waits for an event of a trigger. */
 export const eventOf = (stream: Stream, triggerId: string, from = 0): Promise<TriggerEvent> =>
-  stream.expect(`an event of trigger ${triggerId}`, (message) => eventIn(message, triggerId), { from });
+  stream.expect(`an event of trigger ${triggerId}`, (message) => eventsIn(message, triggerId)[0], { from });
 
 /** All events of a trigger that were said on a stream, repetitions too. */
 export const eventsOf = (stream: Stream, triggerId: string, from = 0): TriggerEvent[] =>
-  stream.said.slice(from).flatMap(({ message }) => eventIn(message, triggerId) ?? []);
+  stream.said.slice(from).flatMap(({ message }) => eventsIn(message, triggerId));
 
 /** Says that an event is durable. */
 export function takeEvent(stream: Stream, { triggerId, eventId }: TriggerEvent, taken = true): void {
