@@ -6,8 +6,9 @@ import { transformSync } from '@swc/core';
 import { root } from '../tool.mjs';
 import { changed, editsOf } from './table.mjs';
 
-/** All that the simulator and the model import, by folder. */
+/** All that the simulator and the model import, by folder, and single files of other rooms. */
 const ROOMS = ['kit', 'core', 'agent/core', 'engine', 'store', 'testing'];
+const FILES = ['server/bundle-intake.ts', 'server/fields.ts', 'wire/limits.ts'];
 /** @type {import('@swc/core').Options} */
 const SWC = {
   swcrc: false,
@@ -27,6 +28,7 @@ export class Build {
       const files = readdirSync(resolve(root, 'src', room), { recursive: true, encoding: 'utf8' });
       for (const file of files) if (file.endsWith('.ts')) this.#take(`src/${room}/${file}`);
     }
+    for (const file of FILES) this.#take(`src/${file}`);
   }
 
   #take(file) {

@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Timers } from '../engine/timers.js';
 import type { StreamId } from '../kit/ids.js';
 import { LIMITS } from '../wire/limits.js';
+import type { IntakeDesk, WholeSnapshot } from './bundle-intake.js';
 import {
   type CheckedSnapshot,
   checkSnapshot,
@@ -20,19 +21,6 @@ export interface DeskPorts {
   readonly check: DagCheck | null;
   /** Null: large DAGs are checked like all others. */
   readonly checkLarge: LargeDagCheck | null;
-}
-
-/** A whole snapshot that waits to be checked and decided. */
-export interface WholeSnapshot {
-  readonly streamId: StreamId;
-  readonly bundle: string;
-  readonly sequence: bigint;
-  readonly hash: string;
-  readonly bytes: Uint8Array;
-  /** False once a newer one, or the end of its stream, has made it useless. */
-  readonly isWanted: () => boolean;
-  /** Told once, if it is still wanted. */
-  answer(answer: Pick<SnapshotAnswer, 'state' | 'message'>): void;
 }
 
 /** Somebody who waits for room in memory. */
@@ -53,7 +41,7 @@ const BEGUN_KEPT = 4;
  * What the streams of all DAG processors share: the memory for snapshots on their way, and the one place where they are
  * checked and decided, one after the other. What is in force while one is checked is so when it is decided.
  */
-export class BundleDesk {
+export class BundleDesk implements IntakeDesk {
   readonly #ports: DeskPorts;
   readonly #line: WholeSnapshot[] = [];
   #deciding: { readonly snapshot: WholeSnapshot; readonly settle: () => void } | null = null;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { SnapshotAnswer } from '../core/dag/draft.js';
+import type { Engine } from '../engine/engine.js';
+import type { Timers } from '../engine/timers.js';
 import type { StreamId } from '../kit/ids.js';
 import type { BundleChunk } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
-import type { BundleDesk } from './bundle-desk.js';
 import { Malformed, nameOf } from './fields.js';
 
 /** What a processor is told of a snapshot. */
@@ -13,6 +14,30 @@ export interface UploadState {
   readonly nextOffset: number;
   readonly state: 'receiving' | SnapshotAnswer['state'];
   readonly message: string;
+}
+
+/** A whole snapshot that waits to be checked and decided. */
+export interface WholeSnapshot {
+  readonly streamId: StreamId;
+  readonly bundle: string;
+  readonly sequence: bigint;
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+  /** False once a newer one, or the end of its stream, has made it useless. */
+  readonly isWanted: () => boolean;
+  /** Told once, if it is still wanted. */
+  answer(answer: Pick<SnapshotAnswer, 'state' | 'message'>): void;
+}
+
+/** Where whole snapshots go, and what streams share on the way there. */
+export interface IntakeDesk {
+  readonly engine: Pick<Engine, 'state'>;
+  readonly timers: Timers;
+  /** Takes room for a snapshot; `granted` is called when there is some, at once or later. */
+  takeRoom(bytes: number, granted: () => void): { giveBack(): void };
+  put(snapshot: WholeSnapshot): void;
+  /** The engine has decided a snapshot of the stream, or, with null, the stream is gone. */
+  decided(streamId: StreamId, answer: SnapshotAnswer | null): void;
 }
 
 /** A snapshot on its way. */
@@ -37,13 +62,13 @@ type Verdict = Pick<UploadState, 'state' | 'message'>;
  */
 export class BundleIntake {
   readonly #streamId: StreamId;
-  readonly #desk: BundleDesk;
+  readonly #desk: IntakeDesk;
   readonly #tell: (state: UploadState) => void;
   readonly #uploads = new Map<string, Upload>();
   /** How the newest snapshot of each bundle has ended. */
   readonly #answered = new Map<string, UploadState>();
 
-  constructor(streamId: StreamId, desk: BundleDesk, tell: (state: UploadState) => void) {
+  constructor(streamId: StreamId, desk: IntakeDesk, tell: (state: UploadState) => void) {
     this.#streamId = streamId;
     this.#desk = desk;
     this.#tell = tell;

@@ -1,4 +1,5 @@
 import { isFinal, type TaskState } from '../../core/rows.js';
+import { BARS, CLOSES, ENDS, LOSES, OUTCOMES, RELEASES, SPARES } from './endings.js';
 import {
   CLOCK_BOUND,
   type Consequence,
@@ -52,6 +53,8 @@ export interface TaskEntry {
   /** An operator has ruled on a lost try. */
   ruled: boolean;
   readonly queued: QueuedTime;
+  /** An operator has had it begun anew, and no try was permitted since. */
+  isFresh: boolean;
   /** The final state that a client was shown. */
   shown: string | null;
 }
@@ -62,37 +65,6 @@ interface SessionEntry {
   /** The last that was heard at all. */
   late: Heard | null;
 }
-
-/** Outcomes of a try; at most one of them each (I2). */
-export const OUTCOMES: ReadonlySet<string> = new Set([
-  'success',
-  'failed',
-  'try_failed',
-  'try_lost',
-  'lost_reported',
-]);
-/** What closes a token for good (P10). */
-const CLOSES: ReadonlySet<string> = new Set([...OUTCOMES, 'never_started', 'cancelled', 'poison']);
-/** After these nothing may be started with the token. */
-const BARS: ReadonlySet<string> = new Set([...CLOSES, 'lost']);
-/** What lets the next permit pass after a loss (P11). */
-const RELEASES: ReadonlySet<string> = new Set([
-  ...['requeued', 'retry_queued', 'adopted', 'regained', 'never_started', 'lost_reported'],
-  ...['success', 'failed', 'try_failed', 'cancelled', 'poison'],
-  // An operator who has ruled on the try is its release; under single_run what still runs is seen from outside (I7).
-  'retried',
-]);
-const ENDS: ReadonlySet<string> = new Set([
-  'success',
-  'failed',
-  'cancelled',
-  'poison',
-  'queued_timeout',
-  'expired',
-]);
-/** A try is lost with its agent, or its agent is back without it; the last one may be told as poison only. */
-const LOSES: ReadonlySet<string> = new Set(['lost', 'lost_reported', 'poison']);
-const SPARES: ReadonlySet<string> = new Set(['adopted', 'never_started']);
 
 /** The upper bound of P1 and I5 beyond the lease, in milliseconds. */
 export const FAILED_WITHIN_MS = 1_000;
@@ -129,7 +101,7 @@ export class Book {
     if (known !== undefined) return known;
     const task: TaskEntry = {
       ...{ taskId, newest: 0n, permits: [], outcomes: new Map(), losses: new Set(), ends: [] },
-      ...{ held: null, ruled: false, queued: new QueuedTime(), shown: null },
+      ...{ held: null, ruled: false, queued: new QueuedTime(), isFresh: true, shown: null },
     };
     this.tasks.set(taskId, task);
     return task;
@@ -202,14 +174,17 @@ export class Book {
     const permit = this.permits.get(token);
     if (permit !== undefined && BARS.has(event.event)) permit.barred ??= event;
     if (permit !== undefined && CLOSES.has(event.event)) permit.closed ??= event;
-    if (OUTCOMES.has(event.event) && token !== 0n) task.outcomes.set(tryNumber, event);
+    const tried = tryOf(task, event);
+    if (OUTCOMES.has(event.event) && tried !== null) task.outcomes.set(tried, event);
     if (LOSES.has(event.event) || isSilentTimeout(event, this.runs.get(token))) task.losses.add(tryNumber);
     if (SPARES.has(event.event)) task.losses.delete(tryNumber);
     if (event.event === 'lost') task.held = token;
     else if (RELEASES.has(event.event)) task.held = null;
     if (event.event === 'resolved') task.ruled = true;
+    // What an operator says of its end counts instead of what it was.
+    if (event.event === 'marked') task.ends.length = 0;
     if (isEnd(event)) task.ends.push(event);
-    if (event.event === 'retried') this.#begin(task, event);
+    if (event.event === 'retried' || event.event === 'cleared') this.#begin(task, event);
     task.queued.note(event);
   }
 
@@ -219,6 +194,7 @@ export class Book {
     task.shown = null;
     task.losses.clear();
     if (!task.outcomes.has(event.tryNumber)) task.outcomes.set(event.tryNumber, event);
+    task.isFresh = true;
   }
 
   #permit(task: TaskEntry, event: Recorded): void {
@@ -229,6 +205,7 @@ export class Book {
     const permit: PermitEntry = { ...entry, ...fresh };
     this.permits.set(token, permit);
     task.permits.push(permit);
+    task.isFresh = false;
     if (token > task.newest) task.newest = token;
     if (token <= this.highestToken) return;
     this.highestToken = token;
@@ -355,6 +332,13 @@ export class Book {
     );
     return [...missed, ...counted];
   }
+}
+
+/** The try that an event ends: that of its token, or of a deferred task, which has none, the one that it waits in. */
+export function tryOf({ permits }: TaskEntry, { token, tryNumber }: Recorded): number | null {
+  if (token !== 0n) return tryNumber;
+  const last = permits.at(-1);
+  return last?.closed?.event === 'deferred' ? last.tryNumber : null;
 }
 
 /** Whether the event ends its task for good. */

@@ -1,4 +1,5 @@
-import { type Book, OUTCOMES } from './book.js';
+import type { Book } from './book.js';
+import { OUTCOMES } from './endings.js';
 import type { Judged, Recorded } from './events.js';
 
 /** Something measured, in milliseconds. */

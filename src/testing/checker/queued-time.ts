@@ -1,11 +1,13 @@
 import type { Recorded } from './events.js';
 
 /** From here the queued time of a task counts anew (P12). */
-const RESTARTS: ReadonlySet<string> = new Set(['submitted', 'queued', 'requeued', 'retry_queued', 'retried']);
+const RESTARTS: ReadonlySet<string> = new Set([
+  ...['submitted', 'queued', 'requeued', 'retry_queued', 'retried', 'resumed'],
+]);
 /** Its agent has it: the time that it waited before stays, and goes on if the permit is never started. */
 const LEAVES: ReadonlySet<string> = new Set(['permitted', 'adopted', 'regained']);
-/** It waits for its retry, and then counts anew. */
-const FORGETS: ReadonlySet<string> = new Set(['try_failed']);
+/** It waits for its retry, or for an event, and then counts anew. */
+const FORGETS: ReadonlySet<string> = new Set(['try_failed', 'deferred']);
 
 /** How long a task has waited in the queue by its history (P12), in milliseconds. */
 export class QueuedTime {

@@ -1,7 +1,7 @@
 import type { EventName } from '../../core/history.js';
 import type { PartitionPolicy, TaskState } from '../../core/rows.js';
-import { OUTCOMES } from './book.js';
 import { Checker } from './checker.js';
+import { OUTCOMES } from './endings.js';
 import { CLOCK_BOUND, type HistoryEvent, type Settings, type Violation } from './events.js';
 import type { Measured } from './figures.js';
 

@@ -1,5 +1,6 @@
 import { isFinal } from '../../core/rows.js';
-import { type Book, isEnd, OUTCOMES } from './book.js';
+import { type Book, isEnd, tryOf } from './book.js';
+import { OUTCOMES } from './endings.js';
 import type { Listed, Recorded, Run } from './events.js';
 import type { Rule } from './rule.js';
 
@@ -56,12 +57,13 @@ function endedOnce(event: Recorded, book: Book): string | null {
   if (event.event === 'permitted' && tryNumber > 1 && !task.outcomes.has(tryNumber - 1)) {
     return `try ${tryNumber - 1} has no outcome, and try ${tryNumber} begins`;
   }
-  const before = task.outcomes.get(tryNumber);
-  if (OUTCOMES.has(event.event) && event.token !== 0n && before !== undefined) {
-    return `try ${tryNumber} has the outcomes ${before.event} and ${event.event}`;
+  const tried = tryOf(task, event);
+  const before = tried === null ? undefined : task.outcomes.get(tried);
+  if (OUTCOMES.has(event.event) && before !== undefined) {
+    return `try ${tried} has the outcomes ${before.event} and ${event.event}`;
   }
   const first = task.ends[0];
-  if (!isEnd(event) || first === undefined) return null;
+  if (!isEnd(event) || first === undefined || event.event === 'marked') return null;
   return `it ended as ${first.event}, and again as ${event.event}`;
 }
 
@@ -69,6 +71,7 @@ function endedOnce(event: Recorded, book: Book): string | null {
 function endedForReason(event: Recorded, book: Book): string | null {
   const { token, reason, taskId } = event;
   const code = book.runs.get(token)?.code;
+  if (isUnrun(event, book)) return null;
   if (event.event === 'success' && code !== 0) {
     return `success was accepted for token ${token}; the run's own last word: ${code ?? 'none'}`;
   }
@@ -81,6 +84,13 @@ function endedForReason(event: Recorded, book: Book): string | null {
   if (event.event !== 'poison') return null;
   const losses = new Set(book.task(taskId).losses).add(event.tryNumber).size;
   return losses >= book.settings.poisonLimit ? null : `it failed as poison after ${losses} lost tries`;
+}
+
+/** It ends without a run of its own: an instance that is decided so, or one whose event never comes. */
+function isUnrun({ event, token, taskId }: Recorded, book: Book): boolean {
+  if (token !== 0n) return false;
+  const { isFresh, permits } = book.task(taskId);
+  return isFresh || (event !== 'success' && permits.at(-1)?.closed?.event === 'deferred');
 }
 
 /** A command that the observer himself has killed on that agent has no last word, and may not have had a first. */

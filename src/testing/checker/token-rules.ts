@@ -1,4 +1,5 @@
-import { type Book, OUTCOMES } from './book.js';
+import type { Book } from './book.js';
+import { OUTCOMES } from './endings.js';
 import { CLOCK_BOUND, type Recorded, type Started } from './events.js';
 import type { Rule } from './rule.js';
 
@@ -6,7 +7,8 @@ import type { Rule } from './rule.js';
 export const TOKEN_RULES: readonly Rule[] = [
   {
     name: 'K1',
-    claim: 'A token is permitted once, and a try again only after its earlier permit was never started.',
+    claim:
+      'A token is permitted once, and a try again only after its earlier permit was never started or deferred.',
     on: { recorded: permittedOnce },
   },
   {
@@ -61,7 +63,9 @@ function permittedOnce({ event, token, taskId, tryNumber, agentId }: Recorded, b
   if (event !== 'permitted') return null;
   if (book.permits.has(token)) return `token ${token} was permitted again, to ${agentId}`;
   const before = book.task(taskId).permits.findLast((permit) => permit.tryNumber === tryNumber);
-  if (before === undefined || before.closed?.event === 'never_started') return null;
+  // P16: what a deferred try goes on with bears a token of its own.
+  const goesOn = before?.closed?.event === 'never_started' || before?.closed?.event === 'deferred';
+  if (before === undefined || goesOn) return null;
   const end = before.closed?.event ?? 'is open';
   return `try ${tryNumber} was permitted as token ${token}, though token ${before.token} of it ${end}`;
 }

@@ -1,32 +1,18 @@
+import type { BundleTold } from '../../agent/core/bundle-upload.js';
 import type { AgentEvent, Effect } from '../../agent/core/events.js';
 import type { Identity, Permit, Report, Up } from '../../agent/core/messages.js';
 import { AgentSession } from '../../agent/core/session.js';
 import { leaseTerms, startPauseMs } from '../../core/lease.js';
-import type { Policy } from '../../core/policy.js';
-import type { AgentId, InstanceId, TaskId, Token } from '../../kit/ids.js';
-import type { Random } from '../../kit/random.js';
-import type { Auditor } from './auditor.js';
+import type { TaskId, Token } from '../../kit/ids.js';
+import type { AgentWorld } from './agent-world.js';
+import type { Duty } from './dags/duty.js';
 import type { Scheduled } from './events.js';
 import { type Host, Process } from './host.js';
 import { freshJournal, type Journal } from './journal.js';
-import { Connection, type End, type Weather } from './network.js';
+import { Connection, type Weather } from './network.js';
 import { Pulse } from './pulse.js';
-import { type RunEnd, Runner } from './runner.js';
-import type { AgentSettings, RunScript } from './scripts.js';
-
-/** What an agent needs of the world. */
-export interface AgentWorld {
-  readonly random: Random;
-  readonly auditor: Auditor;
-  readonly policy: Policy;
-  script(taskId: TaskId): RunScript;
-  /** Tries to reach the coordinator; null when nobody listens there. */
-  connect(connection: Connection, agentId: AgentId): End | null;
-  newInstanceId(): InstanceId;
-  newInode(): bigint;
-  /** A deadly task has killed the agent. */
-  killed(node: AgentNode): void;
-}
+import { type Gate, type RunEnd, Runner } from './runner.js';
+import type { AgentSettings } from './scripts.js';
 
 const EXEC_MS = 3;
 /** Before the last look on a machine that swaps, for one start in 16. */
@@ -48,9 +34,12 @@ export class AgentNode {
   /** Streams that it has left with something of them still on its way. */
   readonly #left: Connection[] = [];
   #dialing: Scheduled | null = null;
+  /** Number of its newest stream. */
+  #dialed = 0n;
   #tick: Scheduled | null = null;
   #flushing = false;
   #runner: Runner | null = null;
+  #duty: Duty | null = null;
   #pulse = new Pulse();
   /** Drained: stays down until it is started again. */
   drained = false;
@@ -90,6 +79,16 @@ export class AgentNode {
     return this.#runner;
   }
 
+  /** Absent while the agent is down, and of workers. */
+  get duty(): Duty | null {
+    return this.#duty;
+  }
+
+  /** Its gate, by the messages that have passed and its machine's clocks. */
+  get gate(): Gate {
+    return this.#pulse.gate(this.host.instant());
+  }
+
   get paused(): boolean {
     return this.#process?.paused ?? false;
   }
@@ -101,11 +100,10 @@ export class AgentNode {
     const journal = this.#journal;
     const instanceId = this.#world.newInstanceId();
     const lock = { bootId: 'boot', lockDevice: 1n, lockInode: journal.lockInode };
-    const { agentId, queues, slots, labels, handlers } = this.settings;
+    const { agentId } = this.settings;
     const identity: Identity = {
-      ...{ agentId, instanceId, kind: 'worker', queues, slots, labels, handlers },
-      ...{ bundles: [], triggerKinds: [] },
-      ...{ software: 'sim', hostname: agentId, process: { ...lock, pid: 1 } },
+      ...{ ...this.settings, instanceId, software: 'sim', hostname: agentId },
+      process: { ...lock, pid: 1 },
       proof: journal.instanceId === null ? null : { ...lock, instanceId: journal.instanceId },
     };
     const lost = [...journal.started].map(([token, { taskId }]) =>
@@ -121,6 +119,11 @@ export class AgentNode {
     this.#process = process;
     this.#runner = this.#newRunner(process);
     this.#pulse = new Pulse();
+    this.#duty = this.#world.dutyOf(this.settings, process, {
+      gate: () => this.gate,
+      happened: (event) => this.#happened(event),
+      send: (chunk) => this.#connection?.wire.sendUp({ kind: 'bundle_chunk', chunk }),
+    });
     const recovered = { highestToken, highestEpoch, reports: [...journal.ended.values()] };
     this.#session = new AgentSession(identity, recovered, this.#world.random);
     this.#perform(this.#session.begin());
@@ -140,6 +143,7 @@ export class AgentNode {
     this.#starting.clear();
     this.#runner?.die();
     this.#runner = null;
+    this.#duty = null;
   }
 
   /** kill -9 of the runner alone: what it ran is gone; the agent says what it knows of it, and ends (as the real one). */
@@ -194,6 +198,8 @@ export class AgentNode {
     this.#process?.run(() => {
       if (this.#session === null) return;
       this.#pulse.heard(event);
+      const isLost = event.kind === 'stream_lost' || event.kind === 'reconnect';
+      if (isLost && event.streamNo === this.#dialed) this.#duty?.disconnected();
       try {
         this.#perform(this.#session.step(event, this.host.instant()));
       } catch (error) {
@@ -238,6 +244,7 @@ export class AgentNode {
       case 'dial':
         return this.#dial(effect.streamNo, effect.afterMs);
       case 'hang_up':
+        this.#duty?.disconnected();
         return this.#leave();
       case 'send':
         return this.#send(effect.streamNo, effect.message);
@@ -256,6 +263,7 @@ export class AgentNode {
           this.#journal.highestEpoch = effect.highestEpoch;
         return;
       case 'renew_guardian':
+        this.#duty?.perform(effect);
         return this.#runner?.renewGuardian(effect.deadline);
       case 'note':
         this.#world.auditor.noted(this.settings.agentId, effect.note);
@@ -266,14 +274,14 @@ export class AgentNode {
       case 'start_trigger':
       case 'stop_trigger':
       case 'stop_triggers':
-        // It is a worker: nobody gives it triggers.
-        return;
+        return this.#duty?.perform(effect);
     }
   }
 
   // — the link —
 
   #dial(streamNo: bigint, afterMs: number): void {
+    this.#dialed = streamNo;
     this.#leave();
     this.#dialing?.cancel();
     const process = this.#process;
@@ -318,7 +326,9 @@ export class AgentNode {
   }
 
   #receive(streamNo: bigint, message: unknown): void {
-    this.#happened({ streamNo, ...(message as object) } as AgentEvent);
+    const down = message as { readonly kind: string; readonly told: BundleTold };
+    if (down.kind === 'bundle') this.#process?.run(() => this.#duty?.told(down.told));
+    else this.#happened({ streamNo, ...(message as object) } as AgentEvent);
   }
 
   #lost(streamNo: bigint, why: string): void {
@@ -334,7 +344,7 @@ export class AgentNode {
       ...{ agentId: this.settings.agentId, auditor },
       pauseBoundMs: startPauseMs(leaseTerms(policy.heartbeatIntervalMs).leaseMs),
       script: (taskId) => this.#world.script(taskId),
-      gate: () => this.#pulse.gate(this.host.instant()),
+      gate: () => this.gate,
       over: (permit, end) => process.run(() => this.#over(permit, end)),
       deadly: () => this.#world.killed(this),
     });
@@ -352,7 +362,7 @@ export class AgentNode {
       this.#starting.delete(token);
       if (!this.#session.mayStart(token, this.host.instant()))
         return this.#over(permit, { kind: 'never_started', reason: 'gate_closed' });
-      this.#world.auditor.letPass(this.settings.agentId, permit, this.#pulse.gate(this.host.instant()));
+      this.#world.auditor.letPass(this.settings.agentId, permit, this.gate);
       this.#journal.started.set(token, { taskId, atMs: this.host.wall() as number });
       if (token > this.#journal.highestToken) this.#journal.highestToken = token;
       runner.start(permit);
@@ -360,8 +370,9 @@ export class AgentNode {
   }
 
   /** The run's process group is gone, or never was: journals and reports it. */
-  #over({ token, taskId }: Permit, { kind, reason }: RunEnd): void {
-    const report = this.#report(token, taskId, kind, reason);
+  #over({ token, taskId }: Permit, { kind, reason, result = null, deferral }: RunEnd): void {
+    const given = { result, resultType: result === null ? '' : 'application/json', deferral };
+    const report = { ...this.#report(token, taskId, kind, reason), ...given };
     this.#journal.started.delete(token);
     this.#journal.ended.set(token, report);
     this.#happened({ kind: 'run_ended', report });

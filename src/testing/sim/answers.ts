@@ -7,6 +7,11 @@ import type { RowsAuditor } from './rows-auditor.js';
 /** P15: when a request to stop must have been told on a stream that is heard, in heartbeat intervals. */
 const TOLD_WITHIN_H = 2;
 
+/** What an agent must be told of. */
+const REQUESTED: ReadonlySet<string> = new Set([
+  ...['cancel_requested', 'timeout_requested', 'clear_requested', 'mark_requested'],
+]);
+
 type Rows = Pick<RowsAuditor, 'tasks' | 'sessions' | 'removals'>;
 type Broken = (found: Omit<Violation, 'at'>) => void;
 
@@ -35,9 +40,8 @@ export class Answers {
   committed({ event, taskId, token }: HistoryRow): void {
     if (event === 'permitted') this.#taskOf.set(token, taskId);
     if (event === 'cancel_requested') this.#cancelled.add(taskId);
-    if (event === 'retried') this.#cancelled.delete(taskId);
-    if (event === 'cancel_requested' || event === 'timeout_requested')
-      this.#asked.set(token, { taskId, at: this.#now() });
+    if (event === 'retried' || event === 'cleared') this.#cancelled.delete(taskId);
+    if (REQUESTED.has(event)) this.#asked.set(token, { taskId, at: this.#now() });
     // P15: a cancel that waits for the end of a run is final with it: no other try follows.
     if (event !== 'permitted' || !this.#cancelled.has(taskId)) return;
     const what = `${taskId} was cancelled, and is tried again with token ${token}`;

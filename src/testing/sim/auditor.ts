@@ -2,7 +2,6 @@ import type { AgentNote } from '../../agent/core/events.js';
 import type { Permit, Report } from '../../agent/core/messages.js';
 import type { Ack, Note, Welcome } from '../../core/frames.js';
 import type { EventName } from '../../core/history.js';
-import type { Policy } from '../../core/policy.js';
 import type { HistoryRow, SessionRow, TaskRow } from '../../core/rows.js';
 import type { Engine } from '../../engine/engine.js';
 import type { AgentId, StreamId, TaskId, Token } from '../../kit/ids.js';
@@ -12,27 +11,16 @@ import { type Puts, StoreError } from '../../store/store.js';
 import { CLOCK_BOUND, type HistoryEvent, type Violation } from '../checker/index.js';
 import type { AgentNode } from './agent-node.js';
 import { Coverage } from './coverage.js';
+import type { DagRows } from './dags/rows.js';
+import { TriggerAudit } from './dags/trigger-audit.js';
 import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import type { Idlers } from './idlers.js';
-import { type Judged, Judges } from './judges.js';
+import { type Judged, Judges, type Watched } from './judges.js';
 import { Past, runKey, type SeenRun, type Standstill } from './past.js';
 import { Rollbacks } from './rollbacks.js';
 import type { Gate } from './runner.js';
 import { lineOf, storyOf, type Told } from './story.js';
-
-/** What the auditor knows of the world that it watches. */
-export interface Watched {
-  readonly events: EventQueue;
-  readonly slots: ReadonlyMap<AgentId, number>;
-  readonly policy: Policy;
-  /** By how much the rates of the world's clocks differ, as a share. */
-  readonly clockError: number;
-  /** The store may lose commits: what is told is kept, to be judged anew. */
-  readonly losesCommits: boolean;
-  /** Keep the story, not only its hash. */
-  readonly trace: boolean;
-}
 
 /** Whom a line of the story concerns. */
 type About = Omit<Told, 'atMs' | 'text'>;
@@ -45,6 +33,7 @@ export class Auditor {
   readonly violations: Violation[] = [];
   readonly counts = new Map<string, number>();
   readonly coverage = new Coverage();
+  readonly triggers = new TriggerAudit(this);
   /** The story, newest last; kept when a trace is wanted. */
   readonly told: Told[] | null;
   /** Told of each event that was committed. */
@@ -74,17 +63,22 @@ export class Auditor {
     this.#past = losesCommits ? new Past() : null;
     const leaseMs = 3 * policy.heartbeatIntervalMs;
     const areBounded = clockError <= CLOCK_BOUND;
-    this.#rollbacks = this.#past && new Rollbacks(this.#past, leaseMs, areBounded, this.#broken);
-    this.#judged = { ...watched, now: () => events.now, ending: this.#ending, broken: this.#broken };
+    this.#rollbacks = this.#past && new Rollbacks(this.#past, leaseMs, areBounded, this.broken);
+    this.#judged = { ...watched, now: () => events.now, ending: this.#ending, broken: this.broken };
     this.#judges = new Judges(this.#judged);
   }
 
-  readonly #broken = (found: Omit<Violation, 'at'>): void =>
+  readonly broken = (found: Omit<Violation, 'at'>): void =>
     this.#violated({ ...found, at: this.#events.now });
 
   /** Every task as the disk has it. */
   get tasks(): ReadonlyMap<TaskId, TaskRow> {
     return this.#judges.rows.tasks;
+  }
+
+  /** The rows of DAGs as the disk has them. */
+  get dags(): DagRows {
+    return this.#judges.dags;
   }
 
   /** Identifies the whole history: the same for the same seed. */
@@ -174,7 +168,7 @@ export class Auditor {
     // What was heard and decided is told of sessions that the rows do not have yet.
     for (const row of puts.sessions) this.#session(row);
     this.#past?.end();
-    this.#judges.rows.committed(puts);
+    this.#judges.committed(puts);
     for (const row of puts.history) this.watcher?.(row);
   }
 
@@ -318,7 +312,7 @@ export class Auditor {
   letPass(agentId: AgentId, { taskId, token }: Permit, { sinceMs, limitMs }: Gate): void {
     if (sinceMs < limitMs) return;
     const what = `token ${token} passed ${Math.round(sinceMs)} ms after the newest acknowledged heartbeat was sent`;
-    this.#broken({ rule: 'P3', taskId, agentId, what });
+    this.broken({ rule: 'P3', taskId, agentId, what });
   }
 
   /** `lookedAt`: when its gate was looked at last; all later is how long its runner stood still. */
@@ -392,6 +386,8 @@ export class Auditor {
       const { state, reason } = task;
       this.#happened({ kind: 'listed', at, taskId, key: taskId, state, reason, settled });
     }
+    for (const { run, state } of settled ? this.dags.active : [])
+      this.broken({ rule: 'K17', what: `run ${run} is still ${state}` });
     this.#happened({ kind: 'over', at });
     for (const [name, value] of this.#judges.checker.figures.counts) {
       if (name.startsWith('overlaps')) this.count(name, value);

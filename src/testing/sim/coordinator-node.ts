@@ -1,5 +1,5 @@
+import type { UploadChunk } from '../../agent/core/bundle-upload.js';
 import type { Up } from '../../agent/core/messages.js';
-import { NO_TIMETABLE } from '../../core/dag/timetable.js';
 import type { Frame, Note } from '../../core/frames.js';
 import type { CallInput, Reply } from '../../core/inputs.js';
 import type { Policy } from '../../core/policy.js';
@@ -11,10 +11,15 @@ import type { Random } from '../../kit/random.js';
 import type { MemoryStore, Snapshot } from '../../store/memory/store.js';
 import { StoreError } from '../../store/store.js';
 import type { Auditor } from './auditor.js';
+import { Intake } from './dags/intake.js';
+import { SIM_TIMETABLE } from './dags/timetable.js';
 import type { CommitStep, Disk } from './disk.js';
 import { type Host, Process } from './host.js';
 import { ackToAgent, beatFromAgent, helloFromAgent } from './messages.js';
 import type { Connection, End } from './network.js';
+
+/** What an agent says on its stream. */
+type Message = Up | { readonly kind: 'bundle_chunk'; readonly chunk: UploadChunk };
 
 /** What a coordinator needs of the world. */
 export interface CoordinatorWorld {
@@ -32,6 +37,7 @@ export class CoordinatorNode {
   #store: MemoryStore;
   #process: Process | null = null;
   #engine: Engine | null = null;
+  #intake: Intake | null = null;
   #starting = 0;
   #generation = 0;
   #nextStream = 0;
@@ -79,7 +85,7 @@ export class CoordinatorNode {
       timers: timersOf(process),
       random,
       newTaskId: () => this.#world.newTaskId(),
-      timetable: NO_TIMETABLE,
+      timetable: SIM_TIMETABLE,
       listener,
       tally: this.#world.auditor.coverage.tally,
     };
@@ -88,6 +94,7 @@ export class CoordinatorNode {
     this.#starting--;
     if (this.#process !== process) return;
     this.#engine = engine;
+    this.#intake = new Intake(engine, options.timers);
     this.#world.auditor.coordinatorStarted(engine, this.host, startedAt);
   }
 
@@ -97,6 +104,7 @@ export class CoordinatorNode {
     this.#process.kill();
     this.#process = null;
     this.#engine = null;
+    this.#intake = null;
     for (const wire of this.#streams.values()) wire.closeByCoordinator();
     this.#streams.clear();
     this.#store = this.#open(this.#store.snapshot());
@@ -147,11 +155,12 @@ export class CoordinatorNode {
     this.#streams.set(streamId, wire);
     const receive = (message: unknown) =>
       process.run(() => {
-        if (this.#streams.has(streamId)) this.#receive(engine, streamId, message as Up);
+        if (this.#streams.has(streamId)) this.#receive(engine, streamId, wire, message as Message);
       });
     const closed = () =>
       process.run(() => {
         this.#streams.delete(streamId);
+        this.#intake?.closed(streamId);
         engine.put({ kind: 'stream_closed', streamId });
       });
     return { receive, closed };
@@ -172,7 +181,7 @@ export class CoordinatorNode {
     );
   }
 
-  #receive(engine: Engine, streamId: StreamId, message: Up): void {
+  #receive(engine: Engine, streamId: StreamId, wire: Connection, message: Message): void {
     const at = this.host.mono();
     switch (message.kind) {
       case 'hello':
@@ -180,6 +189,8 @@ export class CoordinatorNode {
       case 'heartbeat':
         this.#world.auditor.heard(streamId, at);
         return engine.put({ kind: 'heartbeat', streamId, at, beat: beatFromAgent(message.beat) });
+      case 'bundle_chunk':
+        return this.#intake?.receive(streamId, wire, message.chunk);
       case 'goodbye':
         return engine.put({
           kind: 'goodbye',
@@ -237,15 +248,16 @@ export class CoordinatorNode {
       case 'close':
         return this.#close(frame.streamId, wire);
       case 'bundle_answer':
+        return this.#intake?.decided(frame);
       case 'bundle_hold':
-        // No DAG processor says Hello to it.
-        return;
+        return wire.sendDown({ kind: 'bundle', told: { ...frame.hold, kind: 'hold' } });
     }
   }
 
   #close(streamId: StreamId, wire: Connection): void {
     this.#streams.delete(streamId);
     wire.closeByCoordinator();
+    this.#intake?.closed(streamId);
     this.#engine?.put({ kind: 'stream_closed', streamId });
   }
 }

@@ -54,7 +54,6 @@ const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   permitted: 'confirmStart',
   success: 'succeedTask',
   deferred: 'deferTask',
-  // What belongs to no run; the simulator has no DAGs.
   resumed: 'resumeTask',
   failed: 'failTask',
   try_failed: 'retryTask',
@@ -76,6 +75,7 @@ const EDGE_OF: Readonly<Record<EventName, Edge | null>> = {
   mark_requested: null,
   cancelled: 'cancelTask',
   cleared: 'clearTask',
+  // Which of the two edges its reason says.
   marked: null,
   queued_timeout: 'failTask',
   poison: 'failTask',
@@ -161,28 +161,6 @@ const ROW_KEYS: ReadonlyMap<RuleTable, readonly string[]> = new Map(
   ]),
 );
 
-/** What happens to instances of DAG runs, triggers and backfills alone. */
-const OF_DAGS: {
-  readonly edges: readonly Edge[];
-  readonly events: readonly EventName[];
-  readonly faults: readonly CallFault['code'][];
-} = {
-  edges: [
-    ...(['deferTask', 'resumeTask', 'resumeInstance', 'scheduleRetry', 'skipTask', 'failUpstream'] as const),
-    ...(['clearTask', 'markSuccess', 'markFailed'] as const),
-  ],
-  events: [
-    ...(['deferred', 'resumed', 'retry_scheduled', 'skipped', 'upstream_failed'] as const),
-    ...(['clear_requested', 'cleared', 'mark_requested', 'marked'] as const),
-  ],
-  faults: [
-    ...(['DAG_NOT_FOUND', 'DAG_PAUSED', 'RUN_EXISTS', 'INVALID_PARAMS', 'TRIGGER_NOT_FOUND'] as const),
-    ...(['RUN_NOT_FOUND', 'RUN_ENDED', 'RUN_PRUNED', 'TASK_NOT_IN_DAG', 'POOL_NOT_FOUND'] as const),
-    ...(['ASSET_NOT_FOUND', 'EXTRA_TOO_LARGE', 'RUN_BUSY', 'NO_INSTANTS', 'TOO_MANY_INSTANTS'] as const),
-    ...(['BACKFILL_NOT_FOUND', 'BACKFILL_ENDED', 'BACKFILL_EXISTS'] as const),
-  ],
-};
-
 /** Why a row cannot decide in the simulator. Everything else must be reached by the nightly seeds. */
 const EXEMPT: Readonly<Record<string, string>> = because({
   'agents of the simulator follow the protocol': [
@@ -201,18 +179,16 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'the heartbeat that asks renews the lease': ['start: suspect (row 3)', 'refusal: suspect'],
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
-  'no DAGs and no deferrals yet': [
-    ...UNRUN_RULES.map(({ name }) => `unrun: ${name}`),
-    ...EVENT_RULES.map(({ name }) => `trigger_event: ${name}`),
-    ...TRIGGERER_BLOCKS.map(({ name }) => `triggerer: ${name}`),
-    ...OF_DAGS.edges.flatMap((edge) => EDGES[edge].from.map((from) => edgeKey(edge, from))),
-    ...['edge: succeedTask from scheduled', 'edge: cancelTask from deferred', 'edge: failTask from deferred'],
-    ...['edge: retryTask from deferred', 'edge: regainRun from deferred', 'due: deferral_timeout'],
-    ...['edge: requeueFinal from upstream_failed', 'edge: requeueFinal from skipped'],
-    ...OF_DAGS.faults.map((code) => `fault: ${code}`),
-    ...OF_DAGS.events.map((event) => `event: ${event}`),
+  'a trigger goes with whatever takes its task out of its wait': ['trigger_event: not_deferred'],
+  'a stream is silent, and suspect, long before its lease is over': ['triggerer: lease_over'],
+  'its runs have few instances, and no sweep of one is left unfinished': ['fault: RUN_BUSY'],
+  'an instance is cleared instead': [
+    'edge: requeueFinal from upstream_failed',
+    'edge: requeueFinal from skipped',
   ],
-  'no DAG processors yet': ['note: bundle_held', 'note: snapshot_in_force', 'note: snapshot_refused'],
+  'a processor counts its snapshots up, and what an older stream has sent is ignored': [
+    'note: snapshot_refused',
+  ],
   'what is open on a queued task leaves it queued when it was never started': [
     'edge: voidPermit from queued',
   ],
@@ -245,8 +221,9 @@ function edgeKey(edge: Edge, from: TaskState): string {
 export class Coverage {
   readonly counts = new Map<string, number>();
   readonly #states = new Map<TaskId, TaskState>();
-  /** Tasks that the commit under way leaves waiting for their instant. */
+  /** Tasks that the commit under way leaves waiting for their instant, and those of it that are instances. */
   #waiting: ReadonlySet<TaskId> = new Set();
+  #instances: ReadonlySet<TaskId> = new Set();
 
   readonly tally: Tally = (table, row) => this.#count(ROW_KEYS.get(table)?.[row] ?? rowKey(table, row));
 
@@ -258,21 +235,25 @@ export class Coverage {
   committing(tasks: readonly TaskRow[]): void {
     const waiting = tasks.filter(({ state }) => state === 'scheduled');
     this.#waiting = new Set(waiting.map(({ taskId }) => taskId));
+    const instances = tasks.filter(({ instance }) => instance !== null);
+    this.#instances = new Set(instances.map(({ taskId }) => taskId));
   }
 
   recorded({ taskId, event, reason }: HistoryRow): void {
     this.#count(`event: ${event}`);
     if (event === 'submitted' && reason === 'scheduled') this.#states.set(taskId, 'scheduled');
-    const state = this.#states.get(taskId) ?? 'queued';
+    const state = this.#states.get(taskId) ?? (this.#instances.has(taskId) ? 'scheduled' : 'queued');
     const verdict = reason === 'fail' ? 'failTask' : reason === 'succeed' ? 'succeedTask' : null;
-    const edge = event === 'resolved' ? verdict : this.#edgeOf(taskId, event as EventName);
+    const edge = event === 'resolved' ? verdict : this.#edgeOf(taskId, event as EventName, reason);
     // A lost try that is queued already leaves nothing when its permit turns out never to have been started.
     if (edge === null || (edge === 'voidPermit' && state === 'queued')) return;
     this.#count(edgeKey(edge, state));
     this.#states.set(taskId, EDGES[edge].to);
   }
 
-  #edgeOf(taskId: TaskId, event: EventName): Edge | null {
+  #edgeOf(taskId: TaskId, event: EventName, reason: string): Edge | null {
+    if (event === 'marked') return reason === 'mark_success' ? 'markSuccess' : 'markFailed';
+    if (event === 'resumed' && this.#instances.has(taskId)) return 'resumeInstance';
     return event === 'retried' && this.#waiting.has(taskId) ? 'rescheduleFinal' : EDGE_OF[event];
   }
 

@@ -3,8 +3,23 @@ import type { AgentId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
 import { Checker, type Violation } from '../checker/index.js';
 import { Answers } from './answers.js';
+import { DagRows } from './dags/rows.js';
+import type { EventQueue } from './events.js';
 import type { Rewound } from './past.js';
 import { RowsAuditor } from './rows-auditor.js';
+
+/** What the auditor knows of the world that it watches. */
+export interface Watched {
+  readonly events: EventQueue;
+  readonly slots: ReadonlyMap<AgentId, number>;
+  readonly policy: Policy;
+  /** By how much the rates of the world's clocks differ, as a share. */
+  readonly clockError: number;
+  /** The store may lose commits: what is told is kept, to be judged anew. */
+  readonly losesCommits: boolean;
+  /** Keep the story, not only its hash. */
+  readonly trace: boolean;
+}
 
 /** What the judges know of the world. */
 export interface Judged {
@@ -23,6 +38,7 @@ export class Judges {
   readonly rows: RowsAuditor;
   readonly answers: Answers;
   readonly checker: Checker;
+  readonly dags = new DagRows();
 
   constructor({ slots, policy, clockError, now, ending, broken }: Judged) {
     this.rows = new RowsAuditor(slots, policy.poisonLimit, broken);
@@ -48,11 +64,17 @@ export class Judges {
     return judges;
   }
 
+  /** The rows of a commit, once its history was told. */
+  committed(puts: Puts): void {
+    this.rows.committed(puts);
+    this.dags.committed(puts);
+  }
+
   #replay(puts: Puts): void {
     for (const row of puts.history) {
       this.rows.history(row);
       this.answers.committed(row);
     }
-    this.rows.committed(puts);
+    this.committed(puts);
   }
 }

@@ -20,8 +20,6 @@ export function helloFromAgent({
 }: AgentHello): Hello {
   return {
     ...identity,
-    bundles: [],
-    triggerKinds: [],
     streamNo,
     highestToken,
     highestEpoch,

@@ -7,7 +7,8 @@ import { RemovalAudit } from './removals.js';
 
 /** Events that close a token. */
 const CLOSES: ReadonlySet<string> = new Set([
-  ...['success', 'failed', 'try_failed', 'try_lost', 'lost_reported', 'never_started', 'cancelled', 'poison'],
+  ...['success', 'skipped', 'failed', 'try_failed', 'try_lost', 'lost_reported', 'never_started'],
+  ...['cancelled', 'poison', 'deferred', 'cleared', 'marked'],
 ]);
 
 type Broken = (found: Omit<Violation, 'at'>) => void;
@@ -26,6 +27,8 @@ export class RowsAuditor {
   readonly #agents = new Map<AgentId, AgentRow>();
   readonly #closed = new Set<Token>();
   readonly #regained = new Set<Token>();
+  /** What an operator has said of the ends of instances, in the commit that comes. */
+  readonly #marked = new Set<TaskId>();
   readonly removals = new RemovalAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
@@ -44,6 +47,7 @@ export class RowsAuditor {
     this.#latestWall = Math.max(this.#latestWall, row.at);
     if (CLOSES.has(row.event)) this.#closed.add(row.token);
     if (row.event === 'regained') this.#regained.add(row.token);
+    if (row.event === 'marked') this.#marked.add(row.taskId);
   }
 
   committed(puts: Puts): void {
@@ -56,6 +60,7 @@ export class RowsAuditor {
       .map(({ row }) => row)
       .sort((a, b) => Number((a.open?.token ?? 0n) - (b.open?.token ?? 0n)));
     for (const row of rows) this.#task(row);
+    this.#marked.clear();
     for (const row of puts.sessions) this.#session(row);
     for (const row of puts.agents) this.#agents.set(row.agentId, row);
   }
@@ -84,7 +89,8 @@ export class RowsAuditor {
     else this.#open.set(taskId, row);
     if (before !== undefined && isFinal(before.state)) {
       const what = () => `${taskId} went from ${before.state} to ${row.state}`;
-      this.#check(row.state === before.state || row.retried > before.retried, 'I10', row, what);
+      const isAsked = row.retried > before.retried || this.#marked.has(taskId);
+      this.#check(row.state === before.state || isAsked, 'I10', row, what);
     }
     this.#checkWindow(row, before);
     const token = row.open?.token;
@@ -111,6 +117,8 @@ export class RowsAuditor {
       open !== null &&
       !this.#regained.has(open.token) &&
       open.tryNumber === 1 &&
+      // P16: what goes on with an event was permitted for the first time before it deferred.
+      before?.resume == null &&
       open.token !== before?.open?.token;
     const late = isFirst && row.retried === 0 && startBefore !== null && open.permittedAt >= startBefore;
     this.#check(!late, 'startBefore', row, () => `${taskId} was first permitted after its start_before`);

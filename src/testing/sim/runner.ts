@@ -9,7 +9,7 @@ import { type Host, Process } from './host.js';
 import type { RunScript } from './scripts.js';
 
 export type Gate = NonNullable<Started['gate']>;
-export type RunEnd = Pick<Report, 'kind' | 'reason'>;
+export type RunEnd = Pick<Report, 'kind' | 'reason' | 'deferral'> & Partial<Pick<Report, 'result'>>;
 
 interface Run {
   readonly permit: Permit;
@@ -149,10 +149,7 @@ export class Runner {
     const stoodStill = this.#host.events.now - lookedAt > this.#ports.pauseBoundMs;
     this.#ports.auditor.started(this.#ports.agentId, permit, this, { gate, lookedAt, stoodStill });
     if (script.deadly) return this.#ports.deadly();
-    run.ends = this.#host.timer(script.durationMs, () => {
-      const { outcome: kind } = script;
-      this.#end(run, { kind, reason: kind === 'success' ? '' : 'exit_code' });
-    });
+    run.ends = this.#host.timer(script.durationMs, () => this.#end(run, endOf(run)));
     if (permit.executionTimeoutMs === null) return;
     this.#process.timer(permit.executionTimeoutMs, () => this.#ask(run, 'timeout', permit.killGraceMs));
   }
@@ -190,4 +187,12 @@ export class Runner {
     for (const run of [...this.#runs.values()])
       if (run.permit.partitionPolicy === 'single_run') this.#ask(run, 'gate', run.permit.killGraceMs);
   }
+}
+
+/** What a run comes to by itself: a deferral first, where its script has one. */
+function endOf({ permit, script }: Run): RunEnd {
+  const { outcome: kind, deferral, result } = script;
+  if (deferral !== null && permit.resumption === null) return { kind: 'deferred', reason: '', deferral };
+  if (kind !== 'success') return { kind, reason: kind === 'failed' ? 'exit_code' : '' };
+  return { kind, reason: '', result: result === null ? null : new TextEncoder().encode(result) };
 }

@@ -5,9 +5,11 @@ import type { AgentId, InstanceId, TaskId } from '../../kit/ids.js';
 import { type Random, seededRandom } from '../../kit/random.js';
 import { later } from '../../kit/time.js';
 import { CLOCK_BOUND, type Violation } from '../checker/index.js';
-import { AgentNode, type AgentWorld } from './agent-node.js';
+import { AgentNode } from './agent-node.js';
+import type { AgentWorld } from './agent-world.js';
 import { Auditor } from './auditor.js';
 import { CoordinatorNode } from './coordinator-node.js';
+import { DagWorkload } from './dags/workload.js';
 import { Disk } from './disk.js';
 import { EventQueue } from './events.js';
 import { type FaultWorld, scheduleFaults } from './faults.js';
@@ -15,7 +17,7 @@ import { Host } from './host.js';
 import { Idlers } from './idlers.js';
 import { Moments } from './moments.js';
 import { fairWeather } from './network.js';
-import type { RunScript } from './scripts.js';
+import type { AgentSettings, RunScript } from './scripts.js';
 import { STRAY_LIMITS } from './strays.js';
 
 export interface SimOptions {
@@ -57,6 +59,9 @@ const LATE_EVERY_MS = 3_000;
 /** In some worlds clocks differ by this share: far more than the sixth that the gate closes before its lease. */
 const WILD_CLOCKS = 0.4;
 
+/** One of two that is judged to its end, one of two with faults to the end; by the last digits of its seed. */
+const DAG_WORLDS: ReadonlySet<number> = new Set([3, 6]);
+
 const HANDLER = 'resize';
 const COMMAND: Work = {
   ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
@@ -84,6 +89,8 @@ class World implements AgentWorld, FaultWorld {
   readonly losesCommits: boolean;
   /** By how much the rates of any two clocks differ at most, as a share. */
   readonly clockError: number;
+  /** In some worlds there are DAGs, with triggerers and processors; null in the others. */
+  readonly dags: DagWorkload | null;
   readonly #seed: number;
   readonly #countsSleep: boolean;
   readonly #mode: 'safety' | 'liveness';
@@ -102,16 +109,19 @@ class World implements AgentWorld, FaultWorld {
     // Short enough that tasks are removed while their runs still report, drawn from the seed itself.
     const retention = { ageMs: 5 * 60_000, count: seed % 3 === 0 ? 5 : 200, agentAgeMs: 60_000 };
     const chosen = { heartbeatIntervalMs, queuedTimeoutMs, retention };
-    const count = 5 + Math.floor(this.random() ** 2 * 45);
+    this.dags = DAG_WORLDS.has(seed % 8) ? new DagWorkload(seed, HANDLER) : null;
+    const most = this.dags === null ? 45 : 5;
+    const count = 5 + Math.floor(this.random() ** 2 * most);
+    const others = this.dags?.settings ?? [];
     // In some worlds tasks wait for an agent as long as it takes: there one serves everything, and alone has the label.
     const waits = this.chance(0.15);
-    const sessions = !waits && this.chance(0.15) ? count - 1 : count;
+    const sessions = others.length + (!waits && this.chance(0.15) ? count - 1 : count);
     const limits = { ...DEFAULT_POLICY.limits, ...STRAY_LIMITS, sessions };
     const more = { limits, queuedTimeoutWaitsForAgent: waits, stormBrake: this.chance(0.7) };
     this.policy = { ...DEFAULT_POLICY, ...chosen, ...more };
     this.#countsSleep = this.chance(0.75);
     const slots = new Map<AgentId, number>();
-    const settings = Array.from({ length: count }, (_, i) => {
+    const workers = Array.from({ length: count }, (_, i): AgentSettings => {
       const agentId = `agent-${i}` as AgentId;
       const isOnly = waits && i === 0;
       const queues = this.chance(0.2) || isOnly ? ['q0', 'q1'] : [`q${i % 2}`];
@@ -119,7 +129,8 @@ class World implements AgentWorld, FaultWorld {
       slots.set(agentId, 1 + Math.floor(this.random() * 4));
       // Some have the handler that some tasks need; of both queues.
       const handlers = isOnly || i % 3 === 0 ? [HANDLER] : [];
-      return { agentId, queues, labels, handlers, slots: slots.get(agentId) ?? 1 };
+      const own = { agentId, queues, labels, handlers, slots: slots.get(agentId) ?? 1 };
+      return { ...own, kind: 'worker', bundles: [], triggerKinds: [] };
     });
     this.losesCommits = this.chance(0.25);
     this.clockError = this.chance(0.08) ? WILD_CLOCKS : CLOCK_BOUND;
@@ -127,11 +138,13 @@ class World implements AgentWorld, FaultWorld {
     this.auditor = new Auditor({ events, slots, policy, clockError, trace, losesCommits });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
     this.coordinator = new CoordinatorNode(this.#host(), this);
-    for (const one of settings) this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
+    for (const one of [...workers, ...others])
+      this.agents.push(new AgentNode(one, this.#host(), fairWeather(), this));
   }
 
   async run(): Promise<void> {
     await this.coordinator.start();
+    this.dags?.begin(this);
     for (const agent of this.agents) this.events.after(this.random() * 2_000, () => agent.start(false));
     this.#submitForEver();
     scheduleFaults(this);
@@ -195,7 +208,7 @@ class World implements AgentWorld, FaultWorld {
 
   #unfinished(): boolean {
     for (const taskId of this.accepted) if (this.auditor.tasks.get(taskId)?.endedAt === null) return true;
-    return false;
+    return this.auditor.dags.active.length > 0;
   }
 
   async #heal(): Promise<void> {
@@ -204,6 +217,7 @@ class World implements AgentWorld, FaultWorld {
     this.coordinator.resume();
     // A clock that is a day behind delays what waits for an instant by a day, and shall not be waited for.
     this.coordinator.host.mendWall();
+    this.dags?.heal(this);
     for (const queue of ['q0', 'q1'])
       void this.coordinator.call((callId) => ({ kind: 'limit_queue', callId, queue, limit: null }));
     for (const agent of this.agents) {
@@ -236,7 +250,8 @@ class World implements AgentWorld, FaultWorld {
   // — workload —
 
   #submitForEver(): void {
-    const next = this.random() * 4_000;
+    // Where there are DAGs, most tasks are theirs.
+    const next = this.random() * (this.dags === null ? 4_000 : 20_000);
     this.events.after(next, () => {
       if (this.events.now > this.faultsEnd - 60_000) return;
       this.#submit();
@@ -260,6 +275,8 @@ class World implements AgentWorld, FaultWorld {
     this.#scripts.set(taskId, {
       durationMs: this.random() ** 3 * 60_000,
       outcome: this.chance(0.85) ? 'success' : 'failed',
+      result: null,
+      deferral: this.dags?.deferral() ?? null,
       stubborn: this.chance(0.2),
       deadly: this.chance(0.01),
     });
@@ -309,13 +326,17 @@ class World implements AgentWorld, FaultWorld {
   }
 
   script(taskId: TaskId): RunScript {
-    return this.#scripts.get(taskId) as RunScript;
+    return this.#scripts.get(taskId) ?? (this.dags?.script(taskId) as RunScript);
   }
 
   // — what agents need —
 
   connect(...[wire]: Parameters<AgentWorld['connect']>): ReturnType<AgentWorld['connect']> {
     return this.coordinator.accept(wire);
+  }
+
+  dutyOf(...[settings, process, ports]: Parameters<AgentWorld['dutyOf']>): ReturnType<AgentWorld['dutyOf']> {
+    return this.dags?.dutyOf(settings, process, ports, this.auditor) ?? null;
   }
 
   newInstanceId(): InstanceId {

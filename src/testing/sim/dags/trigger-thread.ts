@@ -1,0 +1,120 @@
+import type { AgentEvent } from '../../../agent/core/events.js';
+import type { TriggerOutcome, TriggerStart } from '../../../agent/core/messages.js';
+import type { AgentId } from '../../../kit/ids.js';
+import type { MonoMs } from '../../../kit/time.js';
+import type { Auditor } from '../auditor.js';
+import type { Scheduled } from '../events.js';
+import { Guardian } from '../guardian.js';
+import type { Process } from '../host.js';
+import type { Gate } from '../runner.js';
+import type { Duty, DutyEffect } from './duty.js';
+
+/** What the input of a simulated trigger says. */
+export interface TriggerScript {
+  /** When it comes to something, from the deferral on, in milliseconds; null means never. */
+  readonly afterMs: number | null;
+  readonly fails: boolean;
+}
+
+/** What the thread of a triggerer needs of its agent. */
+export interface ThreadPorts {
+  readonly agentId: AgentId;
+  readonly auditor: Auditor;
+  /** Its own gate, by the messages that have passed. */
+  gate(): Gate;
+  happened(event: AgentEvent): void;
+}
+
+/** Between two looks of a trigger at what it waits for. */
+const POLL_MS = 5_000;
+/** The real thread ends itself at its closed gate, and its agent makes another one after this. */
+const CLOSED_MS = 100;
+
+/**
+ * The thread in which a triggerer's triggers wait: stops with its process, and looks at the gate before each step of any
+ * of them, as the real one does.
+ */
+export class TriggerThread implements Duty {
+  readonly #process: Process;
+  readonly #ports: ThreadPorts;
+  readonly #guardian: Guardian;
+  /** The agent has lost its stream, and was told of no trigger since. */
+  #isCutOff = false;
+  readonly #held = new Map<string, { readonly trigger: TriggerStart; timer: Scheduled }>();
+
+  constructor(process: Process, ports: ThreadPorts) {
+    this.#process = process;
+    this.#ports = ports;
+    this.#guardian = new Guardian(process, () => {});
+  }
+
+  /** Whether the trigger waits here. */
+  holds(triggerId: string): boolean {
+    return this.#process.alive && this.#held.has(triggerId);
+  }
+
+  perform(effect: DutyEffect): void {
+    switch (effect.kind) {
+      case 'start_trigger':
+        return this.#start(effect.trigger);
+      case 'stop_trigger':
+        return this.#stop(effect.triggerId);
+      case 'stop_triggers':
+        for (const triggerId of [...this.#held.keys()]) this.#stop(triggerId);
+        return;
+      case 'renew_guardian':
+        return this.#renew(effect.deadline);
+    }
+  }
+
+  #renew(deadline: MonoMs): void {
+    const { mono, wall, boot } = this.#process.host.instant();
+    const left = deadline - mono;
+    this.#guardian.renew({ mono: deadline, wall: wall + left, boot: boot + left });
+  }
+
+  #start(trigger: TriggerStart): void {
+    this.#stop(trigger.triggerId);
+    this.#isCutOff = false;
+    const { afterMs, fails } = JSON.parse(trigger.input) as TriggerScript;
+    const readyAt = afterMs === null ? null : this.#mono + Math.max(1, afterMs - trigger.waitedMs);
+    const outcome = this.#outcome(trigger, fails);
+    const held = { trigger, timer: this.#process.timer(1, () => step()) };
+    const wait = (ms: number) => {
+      held.timer = this.#process.timer(ms, () => step());
+    };
+    const step = (): void => {
+      if (this.#held.get(trigger.triggerId) !== held) return;
+      if (!this.#guardian.allows(true)) return wait(CLOSED_MS);
+      const { agentId, auditor } = this.#ports;
+      auditor.triggers.stepped(agentId, trigger, this.#ports.gate(), this.#isCutOff);
+      if (readyAt === null || this.#mono < readyAt)
+        return wait(Math.min(POLL_MS, (readyAt ?? Number.POSITIVE_INFINITY) - this.#mono));
+      this.#held.delete(trigger.triggerId);
+      auditor.triggers.fired(agentId, outcome);
+      this.#ports.happened({ kind: 'trigger_fired', event: outcome });
+    };
+    this.#held.set(trigger.triggerId, held);
+  }
+
+  /** By its payload each firing can be told from every other. */
+  #outcome({ triggerId, token }: TriggerStart, fails: boolean): TriggerOutcome {
+    const failure = fails ? { reason: 'trigger_failed', message: 'as its script says' } : null;
+    return { triggerId, token, payload: JSON.stringify({ triggerId, token: String(token) }), failure };
+  }
+
+  #stop(triggerId: string): void {
+    this.#held.get(triggerId)?.timer.cancel();
+    this.#held.delete(triggerId);
+  }
+
+  get #mono(): number {
+    return this.#process.host.mono();
+  }
+
+  disconnected(): void {
+    this.#isCutOff = true;
+  }
+
+  told(): void {}
+}
