@@ -1,7 +1,7 @@
 // `npm run bench [-- PART…]`: the figures of docs/performance.md, measured here and now, all of them or the parts named. A
 // wrong result fails the run; a slow one never does. What each figure means: README.md in this folder.
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { readFlags, refuse } from '../flags.mjs';
 import { writeCharts } from './charts.mjs';
 import { lineOf, machine } from './machine.mjs';
 import { PARTS } from './parts.mjs';
@@ -9,15 +9,24 @@ import { endAll } from './processes.mjs';
 import { record } from './record.mjs';
 import { asText } from './tables.mjs';
 
-const { values, positionals: chosen } = parseArgs({
-  options: {
-    ...{ quick: { type: 'boolean' }, record: { type: 'boolean' }, tls: { type: 'boolean' } },
-    ...{ json: { type: 'string' }, charts: { type: 'string' }, store: { type: 'string' } },
-    ...{ agents: { type: 'string' }, slots: { type: 'string' }, n: { type: 'string' } },
-    ...{ rate: { type: 'string' }, rounds: { type: 'string' } },
+const { values, positionals: chosen } = readFlags(
+  'bench',
+  'The figures of docs/performance.md, measured here and now, all of them or the parts named. Parts: scripts/bench/README.md.',
+  {
+    quick: { type: 'boolean', says: 'the quick parts, with fewer of everything' },
+    store: { type: 'string', of: 'NAME', among: ['sqlite'], says: 'the store to measure' },
+    tls: { type: 'boolean', says: 'what TLS costs; for raw alone so far' },
+    agents: { type: 'string', of: 'N', whole: 1, says: 'where the part has agents' },
+    slots: { type: 'string', of: 'N', whole: 1, says: 'of each of them' },
+    n: { type: 'string', of: 'N,N', says: 'how many of what the part counts' },
+    rate: { type: 'string', of: 'N', whole: 1, says: 'a second, where the part has a rate' },
+    rounds: { type: 'string', of: 'N', whole: 1, says: 'of those that are repeated' },
+    json: { type: 'string', of: 'FILE', says: 'the figures as data as well' },
+    charts: { type: 'string', of: 'FOLDER', says: 'draws them there' },
+    record: { type: 'boolean', says: 'adds the run to docs/performance.md' },
   },
-  allowPositionals: true,
-});
+  '[PART…]',
+);
 process.on('exit', endAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
@@ -59,7 +68,10 @@ function chosenParts() {
   const isNamed = ({ name, group = '' }) => chosen.includes(name) || chosen.includes(group);
   const unknown = chosen.filter((name) => !PARTS.some((part) => part.name === name || part.group === name));
   if (unknown.length > 0)
-    fail(`no part is called ${unknown.join(', ')}; there are ${PARTS.map(({ name }) => name).join(', ')}`);
+    refuse(
+      'bench',
+      `no part is called ${unknown.join(', ')}; there are ${PARTS.map(({ name }) => name).join(', ')}`,
+    );
   if (chosen.length > 0) return PARTS.filter(isNamed);
   return values.quick ? PARTS.filter(({ quick }) => quick) : PARTS;
 }
@@ -67,9 +79,10 @@ function chosenParts() {
 function checkedOptions() {
   // Said, and not left out in silence: what is asked for is not what would be measured.
   if (values.tls && parts.some(({ name }) => name !== 'raw'))
-    fail('coordinator and agents do not speak TLS yet; `bench raw` always shows what TLS costs grpc-js');
-  if (values.store !== undefined && values.store !== 'sqlite')
-    fail(`there is no store ${values.store}; there is sqlite`);
+    refuse(
+      'bench',
+      'coordinator and agents do not speak TLS yet; `bench raw` always shows what TLS costs grpc-js',
+    );
   const list = (text) => text?.split(',').map((one) => positive(one));
   const counts = list(values.n);
   const number = (name) => (values[name] === undefined ? undefined : positive(values[name]));
@@ -87,11 +100,7 @@ function checkedOptions() {
 
 function positive(text) {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) fail(`${text} is no number of anything: 1 or more, whole`);
+  if (!Number.isInteger(value) || value < 1)
+    refuse('bench', `${text} is no number of anything: 1 or more, whole`);
   return value;
-}
-
-function fail(why) {
-  console.error(why);
-  process.exit(2);
 }

@@ -4,8 +4,8 @@
 // `-- --herd [--agents N]` and `-- --soak MINUTES` ask how much instead of what breaks: see herd.mjs and soak.mjs.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { judge } from '../../dist/testing/checker/index.js';
+import { readFlags } from '../flags.mjs';
 import { monoMs } from './clock.mjs';
 import { HERD_AGENTS, herd } from './herd.mjs';
 import { detections, Load } from './load.mjs';
@@ -29,35 +29,29 @@ const BETWEEN_MS = 300;
 /** Before the first fault, so that it finds something running. */
 const WARM_UP_MS = 2_000;
 
-const { values } = parseArgs({
-  options: {
-    profile: { type: 'string', default: 'pr' },
-    seed: { type: 'string', default: '1' },
-    /** Only so many of the profile's rounds. */
-    rounds: { type: 'string' },
-    /** Only rounds of this kind. */
-    only: { type: 'string' },
-    /** Do as if namespaces for the network could not be made. */
-    proxy: { type: 'boolean', default: false },
-    /** Many agents lose the coordinator at once. */
-    herd: { type: 'boolean', default: false },
-    /** So many minutes of steady work and random kills. */
-    soak: { type: 'string' },
-    /** Adds the run to the track record of docs/safety.md. */
-    record: { type: 'boolean', default: false },
-    /** Agents of a herd or a soak. */
-    agents: { type: 'string' },
-    /** A folder to keep the history and all logs in. */
-    keep: { type: 'string' },
+const { values } = readFlags(
+  'chaos',
+  'Real processes under steady load while agents and coordinator are killed, stopped and cut off, and the disk runs full.',
+  {
+    profile: {
+      type: 'string',
+      of: 'NAME',
+      among: profileNames,
+      default: 'pr',
+      says: profileNames.join(' or '),
+    },
+    seed: { type: 'string', of: 'N', whole: 0, default: '1', says: 'the same rounds again' },
+    rounds: { type: 'string', of: 'N', whole: 1, says: "only so many of the profile's" },
+    only: { type: 'string', of: 'KIND', says: 'only rounds of this kind' },
+    proxy: { type: 'boolean', default: false, says: 'as if namespaces for the network could not be made' },
+    herd: { type: 'boolean', default: false, says: 'many agents lose the coordinator at once' },
+    soak: { type: 'string', of: 'MINUTES', says: 'steady work and random kills' },
+    agents: { type: 'string', of: 'N', whole: 1, says: 'of a herd or a soak' },
+    record: { type: 'boolean', default: false, says: 'adds the run to the track record of docs/safety.md' },
+    keep: { type: 'string', of: 'FOLDER', says: 'keeps the history and all logs there' },
   },
-});
+);
 const seed = Number(values.seed);
-if (!profileNames.includes(values.profile) || !Number.isInteger(seed)) {
-  console.error(
-    `usage: npm run chaos -- [--profile ${profileNames.join('|')}] [--seed N] [--rounds N] [--only KIND] [--proxy] [--record] [--keep FOLDER]\n       npm run chaos -- --herd [--agents N] [--rounds N] | --soak MINUTES [--agents N]`,
-  );
-  process.exit(2);
-}
 const ending = new AbortController();
 process.exitCode = await chosen();
 // A run that broke off leaves its load trying to reach what is gone.

@@ -3,9 +3,9 @@
 // the built program. A cell passes when its fault was really done, everything came to its end, and the judge is content.
 // Exits 1 when one did not. The last line counts cells.
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { monoMs } from '../chaos/clock.mjs';
 import { printStory } from '../chaos/report.mjs';
+import { readFlags, refuse } from '../flags.mjs';
 import { playCell } from './cell.mjs';
 import { CELLS, FAULTS, sliceOf } from './cells.mjs';
 import { instrument } from './instrument.mjs';
@@ -15,33 +15,39 @@ import { POINTS, SIDES } from './points.mjs';
 const PARALLEL = 4;
 const MOST_STORIES = 3;
 
-const { values } = parseArgs({
-  options: {
-    /** `ci`: each step once on each side, the faults in turn. */
-    slice: { type: 'string' },
-    /** Only these, by their names as they are printed. */
-    cell: { type: 'string', multiple: true },
-    parallel: { type: 'string', default: String(PARALLEL) },
-    /** The fault is done when the step is taken for the N-th time in one process. */
-    hit: { type: 'string', default: '1' },
-    /** All of it so many times. */
-    repeat: { type: 'string', default: '1' },
-    /** Only prints the table. */
-    list: { type: 'boolean', default: false },
+const { values } = readFlags(
+  'failpoints',
+  'Every fault at every step of the handshake, before and after it, in real processes of an instrumented copy.',
+  {
+    slice: {
+      type: 'string',
+      of: 'ci',
+      among: ['ci'],
+      says: 'each step once on each side, the faults in turn',
+    },
+    cell: {
+      type: 'string',
+      of: 'ID',
+      multiple: true,
+      says: 'only these, by their names as they are printed',
+    },
+    parallel: { type: 'string', of: 'N', whole: 1, default: String(PARALLEL), says: 'cells at once' },
+    hit: {
+      type: 'string',
+      of: 'N',
+      whole: 1,
+      default: '1',
+      says: 'when the step is taken for the N-th time in one process',
+    },
+    repeat: { type: 'string', of: 'N', whole: 1, default: '1', says: 'all of it so many times' },
+    list: { type: 'boolean', default: false, says: 'only prints the table' },
   },
-});
+);
 const [parallel, hit, repeat] = [values.parallel, values.hit, values.repeat].map(Number);
 const unknown = (values.cell ?? []).filter(
   (id) => !CELLS.some((cell) => cell.id === id && cell.why === null),
 );
-const isGood = [parallel, hit, repeat].every((number) => Number.isInteger(number) && number > 0);
-if (!isGood || unknown.length > 0 || ![undefined, 'ci'].includes(values.slice)) {
-  if (unknown.length > 0) console.error(`no such cell, or one that cannot exist: ${unknown.join(', ')}`);
-  console.error(
-    'usage: npm run failpoints -- [--slice ci] [--cell ID]… [--parallel N] [--hit N] [--repeat N] [--list]',
-  );
-  process.exit(2);
-}
+if (unknown.length > 0) refuse('failpoints', `no such cell, or one that cannot exist: ${unknown.join(', ')}`);
 
 const possible = CELLS.filter(({ why }) => why === null);
 const chosen = values.slice === 'ci' ? sliceOf(possible) : possible;

@@ -3,7 +3,6 @@
 // when a well-behaved agent loses its lease or its work.
 
 import { setTimeout as wait } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { connect } from '../../dist/client/index.js';
 import { seededRandom } from '../../dist/kit/random.js';
 import {
@@ -15,17 +14,20 @@ import {
   startCoordinator,
   until,
 } from '../bench/processes.mjs';
+import { readFlags } from '../flags.mjs';
 import { Chance } from './messages.mjs';
 import { fuzzRaw } from './raw.mjs';
 import { fuzzStreams } from './streams.mjs';
 
-const { values } = parseArgs({
-  options: {
-    messages: { type: 'string', default: '1000000' },
-    inputs: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '1' },
+const { values } = readFlags(
+  'fuzz',
+  'Bent messages and raw garbage against a real coordinator, with well-behaved agents beside it.',
+  {
+    messages: { type: 'string', of: 'N', whole: 0, default: '1000000', says: 'on streams' },
+    inputs: { type: 'string', of: 'N', whole: 0, default: '100000', says: 'malformed ones on sockets' },
+    seed: { type: 'string', of: 'N', whole: 0, default: '1', says: 'the same garbage again' },
   },
-});
+);
 const GROWTH_LIMIT_MIB = 50;
 const GOOD_AGENTS = 3;
 /** The coordinator lives, its memory, the leases, the work. */

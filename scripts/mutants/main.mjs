@@ -4,22 +4,24 @@
 // of those first. Exits 1 when a mutant survives: nobody would notice if somebody made that change. Seconds are those of
 // a core, which an idle machine has for each process.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { readFlags } from '../flags.mjs';
 import { attack, Bench, MINUTES } from './attack.mjs';
 import { Build } from './build.mjs';
 import { LOAD_BEARING, MUTANTS } from './table.mjs';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    quick: { type: 'boolean' },
-    remember: { type: 'boolean' },
-    forget: { type: 'boolean' },
-    processes: { type: 'string', default: '2' },
-    seconds: { type: 'string', default: '45' },
-    from: { type: 'string', default: '1' },
+const { values } = readFlags(
+  'mutants',
+  'Changes the rules of the real code one at a time, and wants a promise to be seen broken.',
+  {
+    quick: { type: 'boolean', says: 'the load-bearing rules alone' },
+    only: { type: 'string', of: 'NAME,NAME', says: 'these alone' },
+    remember: { type: 'boolean', says: 'writes down which seed saw what; it is tried first next time' },
+    forget: { type: 'boolean', says: 'tries none of those first' },
+    processes: { type: 'string', of: 'N', whole: 1, default: '2', says: 'at once' },
+    seconds: { type: 'string', of: 'N', whole: 1, default: '45', says: 'of a core for each, at most' },
+    from: { type: 'string', of: 'N', whole: 0, default: '1', says: 'the first seed' },
   },
-});
+);
 
 const SEEDS = Array.from({ length: 1_000 }, (_, i) => Number(values.from) + i);
 const LIMIT_MS = Number(values.seconds) * 1_000;

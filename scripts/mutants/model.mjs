@@ -1,9 +1,16 @@
 // `npm run model [-- --deep] [-- --stories]`: explores every order of events of the handshake with all rules on, then with each of them off.
 // Exits 1 when a promise breaks with all rules on, or when the absence of a rule breaks none.
-import { parseArgs } from 'node:util';
 import { DEEP_WORLDS, explore, RULES, WITHOUT, WORLDS } from '../../dist/testing/model/index.js';
+import { readFlags } from '../flags.mjs';
 
-const { values } = parseArgs({ options: { deep: { type: 'boolean' }, stories: { type: 'boolean' } } });
+const { values } = readFlags(
+  'model',
+  'Explores every order of events of the handshake, with all rules on and with each of them off.',
+  {
+    deep: { type: 'boolean', says: 'larger worlds' },
+    stories: { type: 'boolean', says: 'how each missing rule breaks a promise' },
+  },
+);
 const begin = performance.now();
 let failed = 0;
 let states = 0;
