@@ -89,3 +89,16 @@ test('the lifeline is started again when it is killed', async () => {
   await until('the death of all', () => carriers(mark).length === 0 && !isAlive(runner), LIMIT_MS);
   expect(carriers(mark)).toEqual([]);
 });
+
+test('a runner that hangs in its own exit is gone with its agent all the same', async () => {
+  const run = runOf('1', shell('sleep 60'), { env: { MARK: randomUUID() } });
+  const agent = new AgentProcess({ namespace: 'off', runs: [run], entry: 'stuck-runner.mjs' });
+  const runner = await agent.runnerPid();
+  await agent.heard('started');
+  agent.kill('SIGKILL');
+  try {
+    await until('the death of the runner', () => !isAlive(runner));
+  } finally {
+    if (isAlive(runner)) process.kill(runner, 'SIGKILL');
+  }
+});

@@ -22,7 +22,7 @@ const fixtures = resolve(import.meta.dirname, 'fixtures');
 const fixture = (name: string): string => join(fixtures, name);
 
 /** Waits until `condition` gives something true, and gives it; fails naming `what` after `limitMs`. */
-export async function until<T>(what: string, condition: () => T, limitMs = 5_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, condition: () => T, limitMs = 15_000): Promise<NonNullable<T>> {
   const endMs = realClock.monoMs() + limitMs;
   for (;;) {
     const value = condition();
@@ -107,7 +107,7 @@ export class Heard {
     return this.output.get(`${runId} ${stream}`) ?? '';
   }
 
-  end(runId: string, limitMs = 5_000): Promise<RunEnd> {
+  end(runId: string, limitMs = 15_000): Promise<RunEnd> {
     return until(`the end of run ${runId}`, () => this.ends.find((end) => end.runId === runId), limitMs);
   }
 
@@ -164,6 +164,8 @@ export interface AgentSetup {
   readonly runs: readonly RunSpec[];
   readonly stateDir?: string;
   readonly guardianMs?: number;
+  /** The runner's program, among the fixtures. */
+  readonly entry?: string;
 }
 
 /** An agent in a process of its own, to be killed. */

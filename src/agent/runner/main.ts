@@ -42,6 +42,15 @@ function listDescriptors(): readonly string[] {
   }
 }
 
+/**
+ * Ends this process. Not by process.exit: it waits for Node's own threads, and was once seen to wait for ever, when the
+ * agent was dead and nobody was left to kill the runner. Nothing is lost by it: what was to be told is with the system,
+ * the lock is released, and nobody asks for an exit code.
+ */
+const end = (): void => {
+  process.kill(process.pid, 'SIGKILL');
+};
+
 async function main(): Promise<void> {
   closeInherited();
   // Only the agent ends the runner: by a message, or by its own end. A Ctrl-C at its terminal is the agent's to answer.
@@ -62,7 +71,7 @@ async function main(): Promise<void> {
   if (locked.kind !== 'held') {
     send({ kind: 'refused', text: locked.text });
     writer.flush();
-    socket.end(() => process.exit(1));
+    socket.end(end);
     return;
   }
   const layers = await probeLayers(realClock, namespace);
@@ -79,14 +88,13 @@ async function main(): Promise<void> {
   send({ kind: 'ready', protection: layers.protection, limits: limits.inForce });
 
   await Promise.race([agentGone, told]);
-  const { left } = await service.close();
+  await service.close();
   locked.lock.release();
-  const exit = (): never => process.exit(left === 0 ? 0 : 1);
   writer.flush();
   // The last ends are still under way to an agent that asked for them.
-  realClock.setTimer(FLUSH_MS, exit);
-  if (socket.writable) socket.end(exit);
-  else exit();
+  realClock.setTimer(FLUSH_MS, end);
+  if (socket.writable) socket.end(end);
+  else end();
 }
 
 await main();

@@ -6,7 +6,7 @@ import { Lifeline } from './lifeline.js';
 import type { Limits } from './limits.js';
 import { OutputPipes } from './pipes.js';
 import { HandlerPool } from './pool.js';
-import { type Swept, sweepMarked } from './procfs.js';
+import { sweepMarked } from './procfs.js';
 import {
   type AgentMessage,
   type HandlerCall,
@@ -82,7 +82,7 @@ export class RunnerService {
   }
 
   /** Kills every run at once, and whatever else carries the instance id. Nothing is started any more. */
-  async close(): Promise<Swept> {
+  async close(): Promise<void> {
     this.closing = true;
     const { clock, instanceId } = this.options;
     const ended = new Promise<void>((resolve) => {
@@ -92,13 +92,12 @@ export class RunnerService {
     // Before the sweep, which kills its children: it would complain of their deaths, and make others.
     const pooled = this.pool?.close();
     const mark = { variable: INSTANCE_VARIABLE, value: instanceId };
-    const swept = await sweepMarked(clock, [mark], LAST_SWEEP_MS);
+    await sweepMarked(clock, [mark], LAST_SWEEP_MS);
     if (this.runs.size > 0) await ended;
     await pooled;
     this.ports.guardian.close();
     this.ports.lifeline.close();
     this.ports.pipes.close();
-    return swept;
   }
 
   private openPool(options: HandlerPoolOptions): void {
