@@ -23,7 +23,8 @@ const { values, positionals: chosen } = readFlags(
     rounds: { type: 'string', of: 'N', whole: 1, says: 'of those that are repeated' },
     json: { type: 'string', of: 'FILE', says: 'the figures as data as well' },
     charts: { type: 'string', of: 'FOLDER', says: 'draws them there' },
-    record: { type: 'boolean', says: 'adds the run to docs/performance.md' },
+    record: { type: 'boolean', says: 'writes the run into docs/performance.md' },
+    minutes: { type: 'string', of: 'N', whole: 1, says: 'later than that no part begins; 23 with --record' },
   },
   '[PART…]',
 );
@@ -37,20 +38,28 @@ console.log(lineOf(about));
 const figures = { machine: about };
 const tables = [];
 const began = performance.now();
+const leftOut = [];
 for (const { name, run } of parts) {
   const begin = performance.now();
+  if (begin - began > 60_000 * options.minutes) {
+    leftOut.push(name);
+    continue;
+  }
   const told = await measured(name, run);
   Object.assign(figures, told.figures);
   for (const table of told.tables) {
     tables.push({ part: name, ...table });
     console.log(`\n${asText(table)}`);
   }
-  console.log(`  (${((performance.now() - begin) / 1_000).toFixed(0)} s)`);
+  console.log(`  (${name}: ${((performance.now() - begin) / 1_000).toFixed(0)} s)`);
+  // After each of them: what has been measured is not lost with what comes later.
+  if (values.record) record(figures, tables);
 }
 console.log(`\n${((performance.now() - began) / 1_000).toFixed(0)} s in all`);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 if (values.charts !== undefined) writeCharts(values.charts, figures);
-if (values.record) record(figures, tables);
+if (leftOut.length > 0) console.log(`${options.minutes} minutes were over before ${leftOut.join(', ')}`);
+if (values.record) console.log('written: docs/performance.md, and charts and figures in docs/performance');
 
 /** A part that finds something wrong fails the run; the others are measured all the same. */
 async function measured(name, run) {
@@ -72,6 +81,8 @@ function chosenParts() {
       'bench',
       `no part is called ${unknown.join(', ')}; there are ${PARTS.map(({ name }) => name).join(', ')}`,
     );
+  if (values.record && chosen.length > 0)
+    refuse('bench', '--record writes the whole page: name no parts with it');
   if (chosen.length > 0) return PARTS.filter(isNamed);
   return values.quick ? PARTS.filter(({ quick }) => quick) : PARTS;
 }
@@ -95,6 +106,8 @@ function checkedOptions() {
       rounds: number('rounds'),
     },
     ...{ agents: number('agents'), slots: number('slots') },
+    // Later than that no part begins; the most important come first.
+    minutes: number('minutes') ?? (values.record ? 23 : Number.POSITIVE_INFINITY),
   };
 }
 

@@ -31,5 +31,4 @@ export function record(figures, tables) {
     '',
   ];
   writeFileSync(page, text.slice(0, before) + measured.join('\n\n') + text.slice(after));
-  console.log(`\nwritten: docs/performance.md, ${charts.length} charts and figures.json in docs/performance`);
 }

@@ -16,7 +16,7 @@ const ECHOES = [
 
 /** `bench raw`. */
 export async function raw({ quick }) {
-  const seconds = quick ? 1 : 3;
+  const seconds = quick ? 0.7 : 2;
   const echoes = ECHOES.filter(({ tls, records }) => !quick || !tls || records > 1);
   const sides = echoes.map(({ name, ...echo }) => [name, () => rawEcho({ ...echo, seconds })]);
   const told = await inTurn(Object.fromEntries(sides), quick ? 1 : 3);
@@ -33,10 +33,10 @@ export async function raw({ quick }) {
 /** A third of the records an echo moves is what whole lifecycles are compared with: each takes three of them, there and back. */
 const RECORDS_A_LIFECYCLE = 3;
 const SHAPES = [
-  { key: 'lifecycle', agents: 1, slots: 100, n: 30_000, few: 8_000 },
-  { key: 'lifecycle10x10', agents: 10, slots: 10, n: 20_000, few: 4_000 },
-  { key: 'lifecycle100x1', agents: 100, slots: 1, n: 8_000, few: 2_500 },
-  { key: 'lifecycle100x10', agents: 100, slots: 10, n: 12_000, few: 3_000 },
+  { key: 'lifecycle', agents: 1, slots: 100, n: 15_000, few: 6_000 },
+  { key: 'lifecycle10x10', agents: 10, slots: 10, n: 10_000, few: 3_000 },
+  { key: 'lifecycle100x1', agents: 100, slots: 1, n: 6_000, few: 2_000 },
+  { key: 'lifecycle100x10', agents: 100, slots: 10, n: 8_000, few: 2_500 },
 ];
 const LIFECYCLE_COLUMNS = {
   drainPerS: 'drain/s',
@@ -101,7 +101,7 @@ export async function start({ quick, rate }) {
   const rates = rate !== undefined ? [rate] : quick ? [500] : [100, 500];
   const seconds = quick ? 3 : 5;
   const sides = rates.map((perSecond) => [perSecond, () => startLatency({ perSecond, seconds })]);
-  const told = await inTurn(Object.fromEntries(sides), quick ? 1 : 5);
+  const told = await inTurn(Object.fromEntries(sides), quick ? 1 : 3);
   const of = Object.entries(told).map(
     ([perSecond, list]) => /** @type {any} */ ({ perSecond, ...spreads(list) }),
   );
