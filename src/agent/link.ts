@@ -41,6 +41,8 @@ export class Link {
   unknownArms = 0;
   #stream: Stream | null = null;
   #timer: Timer | null = null;
+  /** Where a coordinator has sent its agents, each to be tried once. */
+  #named: readonly string[] = [];
 
   constructor(address: string, clock: AgentClock, listener: LinkListener) {
     this.#address = address;
@@ -52,8 +54,15 @@ export class Link {
     this.hangUp();
     this.#timer?.cancel();
     this.#timer = this.#clock.setTimer(afterMs, () => {
-      const unknown = () => this.unknownArms++;
-      this.#stream = new Stream(this.#address, streamNo, this.#clock, this.#listener, unknown);
+      // With none left it is the configured one again: a wrong word from a coordinator must not lose its agents (P9).
+      const [address = this.#address, ...rest] = this.#named;
+      this.#named = rest;
+      this.#stream = new Stream(address, streamNo, this.#clock, this.#listener, {
+        unknown: () => this.unknownArms++,
+        sentTo: (addresses) => {
+          this.#named = addresses;
+        },
+      });
     });
   }
 
@@ -74,27 +83,27 @@ export class Link {
   }
 }
 
+/** What a stream tells its link alone. */
+interface Asides {
+  unknown(): void;
+  sentTo(addresses: readonly string[]): void;
+}
+
 class Stream {
   readonly streamNo: bigint;
   readonly #client: AgentServiceClient;
   readonly #listener: LinkListener;
   readonly #timer: Timer;
-  readonly #unknown: () => void;
+  readonly #asides: Asides;
   #call: ClientDuplexStream<ConnectRequest, ConnectResponse> | null = null;
   #over = false;
   /** Parts of an acknowledgement that is not complete yet. */
   #parts: HeartbeatAck[] = [];
 
-  constructor(
-    address: string,
-    streamNo: bigint,
-    clock: AgentClock,
-    listener: LinkListener,
-    unknown: () => void,
-  ) {
+  constructor(address: string, streamNo: bigint, clock: AgentClock, listener: LinkListener, asides: Asides) {
     this.streamNo = streamNo;
     this.#listener = listener;
-    this.#unknown = unknown;
+    this.#asides = asides;
     this.#client = new AgentServiceClient(address, credentials.createInsecure(), {
       ...KEEPALIVE,
       'grpc.keepalive_permit_without_calls': 1,
@@ -154,7 +163,7 @@ class Stream {
 
   #receive({ message }: ConnectResponse): void {
     if (this.#over) return;
-    if (message === undefined) return this.#unknown();
+    if (message === undefined) return this.#asides.unknown();
     const { streamNo } = this;
     switch (message.$case) {
       case 'welcome':
@@ -183,6 +192,7 @@ class Stream {
         return this.#listener.bundleTold(holdOf(message.value));
       case 'reconnect': {
         const delayMs = millisOf(message.value.delay) ?? 0;
+        this.#asides.sentTo(message.value.addresses);
         return this.#listener.happened({ kind: 'reconnect', streamNo, delayMs });
       }
       case 'refused':

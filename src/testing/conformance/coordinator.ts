@@ -19,6 +19,7 @@ export class ScriptedCoordinator {
   /** All streams that agents have opened, in order. */
   readonly streams: Stream[] = [];
   port = 0;
+  #taken = 0;
   readonly #server = new Server({
     'grpc.max_receive_message_length': LIMITS.messageBytes,
     'grpc.max_concurrent_streams': 100,
@@ -41,6 +42,15 @@ export class ScriptedCoordinator {
         resolve();
       });
     });
+  }
+
+  /** The oldest stream that nobody has taken yet, is open, and has said its whole Hello. */
+  take(): Stream | undefined {
+    while (this.streams[this.#taken]?.end) this.#taken++;
+    const stream = this.streams[this.#taken];
+    if (stream === undefined || stream.hello === null) return undefined;
+    this.#taken++;
+    return stream;
   }
 
   close(): void {

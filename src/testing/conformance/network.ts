@@ -66,10 +66,13 @@ export class Network {
     line.coordinator.destroy();
   }
 
-  /** Ends every connection with a reset; new ones are accepted. */
+  /**
+   * Ends every connection, without a word of HTTP/2 before; new ones are accepted. A TCP reset would be no harder, and a
+   * socket that Node cannot reset any more keeps the whole process from ending.
+   */
   cut(): void {
     for (const { agent, coordinator } of this.#lines) {
-      agent.resetAndDestroy();
+      agent.destroy();
       coordinator.destroy();
     }
     this.#lines.clear();

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Deviation } from './case.js';
 import type { Watched } from './watch.js';
 
@@ -86,26 +86,35 @@ export class AgentProcess {
   }
 }
 
-function exitWords({ code, signal }: Exit): string {
+export function exitWords({ code, signal }: Exit): string {
   if (signal !== null) return `killed by ${signal}`;
   return code === null ? 'could not be started' : `exit code ${code}`;
 }
 
-/** Whether a process runs: one that is dead and waits to be reaped does not. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  return !isDefunct(pid);
+/**
+ * Living processes whose environment at exec began a variable with `mark`: /proc tells it of every pid namespace below
+ * ours. Without /proc the environments come from ps.
+ */
+export function markedProcesses(mark: string): number[] {
+  return existsSync('/proc/self/environ') ? inProc(mark) : inPs(mark);
 }
 
-function isDefunct(pid: number): boolean {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return /^[ZX]/.test(text.slice(text.lastIndexOf(')') + 2));
-  } catch {
-    return false;
-  }
+function inProc(mark: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const variables = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
+      return variables.some((variable) => variable.startsWith(mark)) ? [Number(name)] : [];
+    } catch {
+      // Gone, or not ours to read.
+      return [];
+    }
+  });
+}
+
+function inPs(mark: string): number[] {
+  const { stdout } = spawnSync('ps', ['-A', '-E', '-ww', '-o', 'pid=,command='], { encoding: 'utf8' });
+  return (stdout ?? '')
+    .split('\n')
+    .flatMap((line) => (line.includes(` ${mark}`) ? [Number.parseInt(line, 10)] : []));
 }

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Permit, Report, StartRequest, Welcome } from '../../wire/gen/holdfast/v1/agent_service.js';
@@ -63,7 +64,7 @@ export class Stage implements StreamHost {
   readonly #folder: string;
   readonly #processes: AgentProcess[] = [];
   #network: Network | null = null;
-  #taken = 0;
+  readonly #others: ScriptedCoordinator[] = [];
   #tokens = 0n;
   #epochs = 0n;
   #tasks = 0;
@@ -147,16 +148,19 @@ export class Stage implements StreamHost {
   // — streams and sessions —
 
   /** The next stream of the agent that is open, with its whole Hello; nothing has been answered yet. */
-  async accept(within = this.patienceMs): Promise<Stream> {
+  accept(within = this.patienceMs, coordinator = this.coordinator): Promise<Stream> {
     return this.watched.until('a stream of the agent with its Hello', within, () => {
       this.mustLive();
-      const { streams } = this.coordinator;
-      while (streams[this.#taken]?.end) this.#taken++;
-      const stream = streams[this.#taken];
-      if (stream === undefined || stream.hello === null) return undefined;
-      this.#taken++;
-      return stream;
+      return coordinator.take();
     });
+  }
+
+  /** Another scripted coordinator, which the agent has to be told of; `address` is where it listens. */
+  async another(): Promise<{ readonly address: string; readonly coordinator: ScriptedCoordinator }> {
+    const coordinator = new ScriptedCoordinator(this);
+    await coordinator.open();
+    this.#others.push(coordinator);
+    return { address: `127.0.0.1:${coordinator.port}`, coordinator };
   }
 
   /** Starts the agent if none runs, and welcomes its next stream in a new session. */
@@ -174,6 +178,13 @@ export class Stage implements StreamHost {
     stream.welcome(before.epoch, change);
     await stream.heartbeat({ from: 0 });
     return stream;
+  }
+
+  /** Kills the agent without a word and starts it anew with the same state directory; its first stream, not answered yet. */
+  async restarted(): Promise<Stream> {
+    await this.agent.kill();
+    this.start();
+    return this.accept(START_MS);
   }
 
   nextEpoch(): bigint {
@@ -278,11 +289,22 @@ export class Stage implements StreamHost {
     for (const agent of this.#processes) await agent.kill();
     this.stub.close();
     await this.#network?.close();
-    this.coordinator.close();
+    for (const coordinator of [this.coordinator, ...this.#others]) coordinator.close();
     this.watched.close('the case is over');
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    await remove(this.#folder);
   }
 }
+
+/** What an agent has left behind may still write for a moment: then the folder is removed again. */
+async function remove(folder: string): Promise<void> {
+  for (let tries = 0; existsSync(folder) && tries < REMOVALS; tries++) {
+    if (tries > 0) await pause(REMOVAL_MS);
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+const REMOVALS = 20;
+const REMOVAL_MS = 100;
 
 /** A process may take this long to start and dial. */
 const START_MS = 30_000;

@@ -1,5 +1,6 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type {
+  Acknowledgement,
   ConnectRequest,
   ConnectResponse,
   Heartbeat,
@@ -17,6 +18,7 @@ import { Deviation } from './case.js';
 import { monoMs } from './clock.js';
 import { Mirror } from './mirror.js';
 import type { Watched } from './watch.js';
+import { reportIn } from './words.js';
 
 /** A call of the agent; bytes that are no message we know can be sent as well. */
 export type Call = ServerDuplexStream<ConnectRequest, ConnectResponse | Uint8Array>;
@@ -75,6 +77,8 @@ export class Stream {
   /** Highest heartbeat that the agent has sent, and the highest that it was told has arrived. */
   seq = 0n;
   acknowledged = 0n;
+  /** When the agent was last told anything (monotonic, ms). */
+  toldAt = 0;
   #number = 1n;
   readonly #call: Call;
   readonly #host: StreamHost;
@@ -159,6 +163,7 @@ export class Stream {
 
   /** A message of a later version, say: bytes that nobody here has a name for. */
   sendRaw(message: ConnectResponse | Uint8Array): void {
+    this.toldAt = monoMs();
     if (this.end === null) this.#call.write(message);
   }
 
@@ -191,12 +196,18 @@ export class Stream {
     this.send({ message: { $case: 'welcome', value } });
   }
 
-  /** An acknowledgement with these parts; the number that it bears. */
+  /** An acknowledgement with these parts, in a message of its own unless `number` says which; the number that it bears. */
   push(parts: Partial<HeartbeatAck>): bigint {
     if (this.acks === 'prompt') this.acknowledged = this.seq;
-    const value = { ...EMPTY_ACK, number: ++this.#number, received: this.acknowledged, ...parts };
+    const number = parts.number ?? this.nextNumber();
+    const value = { ...EMPTY_ACK, ...parts, number, received: this.acknowledged };
     this.send({ message: { $case: 'ack', value } });
     return value.number;
+  }
+
+  /** Draws the number of a message that is written by hand. */
+  nextNumber(): bigint {
+    return ++this.#number;
   }
 
   offer(...taskIds: string[]): void {
@@ -217,7 +228,7 @@ export class Stream {
     reason: HelloRefusal,
     code: status,
     delayMs: number,
-    acknowledgements: { token: bigint; disposition: 1 }[] = [],
+    acknowledgements: Acknowledgement[] = [],
   ): void {
     const value = { reason, message: 'refused by the script', delay: durationOf(delayMs), acknowledgements };
     this.send({ message: { $case: 'refused', value } });
@@ -333,21 +344,7 @@ function requestIn(message: Message, taskId: string): StartRequest | undefined {
   return message.value.startRequests.find((request) => request.taskId === taskId);
 }
 
-function reportIn(message: Message, token: bigint): Report | undefined {
-  switch (message.$case) {
-    case 'hello':
-    case 'heartbeat':
-    case 'inventoryChunk':
-      return message.value.reports.find((report) => report.token === token);
-    case 'logChunk':
-    case 'goodbye':
-    case 'progress':
-    case 'bundleChunk':
-      return undefined;
-  }
-}
-
-const EMPTY_ACK: Omit<HeartbeatAck, 'number' | 'received'> = {
+export const EMPTY_ACK: Omit<HeartbeatAck, 'number' | 'received'> = {
   stops: [],
   cancellations: [],
   acknowledgements: [],

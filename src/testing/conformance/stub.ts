@@ -2,17 +2,21 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Work } from '../../wire/gen/holdfast/v1/types.js';
 import { Deviation } from './case.js';
-import { every, pause, type Timer, wallMs } from './clock.js';
-import { isAlive } from './process.js';
+import { every, monoMs, pause, type Timer, wallMs } from './clock.js';
+import { markedProcesses } from './process.js';
 import type { Watched } from './watch.js';
+
+/** Marks every process of a task, whatever pid it has where. */
+const VARIABLE = 'CONFORMANCE_TASK';
 
 /**
  * The task: a shell script, so that it runs wherever an agent that runs commands does. It appends what happens to it to
- * one file: event, tag, its pid, nanoseconds since 1970, fencing token and agent as it was told, one more word.
+ * one file: event, tag, its pid (in its own pid namespace, which need not be the kit's), nanoseconds since 1970, fencing token and agent as it was told, one more word.
  */
 const SCRIPT = `#!/bin/sh
 # FILE TAG SECONDS EXIT MODE [WORD]
 file=$1 tag=$2 seconds=$3 code=$4 mode=$5 word=\${6:-}
+export ${VARIABLE}="$file:$tag:"
 note() {
   echo "$1 $tag $$ $(date +%s%N) \${HOLDFAST_FENCING_TOKEN:--} \${HOLDFAST_AGENT_ID:--} \${2:--}" >>"$file"
 }
@@ -22,7 +26,7 @@ if [ "$mode" = stubborn ]; then trap 'note term' TERM; else trap stop TERM; fi
 note start "\${HOLDFAST_TASK_ID:--}"
 case $mode in
   stubborn) while :; do nap 0.2; done ;;
-  orphan) sleep "$seconds" </dev/null >/dev/null 2>&1 & note child $! ;;
+  orphan) sleep "$seconds" </dev/null >/dev/null 2>&1 & ;;
   talk) i=0; while [ $i -lt "$word" ]; do echo "line $i of $tag"; i=$((i + 1)); done; nap "$seconds" ;;
   result) [ -n "$HOLDFAST_RESULT_FILE" ] && head -c "$word" /dev/zero | tr '\\0' 'x' >"$HOLDFAST_RESULT_FILE"; nap "$seconds" ;;
   *) nap "$seconds" ;;
@@ -33,15 +37,16 @@ exit "$code"
 
 /** One line of the file. */
 export interface Note {
-  readonly event: 'start' | 'term' | 'child' | 'end';
+  readonly event: 'start' | 'term' | 'end';
   readonly tag: string;
+  /** For people only: an agent may run tasks in pid namespaces of their own. */
   readonly pid: number;
   /** Milliseconds since 1970, with fractions, by the task's own clock where `date` tells it. */
   readonly at: number;
   /** As the task was told; empty when it was not. */
   readonly token: string;
   readonly agent: string;
-  /** What the event adds: the task id of a start, the pid of a child, the code of an end. */
+  /** What the event adds: the task id of a start, the code of an end. */
   readonly word: string;
 }
 
@@ -59,6 +64,7 @@ export interface StubChoice {
 }
 
 const POLL_MS = 10;
+const LOOK_MS = 50;
 
 /** The task that agents are given, and what was seen of it from outside. */
 export class Stub {
@@ -93,7 +99,7 @@ export class Stub {
   work(tag: string, { seconds = 0, exitCode = 0, mode = 'plain', word }: StubChoice = {}): Work {
     const argv = ['/bin/sh', this.#script, this.#file, tag, String(seconds), String(exitCode), mode];
     if (word !== undefined) argv.push(String(word));
-    return commandOf(argv);
+    return commandOf(argv, new Map([[VARIABLE, `${this.#file}:${tag}:`]]));
   }
 
   find(tag: string, event: Note['event']): Note | undefined {
@@ -117,20 +123,18 @@ export class Stub {
       throw new Deviation(`the task was started (pid ${start.pid}) although ${because}`);
   }
 
-  /** Every process that is known to belong to a task and lives. */
-  alive(): number[] {
-    return this.notes
-      .flatMap(({ event, pid, word }) =>
-        event === 'start' ? [pid] : event === 'child' ? [Number(word)] : [],
-      )
-      .filter(isAlive);
+  /** Every living process of tasks, or of the task of one tag: those that it has started included. */
+  alive(tag?: string): number[] {
+    return markedProcesses(`${VARIABLE}=${this.#file}:${tag === undefined ? '' : `${tag}:`}`);
   }
 
-  /** Waits until a process is gone. */
-  async gone(pid: number, withinMs: number): Promise<void> {
-    for (let left = withinMs; isAlive(pid); left -= POLL_MS) {
-      if (left <= 0) throw new Deviation(`process ${pid} of the task still lives after ${withinMs} ms`);
-      await pause(POLL_MS);
+  /** Waits until no process of a task lives. */
+  async gone(tag: string, withinMs: number): Promise<void> {
+    const endMs = monoMs() + withinMs;
+    for (let alive = this.alive(tag); alive.length > 0; alive = this.alive(tag)) {
+      if (monoMs() > endMs)
+        throw new Deviation(`process ${alive[0]} of the task still lives after ${withinMs.toFixed(0)} ms`);
+      await pause(LOOK_MS);
     }
   }
 
@@ -148,8 +152,8 @@ export class Stub {
 }
 
 /** A program as the work of a permit. */
-function commandOf(argv: readonly string[]): Work {
-  const value = { argv, env: new Map(), workingDirectory: '', memoryLimitBytes: 0n, cpuLimitMillis: 0 };
+export function commandOf(argv: readonly string[], env: Map<string, string> = new Map()): Work {
+  const value = { argv, env, workingDirectory: '', memoryLimitBytes: 0n, cpuLimitMillis: 0 };
   return { work: { $case: 'command', value } };
 }
 
