@@ -44,27 +44,42 @@ export const CORDON: readonly Case[] = [
     rule: 'P6',
     level: 'must',
     kinds: ['worker'],
-    title: 'an agent that gets SIGTERM lets its run finish, heartbeating to the end, and starts nothing new',
+    title:
+      'an agent that gets SIGTERM lets its run finish, heartbeating to the end, and asks for nothing new',
+    play: async (stage) => {
+      const stream = await stage.session();
+      const run = await stage.run(stream, { seconds: 3 });
+      stage.mayEnd();
+      stage.agent.signal('SIGTERM');
+      await stage.intervals(1);
+      await asksNothing(stage, stream);
+      const { kind } = await stream.report(run.token);
+      check(kind === ReportKind.SUCCESS, `its run is reported as ${kindWords(kind)}`);
+      check(stage.stub.find(run.tag, 'term') === undefined, 'its run was told to stop');
+      stream.record(run.token);
+      await stream.goodbye();
+      stream.farewell();
+      await stage.agent.ended(stage.patienceMs);
+      return 'the run ended by itself; then Goodbye';
+    },
+  },
+  {
+    id: 'drain.late-permit',
+    rule: 'P6',
+    level: 'should',
+    kinds: ['worker'],
+    title: 'a permit that comes after SIGTERM is answered never started',
     play: async (stage) => {
       const stream = await stage.session();
       const request = await stage.ask(stream);
-      const run = await stage.run(stream, { seconds: 3 });
       stage.mayEnd();
       stage.agent.signal('SIGTERM');
       await stage.intervals(1);
       const late = stage.permitOf(stream, request);
       stream.permit(late.permit);
       checkNeverStarted(await stream.report(late.token));
-      await asksNothing(stage, stream);
-      const { kind } = await stream.report(run.token);
-      check(kind === ReportKind.SUCCESS, `its run is reported as ${kindWords(kind)}`);
-      check(stage.stub.find(run.tag, 'term') === undefined, 'its run was told to stop');
-      stream.record(run.token, late.token);
-      await stream.goodbye();
-      stream.farewell();
-      await stage.agent.ended(stage.patienceMs);
       stage.stub.mustNotStart(late.tag, 'the agent was draining');
-      return 'the run ended by itself; then Goodbye';
+      return 'answered never started';
     },
   },
   {

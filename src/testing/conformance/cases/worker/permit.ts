@@ -1,6 +1,11 @@
 import { status } from '@grpc/grpc-js';
-import { InventoryPhase, VerdictKind } from '../../../../wire/gen/holdfast/v1/agent_service.js';
+import {
+  type InventoryEntry,
+  InventoryPhase,
+  VerdictKind,
+} from '../../../../wire/gen/holdfast/v1/agent_service.js';
 import { type Case, check } from '../../case.js';
+import type { Stream } from '../../stream.js';
 import { checkHeld, checkNeverStarted } from '../../words.js';
 
 const neverStart = (nonce: bigint) =>
@@ -180,17 +185,18 @@ export const PERMIT: readonly Case[] = [
     rule: 'P13',
     level: 'must',
     kinds: ['worker'],
-    title: 'a void token that the agent holds is shown in a full inventory, and runs on',
+    title: 'a void token that the agent holds is shown as held, and runs on',
     play: async (stage) => {
       const stream = await stage.session();
       const run = await stage.run(stream, { seconds: 600 });
       const from = stream.here();
       stream.push({ voidTokens: [run.token] });
-      const { fullInventory } = await stream.heartbeat({
-        from,
-        wanted: (beat) => beat.fullInventory !== undefined,
-      });
-      checkHeld({ inventory: fullInventory?.entries ?? [] }, run, InventoryPhase.RUNNING);
+      const shown = await stream.expect(
+        `token ${run.token} in an inventory`,
+        (message) => entryIn(message, run.token),
+        { from },
+      );
+      checkHeld({ inventory: [shown] }, run, InventoryPhase.RUNNING);
       check(stage.stub.find(run.tag, 'term') === undefined, 'the run was stopped');
       return 'shown as running';
     },
@@ -225,3 +231,10 @@ export const PERMIT: readonly Case[] = [
     },
   },
 ];
+
+/** What a heartbeat shows of a token: in a full inventory, or as a change. */
+function entryIn(message: Stream['said'][number]['message'], token: bigint): InventoryEntry | undefined {
+  if (message.$case !== 'heartbeat') return undefined;
+  const { fullInventory, inventoryChanges } = message.value;
+  return [...(fullInventory?.entries ?? []), ...inventoryChanges].find((entry) => entry.token === token);
+}
