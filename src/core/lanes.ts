@@ -154,9 +154,9 @@ export class Lanes {
     return task;
   }
 
-  /** Replaces a window by what the store has: the lane's first tasks that are not offered. */
-  refill(lane: Lane, tasks: TaskRow[], complete: boolean): void {
-    lane.tasks = tasks;
+  /** Lengthens a window by what the store has behind it: the next tasks that are not offered. */
+  refill(lane: Lane, tasks: readonly TaskRow[], complete: boolean): void {
+    lane.tasks = [...lane.tasks, ...tasks];
     lane.complete = complete;
     this.#settle(lane);
   }

@@ -3,7 +3,7 @@ import { add, drop } from '../kit/sets.js';
 import { later, type MonoMs } from '../kit/time.js';
 import { type DagStart, DagState } from './dag/state.js';
 import type { Note } from './frames.js';
-import { type Lane, type LaneParts, Lanes } from './lanes.js';
+import { compareReady, type Lane, type LaneParts, Lanes } from './lanes.js';
 import { leaseTerms, recoveryTermMs } from './lease.js';
 import type { Policy } from './policy.js';
 import { newPresence, type OpenOffer, type Presence } from './presence.js';
@@ -309,10 +309,13 @@ export class State {
     return this.lanes.toRefill((queue) => this.roomy.has(queue) || this.hungry.has(queue));
   }
 
-  /** How many tasks of a lane may stand before its window: those that are offered. */
-  offeredOf({ concurrencyKey }: Lane): number {
-    return concurrencyKey === ''
-      ? this.offered.size
-      : Math.min(this.offered.size, this.claimed.keys.count(concurrencyKey));
+  /** How many tasks of a lane that the store has behind its window may be offered: the rest of them waits. */
+  offeredBehind({ concurrencyKey, tasks }: Lane): number {
+    if (concurrencyKey !== '') return Math.min(this.offered.size, this.claimed.keys.count(concurrencyKey));
+    const last = tasks.at(-1);
+    if (last === undefined) return this.offered.size;
+    let behind = 0;
+    for (const { task } of this.offered.values()) if (compareReady(task, last) > 0) behind++;
+    return behind;
   }
 }

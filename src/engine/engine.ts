@@ -6,7 +6,6 @@ import { decide, hear, observe } from '../core/decide.js';
 import { Draft } from '../core/draft.js';
 import type { Frame, Note } from '../core/frames.js';
 import type { CallInput, Context, Input, Reply } from '../core/inputs.js';
-import type { Lane } from '../core/lanes.js';
 import type { Policy } from '../core/policy.js';
 import type { TaskRow, TaskSpecRow } from '../core/rows.js';
 import type { Tally } from '../core/rules.js';
@@ -23,6 +22,7 @@ import { Deadlines } from './deadlines.js';
 import { Inbox } from './inbox.js';
 import { loadRows } from './load.js';
 import { putsOf } from './puts.js';
+import { refill } from './refill.js';
 import { ServiceClock } from './service-clock.js';
 import { SpecCache } from './specs.js';
 import { startState } from './start.js';
@@ -215,7 +215,9 @@ export class Engine {
     this.counters.batches++;
     await this.#decide(this.#takeIn());
     const lanes = this.state.lanesToRefill();
-    if (lanes.length > 0) await this.#refill(lanes);
+    // What it brings is offered by the next batch, which follows at once.
+    if (lanes.length > 0 && (await refill(this.#options.store, this.state, lanes)))
+      this.put({ kind: 'tick' });
     this.#running = null;
     if (this.#inbox.length > 0) this.#schedule();
   }
@@ -354,21 +356,6 @@ export class Engine {
   #answer(callId: number, reply: Reply | Unanswered): void {
     this.#calls.get(callId)?.(reply);
     this.#calls.delete(callId);
-  }
-
-  /** Fills the windows of lanes that run low; what they bring is offered by the next batch, which follows at once. */
-  async #refill(lanes: readonly Lane[]): Promise<void> {
-    const { store } = this.#options;
-    let filled = false;
-    for (const lane of lanes) {
-      const limit = this.state.lanes.windowOf(lane);
-      const more = limit + this.state.offeredOf(lane);
-      const rows = await store.readReady(lane.key, null, more);
-      const waiting = rows.filter((row) => !this.state.offered.has(row.taskId)).slice(0, limit);
-      this.state.lanes.refill(lane, waiting, rows.length < more);
-      filled ||= waiting.length > 0;
-    }
-    if (filled) this.put({ kind: 'tick' });
   }
 
   /** What the permits of a draft are told with, as far as memory has it. */

@@ -387,10 +387,12 @@ export class World {
   #refill(): boolean {
     let filled = false;
     for (const lane of this.state.lanesToRefill()) {
-      const waiting = this.ready(lane.key).filter((row) => !this.state.offered.has(row.taskId));
-      const window = waiting.slice(0, this.state.lanes.windowOf(lane));
-      this.state.lanes.refill(lane, window, window.length === waiting.length);
-      filled ||= window.length > 0;
+      const last = lane.tasks.at(-1);
+      const behind = this.ready(lane.key).filter((row) => last === undefined || compareReady(row, last) > 0);
+      const waiting = behind.filter((row) => !this.state.offered.has(row.taskId));
+      const next = waiting.slice(0, this.state.lanes.windowOf(lane) - lane.tasks.length);
+      this.state.lanes.refill(lane, next, next.length === waiting.length);
+      filled ||= next.length > 0;
     }
     return filled;
   }
