@@ -55,8 +55,12 @@ function refuse(draft: Draft, callId: number, fault: CallFault): void {
 /** All tasks of the batch, or none: a key that is known with other content, or too many lanes, refuses all of it. */
 function submit(draft: Draft, call: Call<'submit'>): void {
   const fresh: NewTask[] = [];
+  // Content by key, of what came earlier in the same call.
+  const inCall = new Map<string, string>();
   for (const task of call.tasks) {
-    const known = task.idempotencyKey === '' ? undefined : knownByKey(draft, call, task);
+    const { idempotencyKey: key } = task;
+    const known = key === '' ? undefined : (inCall.get(key) ?? draft.taskByKey(key)?.contentHash);
+    if (key !== '') inCall.set(key, task.contentHash);
     if (known !== undefined && known !== task.contentHash) {
       return refuse(draft, call.callId, {
         code: 'IDEMPOTENCY_CONFLICT',
@@ -102,13 +106,6 @@ function crowdingFault({ admission, ctx }: Draft, crowding: Crowding): CallFault
         try: 'use fewer keys, or wait for tasks to end',
       };
   }
-}
-
-/** Content hash behind an idempotency key, in the store, in this draft, or earlier in the same call. */
-function knownByKey(draft: Draft, call: Call<'submit'>, task: NewTask): string | undefined {
-  const first = call.tasks.find((other) => other.idempotencyKey === task.idempotencyKey);
-  if (first !== task) return first?.contentHash;
-  return draft.taskByKey(task.idempotencyKey)?.contentHash;
 }
 
 function accept(draft: Draft, task: NewTask): { taskId: TaskRow['taskId']; existing: boolean } {
