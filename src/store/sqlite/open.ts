@@ -32,8 +32,9 @@ const PRAGMAS: readonly (readonly [name: string, set: string | number, inForce: 
   ['wal_autocheckpoint', 4_096, 4_096],
   // Bytes; a WAL that a burst has blown up is cut back to this.
   ['journal_size_limit', 64 * 1024 ** 2, 64 * 1024 ** 2],
-  // KiB, when negative.
-  ['cache_size', -32_768, -32_768],
+  // KiB, when negative. No larger: whenever an index was balanced, COMMIT looks through the whole cache. What is written
+  // lies close together however much there is, and the rest is in the kernel's cache.
+  ['cache_size', -8_192, -8_192],
   // Notices damaged pages when they are loaded instead of following wild offsets.
   ['cell_size_check', 1, 1],
   ['trusted_schema', 0, 0],
