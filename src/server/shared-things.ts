@@ -128,7 +128,7 @@ export async function deletePool(
 }
 
 export async function listTriggers(
-  { engine, store }: DagServiceHost,
+  { engine, store }: Pick<DagServiceHost, 'engine' | 'store'>,
   request: ListTriggersRequest,
 ): Promise<ListTriggersResponse> {
   const { kind, unassigned } = request;

@@ -99,8 +99,8 @@ class Watched implements AsyncDisposable {
   #wake: () => void = () => {};
   readonly #watch;
 
-  constructor(folder: Folder) {
-    const options = { entry: ENTRY, settleMs: 10, pollMs: 200 };
+  constructor(folder: Folder, { settleMs = 10, pollMs = 200 } = {}) {
+    const options = { entry: ENTRY, settleMs, pollMs };
     this.#watch = watchBundle(folder.path, (snapshot) => this.#take(snapshot), options);
   }
 
@@ -132,4 +132,20 @@ test('a bundle that is watched tells each change as a whole snapshot', async () 
   expect(broken.importErrors.map(({ file }) => file)).toEqual(['a.dag.yaml']);
   folder.remove('a.dag.yaml');
   expect((await watched.next()).importErrors).toEqual([]);
+});
+
+test('a file that is written all the time holds up none of the others', async () => {
+  using folder = new Folder();
+  const write = () => folder.write('busy.dag.yaml', dagText('busy'));
+  write();
+  // Never quiet for so long, and looked at for no other reason.
+  await using watched = new Watched(folder, { settleMs: 250, pollMs: 3_600_000 });
+  expect(idsOf(await watched.next())).toEqual(['busy.dag.yaml busy']);
+  const writing = setInterval(write, 10);
+  try {
+    folder.write('other.dag.yaml', dagText('other'));
+    expect(idsOf(await watched.next())).toEqual(['busy.dag.yaml busy', 'other.dag.yaml other']);
+  } finally {
+    clearInterval(writing);
+  }
 });

@@ -27,14 +27,23 @@ class Office {
     });
   }
 
-  static async open(): Promise<Office> {
+  /** Hears of each DAG that is checked. */
+  static async open(checks: (dag: unknown) => void = () => {}): Promise<Office> {
     const { checkDag } = await dagParts();
-    return new Office(await DagWorld.with([]), checkDag);
+    const check = (dag: unknown) => {
+      checks(dag);
+      return checkDag(dag);
+    };
+    return new Office(await DagWorld.with([]), check);
   }
 
   /** A processor that holds a bundle of its name, and what it is told of its snapshots. */
   async join(name: string) {
-    const processor = await new Processor(this.world, name, [name]).connect();
+    return this.opened(await new Processor(this.world, name, [name]).connect(), name);
+  }
+
+  /** The stream on which a processor speaks now. */
+  opened(processor: Processor, name: string) {
     const told: UploadState[] = [];
     const intake = new BundleIntake(processor.streamId, this.desk, (state) => told.push(state));
     const chunk = (change: {
@@ -148,6 +157,29 @@ describe('the desk decides one snapshot after the other', () => {
     expect(inForce(office.world)).toContain('b');
     expect(two.told.at(-1)).toMatchObject({ state: 'in_force' });
     expect(inForce(office.world)).toContain('b');
+  });
+
+  test('and one whose stream went while it was decided is not checked anew on the next stream', async () => {
+    const checks: unknown[] = [];
+    office = await Office.open((dag) => checks.push(dag));
+    const one = await office.join('one');
+    one.whole('a', 1n);
+    await checked();
+    expect(checks).toHaveLength(1);
+    await one.processor.lose();
+    one.intake.close();
+    await office.idle();
+    expect(inForce(office.world)).toEqual([]);
+    const again = office.opened(await one.processor.connect(), 'one');
+    again.whole('a', 1n);
+    await office.idle();
+    expect(again.told.at(-1)).toMatchObject({ state: 'in_force' });
+    expect(inForce(office.world)).toEqual(['a']);
+    expect(checks).toHaveLength(1);
+    // In force it is known as it is; another one is checked.
+    again.whole('b', 2n);
+    await office.idle();
+    expect(checks).toHaveLength(2);
   });
 
   test('of one processor, the newest that has arrived is the last that counts', async () => {

@@ -16,6 +16,7 @@ import { Inventory } from '../../../src/kit/inventory.js';
 import { seededRandom } from '../../../src/kit/random.js';
 import type { MonoMs, WallMs } from '../../../src/kit/time.js';
 import { MemoryStore } from '../../../src/store/memory/store.js';
+import type { Store } from '../../../src/store/store.js';
 
 /** 2026-01-01T00:00:00Z. */
 export const NEW_YEAR = Date.UTC(2026, 0, 1) as WallMs;
@@ -133,10 +134,10 @@ export function deferral(change: Partial<Deferral> = {}): End {
 /** What a store throws whose process is killed right behind a commit: nothing of it is settled or told. */
 export const KILLED = new Error('killed');
 
-/** A real engine over a real store in memory, with clocks that a test turns and one worker that does what it is told. */
+/** A real engine over a real store, in memory unless told otherwise, with clocks that a test turns and one worker that does what it is told. */
 export class DagWorld {
   engine!: Engine;
-  readonly store = new MemoryStore();
+  readonly store: Store;
   /** Whether the coordinator was killed by what its store has thrown. */
   isDead = false;
   /** All that was sent and noted since the test began. */
@@ -150,7 +151,12 @@ export class DagWorld {
   #worker: Worker | null = null;
   #triggerers: ScriptedTriggerer[] = [];
 
-  constructor(timetable: Timetable = NO_TIMETABLE, policy: Partial<Policy> = {}) {
+  constructor(
+    timetable: Timetable = NO_TIMETABLE,
+    policy: Partial<Policy> = {},
+    store: Store = new MemoryStore(),
+  ) {
+    this.store = store;
     this.timetable = timetable;
     this.policy = { ...DEFAULT_POLICY, ...policy };
   }
@@ -164,8 +170,9 @@ export class DagWorld {
     definitions: readonly DagDefinition[],
     timetable?: Timetable,
     policy?: Partial<Policy>,
+    store?: Store,
   ): Promise<DagWorld> {
-    const world = new DagWorld(timetable, policy);
+    const world = new DagWorld(timetable, policy, store);
     await world.start();
     for (const definition of definitions) await world.define(definition);
     await world.restart();

@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals';
+import { listTriggers } from '../../src/server/shared-things.js';
+import { DagWorld, deferral } from '../core/dag/support.js';
+
+/** Agents of all triggers as they are shown, and of those that wait for one. */
+async function shown(world: DagWorld): Promise<{ agents: string[]; unassigned: number }> {
+  const list = (unassigned: boolean) =>
+    listTriggers(world, { kind: '', unassigned, pageSize: 0, pageToken: '' });
+  const [all, waiting] = [await list(false), await list(true)];
+  return { agents: all.triggers.map(({ agentId }) => agentId), unassigned: waiting.triggers.length };
+}
+
+test('a trigger is shown with its triggerer, and without one from the failure of that until it is assigned again', async () => {
+  const world = await DagWorld.with([]);
+  await world.worker(10);
+  const taskId = await world.submit();
+  await world.finish({ [taskId]: deferral() });
+  expect(await shown(world)).toEqual({ agents: [''], unassigned: 1 });
+  const first = await world.triggerer('first');
+  expect(await shown(world)).toEqual({ agents: ['first'], unassigned: 0 });
+  first.cut();
+  await world.pass(20_000);
+  expect(await shown(world)).toEqual({ agents: [''], unassigned: 1 });
+  await world.triggerer('second');
+  expect(await shown(world)).toEqual({ agents: ['second'], unassigned: 0 });
+});
