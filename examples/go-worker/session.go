@@ -204,7 +204,7 @@ func (s *session) permitted(permit *pb.Permit, now time.Time) {
 		why = "other_session"
 	case !wasAsked || s.never[permit.Token]:
 		why = "not_asked"
-	case !s.gate.open(now) || !s.gate.open(time.Now()):
+	case s.leaving() || !s.gate.open(now) || !s.gate.open(time.Now()):
 		why = "gate_closed"
 	}
 	if why != "" {
@@ -221,11 +221,10 @@ func (s *session) permitted(permit *pb.Permit, now time.Time) {
 	s.held[permit.Token] = &held{permit.TaskId, running, r, nil}
 }
 
-// voided answers P13: held is shown, anything else is never started, whatever comes later.
+// voided answers P13: held is shown, in a full inventory; anything else is never started, whatever comes later.
 func (s *session) voided(token uint64) {
 	if s.held[token] != nil {
-		s.changed[token] = true
-		delete(s.told, token)
+		s.fullInventory = true
 		return
 	}
 	s.never[token] = true

@@ -11,7 +11,7 @@ const BROKEN_RULES = [
   {
     rule: 'P3: a permit that finds the gate closed is void',
     file: 'session.py',
-    find: `        if not self.gate.is_open(now):
+    find: `        if self.draining or not self.gate.is_open(now):
             return self._void(permit.token, permit.task_id, "gate_closed")
 `,
     put: '',

@@ -182,7 +182,7 @@ class Session:
         return self._draining or self._directive.draining
 
     def drain(self) -> None:
-        """SIGTERM: no new work from here on. The coordinator sees it by the free slots (P6)."""
+        """SIGTERM: no new work from here on, not even what has been asked for. The coordinator sees no free slots (P6)."""
         self._draining = True
 
     @property
@@ -348,17 +348,15 @@ class Session:
             return self._void(permit.token, permit.task_id, "other_session")
         if asked is None or permit.token in self._never:
             return self._void(permit.token, permit.task_id, "not_asked")
-        if not self.gate.is_open(now):
+        if self.draining or not self.gate.is_open(now):
             return self._void(permit.token, permit.task_id, "gate_closed")
         self._held[permit.token] = Held(permit.task_id, RUNNING)
         return [Start(permit, self._stream.number)]
 
     def _voided(self, token: int) -> list[Action]:
-        """P13: the coordinator does not see its permit here. Held is shown; else it is never started, whatever comes."""
-        held = self._held.get(token)
-        if held is not None:
-            self._stream.changed.add(token)
-            self._stream.reported.discard(token)
+        """P13: the coordinator does not see its permit here. Held is shown, in a full inventory; else it is never started."""
+        if token in self._held:
+            self._stream.full_inventory_wanted = True
             return []
         self._never.add(token)
         return self._void(token, "", "void")
