@@ -1,11 +1,12 @@
-// `npm run reference [-- --check]`: the pages of docs/reference that are written from the program itself. With --check
-// nothing is written, and what is out of date or has no comment is a failure.
+// `npm run reference [-- --check]`: the pages of docs/reference, and the table in docs/writing-an-agent.md, written from the
+// program itself. With --check nothing is written, and what is out of date or has no comment is a failure.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { root } from '../tool.mjs';
 import { apiPage } from './api.mjs';
 import { cliPage } from './cli.mjs';
 import { configurationPage } from './configuration.mjs';
+import { agentGuide } from './conformance.mjs';
 import { dagSchemaText } from './dag-schema.mjs';
 
 const check = process.argv.includes('--check');
@@ -16,12 +17,17 @@ const pages = {
   'configuration.md': configurationPage(),
   'dag.schema.json': dagSchemaText(),
 };
-const faults = api.silent.map((name) => `${name} is exported and has no comment`);
+const guide = agentGuide(readFileSync(resolve(root, 'docs/writing-an-agent.md'), 'utf8'));
+pages['../writing-an-agent.md'] = guide.text;
+const faults = [
+  ...api.silent.map((name) => `${name} is exported and has no comment`),
+  ...guide.unknown.map((id) => `docs/writing-an-agent.md names the case ${id}, which the conformance kit does not have`),
+];
 for (const [name, text] of Object.entries(pages)) {
   const file = resolve(root, 'docs/reference', name);
   if (!check) writeFileSync(file, text);
   else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
-    faults.push(`docs/reference/${name} is out of date: npm run reference`);
+    faults.push(`${relative(root, file)} is out of date: npm run reference`);
   }
 }
 for (const fault of faults) console.error(fault);

@@ -18,7 +18,7 @@ from .protos import agent, duration, now as wall_now, seconds, types
 # Until a Welcome says what the coordinator accepts, no message is larger than this, but for one large result in it.
 CHUNK_BYTES = 256 * 1024
 CHUNK_ENTRIES = 2000
-HELLO_REPORT_BYTES = 15 * 1024 * 1024
+HELLO_REPORT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
