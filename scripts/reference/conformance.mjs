@@ -11,7 +11,9 @@ export function agentGuide(page) {
   if (after === undefined) throw new Error('docs/writing-an-agent.md has no place for the table of cases');
   const known = new Set(CASES.map(({ id }) => id));
   const topics = new Set(CASES.map(({ id }) => id.split('.')[0]));
-  const named = [...before.matchAll(/`([a-z][a-z-]*)\.([a-z][a-z-]*)`/g)].filter(([, topic]) => topics.has(topic));
+  const named = [...before.matchAll(/`([a-z][a-z-]*)\.([a-z][a-z-]*)`/g)].filter(([, topic]) =>
+    topics.has(topic),
+  );
   const unknown = named.map(([, topic, name]) => `${topic}.${name}`).filter((id) => !known.has(id));
   return { text: `${before}${BEGIN}${table()}${END}${after}`, unknown };
 }

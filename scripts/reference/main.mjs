@@ -21,7 +21,9 @@ const guide = agentGuide(readFileSync(resolve(root, 'docs/writing-an-agent.md'),
 pages['../writing-an-agent.md'] = guide.text;
 const faults = [
   ...api.silent.map((name) => `${name} is exported and has no comment`),
-  ...guide.unknown.map((id) => `docs/writing-an-agent.md names the case ${id}, which the conformance kit does not have`),
+  ...guide.unknown.map(
+    (id) => `docs/writing-an-agent.md names the case ${id}, which the conformance kit does not have`,
+  ),
 ];
 for (const [name, text] of Object.entries(pages)) {
   const file = resolve(root, 'docs/reference', name);

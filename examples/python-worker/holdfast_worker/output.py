@@ -1,4 +1,4 @@
-"""Output of runs on its way up: chunks with offsets, a bounded buffer, a window (P: bulk renews no lease)."""
+"""Output of runs on its way up: chunks with offsets, a bounded buffer, a window. It renews no lease."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Output:
     closed: bool = False
     dropped: int = 0
     hold_until: float = 0.0  # monotonic: asked to send again later
+    finished: bool = False
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def write(self, data: bytes, stream: int) -> None:
@@ -119,10 +120,18 @@ class Outputs:
         output = self._outputs.get(ack.token)
         if output is not None:
             output.acknowledge(ack)
+            self._drop_settled(output)
 
     def finished(self, token: int) -> None:
-        """Its report is acknowledged: what is left of its output is of no more use than its absence."""
-        self._outputs.pop(token, None)
+        """Its report is acknowledged; what is left of its output still goes up."""
+        output = self._outputs.get(token)
+        if output is not None:
+            output.finished = True
+            self._drop_settled(output)
+
+    def _drop_settled(self, output: Output) -> None:
+        if output.finished and output.is_settled:
+            del self._outputs[output.token]
 
     def next_chunk(self, limits: agent.Limits) -> agent.LogChunk | None:
         """The next chunk of anybody's output, while the window has room."""

@@ -24,6 +24,8 @@ log = logging.getLogger("holdfast")
 
 # How long a Hello may be without an answer, before a Welcome has said what H is, and at least.
 FIRST_ANSWER, LEAST_ANSWER = 5.0, 1.0
+# How long a Goodbye waits for output that the coordinator does not take (its disk is full, say).
+OUTPUT_GETS = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Worker:
         self._proof: agent.PredecessorProof | None = None
         self._drain_by: float | None = None  # by the monotonic clock
         self._loop_lag = 0.0
-        self._last_tick = 0.0
+        self._empty_since = 0.0
         self._goodbye_said = False
 
     async def run(self) -> None:
@@ -219,18 +221,17 @@ class Worker:
         """
         session = self._session
         assert session.interval is not None
-        self._last_tick = time.monotonic()
-        tick_at = self._last_tick  # the first one at once: it says what is free, and acknowledges the Welcome's verdicts
+        tick_at = time.monotonic()  # the first one at once: it says what is free, and acknowledges the Welcome's verdicts
         while True:
             self._news.clear()
             self._watch_drain()
             now = time.monotonic()
             if now >= tick_at or session.has_news(clock.read()):
-                for message in session.heartbeat(clock.read(), now >= tick_at, self._health(now)):
+                for message in session.heartbeat(clock.read(), now >= tick_at, self._health()):
                     await link.send(message)
                 if now >= tick_at:
                     self._loop_lag, tick_at = 0.0, now + session.interval
-            elif session.draining and session.is_empty and self._outputs.waiting == 0 and not self._goodbye_said:
+            elif session.draining and session.is_empty and self._output_is_up(now) and not self._goodbye_said:
                 self._goodbye_said = True
                 await link.send(session.goodbye())
             elif (chunk := self._outputs.next_chunk(session.limits)) is not None:
@@ -239,7 +240,12 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause(tick_at)):
                     await self._news.wait()
-            self._loop_lag = max(self._loop_lag, time.monotonic() - tick_at)
+            self._loop_lag = max(self._loop_lag, time.monotonic() - tick_at)  # how late it was for its tick
+
+    def _output_is_up(self, now: float) -> bool:
+        """Whether a Goodbye need not wait for output: there is none left, or nobody has taken it for long enough."""
+        self._empty_since = self._empty_since or now
+        return self._outputs.waiting == 0 or now - self._empty_since > OUTPUT_GETS
 
     def _pause(self, tick_at: float) -> float:
         """Until the tick, the drain's deadline, or the time to send output again, whichever comes first."""
@@ -249,8 +255,7 @@ class Worker:
             until = min(until, now + 0.25)
         return max(0.0, until - now)
 
-    def _health(self, now: float) -> agent.Health:
-        self._last_tick = now
+    def _health(self) -> agent.Health:
         return agent.Health(loop_lag=duration(self._loop_lag), log_bytes_waiting=self._outputs.waiting)
 
     # ---- what the rules want done ------------------------------------------------------------------------------------
