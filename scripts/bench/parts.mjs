@@ -8,6 +8,7 @@ import { failover } from './failover.mjs';
 import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
 import { hostileHandlers } from './hostile.mjs';
+import { largeDag } from './large-dag.mjs';
 import { peers } from './peers.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
@@ -84,6 +85,12 @@ export const PARTS = [
     'dagRun',
     () => 'a run of 1,000 tasks, 500 beside one another, then 499 behind one another',
     () => runOfMany(500, 499),
+    { group: 'dags' },
+  ),
+  list(
+    'largeDag',
+    () => 'a DAG of 10,000 tasks: how long each step keeps the loop from anything else',
+    () => largeDag(10_000),
     { group: 'dags' },
   ),
   list(

@@ -69,7 +69,7 @@ export function addPool(program: Command, context: CliContext): void {
     await session.show({
       data: { pool: name, removed: true },
       names: [name],
-      table: () => `${name}  removed\n`,
+      table: () => (name === 'default_pool' ? `${name}  unlimited again\n` : `${name}  removed\n`),
     });
   });
   clientAction(context, verb(noun, 'list', 'every pool that was set or is used'), async (session) => {

@@ -1,3 +1,5 @@
+import { didYouMean } from '../kit/suggest.js';
+import { TRIGGER_KINDS } from '../kit/trigger-kinds.js';
 import type { TriggerRow } from './dag/rows.js';
 import { CORE_KINDS } from './dag/trigger-book.js';
 import type { Finding } from './explain.js';
@@ -48,10 +50,19 @@ function deferred(state: State, trigger: TriggerRow | undefined): Omit<Finding, 
   }
   if (state.triggerers.has(epoch))
     return { message: `waits for trigger ${triggerId} (${kind}), which triggerer ${agentId} has`, try: '' };
+  const why = 'none that is healthy names this kind and has room';
+  const message = `waits for trigger ${triggerId} (${kind}), which no triggerer has: ${why}`;
+  if (isKnown(state, kind)) return { message, try: 'holdfast agent start --kind triggerer' };
   return {
-    message: `waits for trigger ${triggerId} (${kind}), which no triggerer has: none that is healthy names this kind and has room`,
-    try: 'holdfast agent start --kind triggerer',
+    message: `${message}${didYouMean(kind, Object.keys(TRIGGER_KINDS))}`,
+    try: 'correct the kind, or start a triggerer that has it: holdfast agent start --kind triggerer --triggers FILE',
   };
+}
+
+/** Whether a kind is built in, or one of a triggerer that is connected. */
+function isKnown({ triggerers, sessions }: State, kind: string): boolean {
+  if (Object.hasOwn(TRIGGER_KINDS, kind)) return true;
+  return [...triggerers].some((epoch) => sessions.get(epoch)?.triggerKinds.includes(kind));
 }
 
 /** What the end of a wait brings: its code and words. */

@@ -74,6 +74,15 @@ export function agentFailure(error: unknown): Failure {
       },
     ]);
   }
+  if (field(error, 'name') === 'TriggersError') {
+    return new Failure(EXIT.badConfiguration, 'TRIGGERS_UNUSABLE', [
+      {
+        what: 'the triggers cannot be served',
+        because: messageOf(error),
+        try: 'check the path given with --triggers, and that its default export is defineTriggers([ … ])',
+      },
+    ]);
+  }
   return new Failure(EXIT.internal, 'AGENT_FAILED', [
     {
       what: 'the agent has ended by a fault',

@@ -42,22 +42,22 @@ export function instantOf(field: string, at: Date): WallMs {
   );
 }
 
+function tooLarge(code: CallCode, what: string, bytes: number, most: number): Fault {
+  const advice = 'store the data elsewhere, and hand on where it is';
+  return new Fault(code, `${what} has ${bytes} bytes`, `at most ${most} are taken`, advice);
+}
+
 /** What an event carries: any JSON; an empty text is null. */
 export function payloadOf(text: string): string {
-  const wrong = (because: string) =>
-    new Fault(
-      'INVALID_REQUEST',
-      `the payload cannot be ${quoted(text)}`,
-      because,
-      'give JSON, such as {"ok": true}',
-    );
   if (text === '') return 'null';
-  if (Buffer.byteLength(text) > LIMITS.triggerBytes)
-    throw wrong(`it has more than ${LIMITS.triggerBytes} bytes`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > LIMITS.triggerBytes)
+    throw tooLarge('INVALID_REQUEST', 'the payload', bytes, LIMITS.triggerBytes);
   try {
     return JSON.stringify(JSON.parse(text));
   } catch {
-    throw wrong('it is no JSON');
+    const what = `the payload cannot be ${quoted(text)}`;
+    throw new Fault('INVALID_REQUEST', what, 'it is no JSON', 'give JSON, such as {"ok": true}');
   }
 }
 
@@ -71,7 +71,8 @@ export function jsonObjectOf(field: string, text: string, code: CallCode): { rea
       because,
       'give an object of JSON, such as {"year": 2026}',
     );
-  if (Buffer.byteLength(text) > JSON_BYTES) throw wrong(`it has more than ${JSON_BYTES} bytes`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > JSON_BYTES) throw tooLarge(code, field, bytes, JSON_BYTES);
   let value: Json;
   try {
     value = JSON.parse(text) as Json;

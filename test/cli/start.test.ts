@@ -37,6 +37,24 @@ describe('bad configuration stops the start before anything is touched', () => {
   });
 });
 
+test('a triggers module that is of no use is bad configuration, as one of handlers is', async () => {
+  const args = [
+    'agent',
+    'start',
+    '--kind',
+    'triggerer',
+    '--triggers',
+    'none.mjs',
+    '--state-dir',
+    'triggerer',
+  ];
+  const { code, stderr } = await holdfast(args, { cwd: folder });
+  expect([code, stderr]).toEqual([
+    78,
+    expect.stringContaining('the triggers cannot be served [TRIGGERS_UNUSABLE]'),
+  ]);
+});
+
 test('config show --origin says where each value comes from', async () => {
   writeFileSync(join(folder, 'holdfast.yaml'), 'server:\n  prefetch: 3\n');
   const env = { HOLDFAST_SLOTS: '7', AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT: '90' };

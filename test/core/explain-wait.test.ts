@@ -25,6 +25,12 @@ describe('what is said of a deferred task', () => {
     expect(next).toMatchObject([{ code: 'deferral_timeout', inMs: 60_000 }]);
   });
 
+  test('is the kind that was probably meant by one that nobody has', async () => {
+    const { findings } = await explained({ kind: 'fille', input: '{}' }, true);
+    expect(findings[0]?.message).toMatch(/\(fille\), which no triggerer has: .* \(did you mean file\?\)$/);
+    expect(findings[0]?.try).toMatch(/^correct the kind, or start a triggerer that has it/);
+  });
+
   test('is how to fire what waits for somebody', async () => {
     const { findings } = await explained({ kind: 'external', input: '{}' });
     expect(findings[0]?.try).toContain('holdfast trigger fire task-');

@@ -336,8 +336,11 @@ describe('the limits of a DAG', () => {
   test('are 10,000 tasks, which are read, with 10,001 refused', () => {
     expect(dagsOf(readText('big', chain(DEFINITION_LIMITS.tasks), 'json'))[0]?.tasks).toHaveLength(10_000);
     expect(errorsOf(readText('big', chain(DEFINITION_LIMITS.tasks + 1), 'json'))[0]).toContain(
-      'of at most 10000',
+      'it holds 10001 tasks, and a DAG has at most 10000: map one task over a list (expand), or divide the DAG',
     );
+    const list = Array.from({ length: 10_001 }, (_, n) => ({ task_id: `t${n}` }));
+    const listed = readText('big', JSON.stringify({ dag_id: 'big', tasks: list }), 'json');
+    expect(errorsOf(listed)[0]).toContain('it holds 10001 tasks, and a DAG has at most 10000');
   });
 
   const hostile = (task: (n: number) => object): unknown => ({

@@ -90,18 +90,12 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   agent: {
     job: 'the SDK: connection, worker, triggerer, dag-processor, runner',
-    mayImport: ['agent/core', 'agent/handlers/load.ts', 'agent/triggers/load.ts', 'wire', 'kit'],
+    mayImport: ['agent/core', 'agent/load.ts', 'wire', 'kit'],
     builtins: 'all',
     packages: ['@grpc/grpc-js', '@standard-schema/spec'],
   },
-  'agent/handlers/load.ts': {
-    job: "loads the user's own module, whose name no table can hold",
-    mayImport: ['agent'],
-    builtins: [],
-    packages: ['(computed)'],
-  },
-  'agent/triggers/load.ts': {
-    job: "loads the user's own module, whose name no table can hold",
+  'agent/load.ts': {
+    job: "loads the user's own modules, whose names no table can hold",
     mayImport: ['agent'],
     builtins: [],
     packages: ['(computed)'],

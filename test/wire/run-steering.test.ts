@@ -174,6 +174,25 @@ test('a pool is removed, once', async () => {
   });
 });
 
+test('the default pool is there whatever anybody does: a removal lifts its limit, and is refused when it has none', async () => {
+  const pools = async () => (await call<{ pools: { pool: string; known: boolean }[] }>('ListPools')).pools;
+  await call('SetPool', { pool: 'default_pool', slots: 1 });
+  expect(await pools()).toContainEqual(expect.objectContaining({ pool: 'default_pool', slots: 1 }));
+  await call('DeletePool', { pool: 'default_pool' });
+  expect(await stage.api.refused('DeletePool', { pool: 'default_pool' })).toMatchObject({
+    code: 'POOL_NOT_FOUND',
+    because: 'it is there without anybody having made it, and nobody has limited it',
+  });
+});
+
+test('what is too large is told by its size, with advice that fits', async () => {
+  const payload = JSON.stringify('x'.repeat(70_000));
+  expect(await stage.api.refused('FireTrigger', { triggerId: 'x', payload })).toMatchObject({
+    because: 'at most 65536 are taken',
+    try: 'store the data elsewhere, and hand on where it is',
+  });
+});
+
 test('an event of an asset is told from outside, with its number', async () => {
   const { event } = await call<{ event: Message }>('EmitAssetEvent', {
     asset: 'sales',

@@ -121,12 +121,12 @@ async function main(): Promise<void> {
   const writer = new FrameWriter<ChildWord>(socket, realClock);
   const loaded = await loadHandlers(module);
   if ('fault' in loaded) return writer.send({ kind: 'unusable', text: loaded.fault });
-  const child = new HandlerChild(loaded.handlers, writer);
+  const child = new HandlerChild(loaded.found, writer);
   socket.on(
     'data',
     frameReader<ChildOrder>((order) => child.take(order)),
   );
-  writer.send({ kind: 'loaded', handlers: [...loaded.handlers.keys()] });
+  writer.send({ kind: 'loaded', handlers: [...loaded.found.keys()] });
 }
 
 await main();

@@ -58,7 +58,7 @@ export class InProcessHandlers {
     if ('fault' in loaded) throw new Error(`the handlers module ${module} is of no use: ${loaded.fault}`);
     const text = 'handlers run in the process of the agent: one that blocks holds up the heartbeats';
     ports.log.warn({}, text);
-    return new InProcessHandlers(loaded.handlers, ports);
+    return new InProcessHandlers(loaded.found, ports);
   }
 
   get names(): readonly string[] {

@@ -12,6 +12,11 @@ import {
   type ThreadWord,
 } from './protocol.js';
 
+/** The triggers module is of no use. */
+class TriggersError extends Error {
+  override readonly name = 'TriggersError';
+}
+
 /** What the host needs of the agent. */
 export interface TriggerPorts {
   readonly clock: AgentClock;
@@ -204,7 +209,7 @@ class Thread {
     this.loaded = new Promise((resolve, reject) => {
       const unusable = (text: string) => {
         this.#isEnding = true;
-        reject(new Error(`the triggers module ${ports.module} is of no use: ${text}`));
+        reject(new TriggersError(`the triggers module ${ports.module} is of no use: ${text}`));
         void this.end();
       };
       this.#worker.on('message', (word: ThreadWord) => {
@@ -217,7 +222,9 @@ class Thread {
         why = `${error.name}: ${error.message}`;
       });
       this.#worker.on('exit', (code) => {
-        reject(new Error(`the thread of the triggers has ended while it loaded: ${why || `code ${code}`}`));
+        reject(
+          new TriggersError(`the thread of the triggers has ended while it loaded: ${why || `code ${code}`}`),
+        );
         this.#ended(code, why);
       });
     });

@@ -154,9 +154,9 @@ async function main(): Promise<void> {
   const { module, state } = workerData as ThreadArguments;
   const say = (word: ThreadWord) => port.postMessage(word);
   const watch = new Watch(new ThreadState(state), realClock);
-  const loaded = module === null ? { triggers: new Map() } : await loadTriggers(module);
+  const loaded = module === null ? { found: new Map<string, TriggerFunction>() } : await loadTriggers(module);
   if ('fault' in loaded) return say({ kind: 'unusable', text: loaded.fault });
-  const waits = new Waits(loaded.triggers, watch, say);
+  const waits = new Waits(loaded.found, watch, say);
   process.on('uncaughtException', (error) => {
     // Of nobody: then nobody knows what is left, and a new thread is made.
     if (!waits.blame(watch.owner, error)) throw error;
@@ -164,7 +164,7 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (reason, promise) => {
     if (!waits.blame(watch.ownerOf(promise), reason)) throw reason;
   });
-  say({ kind: 'loaded', kinds: [...Object.keys(BUILT_IN), ...loaded.triggers.keys()] });
+  say({ kind: 'loaded', kinds: [...Object.keys(BUILT_IN), ...loaded.found.keys()] });
   port.on('message', (order: ThreadOrder) => waits.take(order));
 }
 

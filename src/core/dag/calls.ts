@@ -219,7 +219,15 @@ function pauseDag(draft: Draft, { dagId, paused }: DagCallOf<'pause'>): Answer {
 
 /** What waits in it goes on waiting, and says why: nobody has decided where else it may run. */
 function deletePool(draft: Draft, { pool }: DagCallOf<'delete_pool'>): Answer {
-  if (draft.dags.removePool(pool) || pool === DEFAULT_POOL) return { kind: 'pool', pool: null };
+  if (draft.dags.removePool(pool)) return { kind: 'pool', pool: null };
+  if (pool === DEFAULT_POOL) {
+    return {
+      code: 'POOL_NOT_FOUND',
+      what: `pool ${pool} stays`,
+      because: 'it is there without anybody having made it, and nobody has limited it',
+      try: `use \`pool set ${pool} --slots N\` to limit it; a removal lifts that limit again`,
+    };
+  }
   return {
     code: 'POOL_NOT_FOUND',
     what: `no pool ${pool}`,

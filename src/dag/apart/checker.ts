@@ -19,7 +19,7 @@ type Verdict = Omit<Told, 'n'>;
 const HEAP_MIB = 512;
 
 /**
- * Checks DAGs in a thread of its own, which is started when it is first asked and ended when nobody needs it: a DAG of 10,000 tasks takes
+ * Checks DAGs in a thread, started when it is first asked and ended when nobody needs it: one of 10,000 tasks takes
  * up to a second, and no heartbeat should wait for that.
  */
 export class CheckerApart {
@@ -51,7 +51,10 @@ export class CheckerApart {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#entry, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } });
+    // What this process was started with, such as an inspector, is not for the thread.
+    const worker = new Worker(this.#entry, {
+      ...{ execArgv: [], resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } },
+    });
     // Nobody waits for a thread that has nothing to do.
     worker.unref();
     worker.on('message', ({ n, ...verdict }: Told) => {

@@ -118,17 +118,22 @@ const taskInList = z.strictObject(
   'it must be an object with task_id',
 );
 
-const TASKS_RULE = `it must be a list of tasks, or an object of them by id, of at most ${DEFINITION_LIMITS.tasks}`;
+const TASKS_RULE = 'it must be a list of tasks, or an object of them by id';
+const tooManyTasks = (count: number): string =>
+  `it holds ${count} tasks, and a DAG has at most ${DEFINITION_LIMITS.tasks}: map one task over a list (expand), or divide the DAG`;
+const countOf = (value: unknown): number => Object.keys(value as object).length;
 const tasks = z.union(
   [
     z
       .array(taskInList, TASKS_RULE)
       .min(1, 'it must hold a task at least')
-      .max(DEFINITION_LIMITS.tasks, TASKS_RULE),
+      .max(DEFINITION_LIMITS.tasks, { error: ({ input }) => tooManyTasks(countOf(input)) }),
     z
       .record(name, taskBody, TASKS_RULE)
       .refine((value) => Object.keys(value).length > 0, 'it must hold a task at least')
-      .refine((value) => Object.keys(value).length <= DEFINITION_LIMITS.tasks, TASKS_RULE),
+      .refine((value) => countOf(value) <= DEFINITION_LIMITS.tasks, {
+        error: ({ input }) => tooManyTasks(countOf(input)),
+      }),
   ],
   TASKS_RULE,
 );

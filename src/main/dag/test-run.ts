@@ -132,7 +132,7 @@ async function handlersOf(module: string | undefined): Promise<ReadonlyMap<strin
   const loaded = await loadHandlers(pathToFileURL(resolve(module)).href);
   if ('fault' in loaded)
     throw wrong(`the handlers module ${module} is of no use`, loaded.fault, 'see docs/reference/handlers.md');
-  return loaded.handlers;
+  return loaded.found;
 }
 
 async function show(
