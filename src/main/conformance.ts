@@ -7,6 +7,7 @@ import * as kit from '../testing/conformance/index.js';
 
 interface Flags {
   readonly kind?: kit.Kind;
+  readonly coordinator?: string;
   readonly only: readonly string[];
   readonly list?: boolean;
   readonly heartbeat: number;
@@ -17,13 +18,16 @@ interface Flags {
   readonly junit?: string;
 }
 
-/** `conformance`: plays a coordinator that misbehaves on purpose against any agent. */
+/** `conformance`: plays a coordinator that misbehaves on purpose against any agent, or such agents against a coordinator. */
 export function addConformance(program: Command, context: CliContext): void {
   const command = program
     .command('conformance')
-    .description('test any agent against the protocol, with a coordinator that misbehaves on purpose')
+    .description(
+      'test any agent against the protocol, with a coordinator that misbehaves on purpose, or the reverse',
+    )
     .argument('[COMMAND...]', 'program and arguments that start the agent, after --')
-    .usage('[options] -- COMMAND [ARG ...]')
+    .usage('[options] -- COMMAND [ARG ...] | [options] --coordinator HOST:PORT')
+    .option('--coordinator <HOST:PORT>', 'test this coordinator instead, with agents that misbehave')
     .addOption(
       new Option('--kind <KIND>', 'kind of the agent (default: what its Hello says)').choices(kit.KINDS),
     )
@@ -48,8 +52,13 @@ export function addConformance(program: Command, context: CliContext): void {
   addCommonFlags(command, { connects: false });
   command.addHelpText('after', EPILOGUE).action(async (argv: string[]) => {
     const flags = command.opts<Flags>();
-    refuseUnknown(flags.only);
+    refuseUnknown(flags.only, flags.coordinator === undefined ? kit.CASES : kit.COORDINATOR_CASES);
     if (flags.list === true) return printList(context, command, flags);
+    if (flags.coordinator !== undefined) {
+      if (argv.length === 0) return testCoordinator(context, command, flags, flags.coordinator);
+      const because = 'one of the two is tested at a time';
+      throw misused('there is a coordinator and an agent to test', because, 'leave one of them out');
+    }
     if (argv.length === 0) {
       throw misused(
         'there is no agent to test',
@@ -67,7 +76,7 @@ The agent is told in its environment, and wherever its command names one of them
   HOLDFAST_AGENT_ID     its agent_id                           HOLDFAST_KIND         worker, triggerer or dag-processor
   HOLDFAST_QUEUE        the queue of a worker                  HOLDFAST_SLOTS        its slots
   HOLDFAST_BUNDLE       folder that a DAG processor reads      HOLDFAST_BUNDLE_NAME  the name of that bundle
-Exit codes: 0 every must passed, 3 a must failed, 2 the agent did not dial or the command line is wrong`;
+Exit codes: 0 every must passed, 3 a must failed, 2 the agent did not dial, no coordinator answers, or the command line is wrong`;
 
 async function test(
   context: CliContext,
@@ -93,46 +102,94 @@ async function test(
   });
   const kind = flags.kind ?? probed.kind;
   const cases = kit.casesFor(kit.CASES, kind, flags.only);
-  let ended = 0;
   const results = await kit.runCases({
     ...stage,
     ...{ kind, cases, parallel: flags.parallel, signal: terminal.interrupt },
-    told: (result) => {
-      ended++;
-      if (terminal.err.isTTY)
-        terminal.err.print(`${ended}/${cases.length} ${result.outcome} ${result.case.id}\n`);
-    },
+    told: progress(context, cases.length),
   });
+  await judge(context, output, flags, { kind, judged: 'agent', results });
+}
+
+async function testCoordinator(
+  context: CliContext,
+  command: Command,
+  flags: Flags,
+  address: string,
+): Promise<void> {
+  const { output } = await context.settings(commonFlags(command));
+  await kit.probeCoordinator({ address, patienceMs: flags.patience }).catch((error: Error) => {
+    throw misused(
+      'no coordinator answers',
+      error.message,
+      'give the HOST:PORT of its gRPC server, in plaintext',
+    );
+  });
+  const cases = wantedOf(kit.COORDINATOR_CASES, flags.only);
+  const results = await kit.runCoordinatorCases({
+    ...{ address, patienceMs: flags.patience, cases, parallel: flags.parallel },
+    ...{ signal: context.terminal.interrupt, told: progress(context, cases.length) },
+  });
+  await judge(context, output, flags, { kind: 'coordinator', judged: 'coordinator', results });
+}
+
+/** Says after each case how far it has come, where somebody looks on. */
+function progress({ terminal }: CliContext, total: number): (result: kit.Result) => void {
+  let ended = 0;
+  return ({ outcome, case: { id } }) => {
+    ended++;
+    if (terminal.err.isTTY) terminal.err.print(`${ended}/${total} ${outcome} ${id}\n`);
+  };
+}
+
+/** The results in every form that was asked for, and the exit code. */
+async function judge(
+  { terminal }: CliContext,
+  output: Parameters<typeof present>[1],
+  flags: Flags,
+  { kind, judged, results }: { kind: string; judged: string; results: readonly kit.Result[] },
+): Promise<void> {
   const data = kit.jsonOf(kind, results);
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(data, null, 2)}\n`);
   if (flags.junit !== undefined) writeFileSync(flags.junit, kit.junitOf(kind, results));
   await present(terminal.out, output, {
     data,
     names: results.filter(({ outcome }) => outcome !== 'pass').map((result) => result.case.id),
-    table: () => kit.tableOf(results) + kit.failuresOf(results) + kit.summaryOf(results),
+    table: () => kit.tableOf(results) + kit.failuresOf(results) + kit.summaryOf(results, judged),
   });
   if (terminal.interrupt.aborted) process.exitCode = EXIT.interrupted;
   else if (!kit.conforms(results)) process.exitCode = EXIT.taskFailed;
 }
 
-async function printList(context: CliContext, command: Command, { kind, only }: Flags): Promise<void> {
+async function printList(
+  context: CliContext,
+  command: Command,
+  { kind, coordinator, only }: Flags,
+): Promise<void> {
   const { output } = await context.settings(commonFlags(command));
   const kinds = kind === undefined ? kit.KINDS : [kind];
-  const cases = kit.CASES.filter((one) => kinds.some((each) => kit.casesFor([one], each, only).length > 0));
+  const ofAgents = kit.CASES.filter((one) =>
+    kinds.some((each) => kit.casesFor([one], each, only).length > 0),
+  );
+  const cases = coordinator === undefined ? ofAgents : wantedOf(kit.COORDINATOR_CASES, only);
   await present(context.terminal.out, output, {
-    data: cases.map(({ id, rule, level, kinds: of, title }) => ({ id, rule, level, kinds: of, title })),
+    data: cases.map(({ id, rule, level, title, ...rest }) => {
+      return { id, rule, level, kinds: 'kinds' in rest ? rest.kinds : ['coordinator'], title };
+    }),
     names: cases.map(({ id }) => id),
     table: () => kit.listOf(cases),
   });
 }
+
+const wantedOf = (cases: readonly kit.CoordinatorCase[], only: readonly string[]) =>
+  cases.filter((one) => only.length === 0 || only.some((what) => kit.isMeant(one, what)));
 
 const HELP = 'holdfast conformance --help names the variables';
 
 const misused = (what: string, because: string, suggestion: string): Failure =>
   new Failure(EXIT.usage, 'USAGE', [{ what, because, try: suggestion }]);
 
-function refuseUnknown(only: readonly string[]): void {
-  const unknown = only.find((what) => !kit.CASES.some((one) => kit.isMeant(one, what)));
+function refuseUnknown(only: readonly string[], cases: readonly kit.Requirement[]): void {
+  const unknown = only.find((what) => !cases.some((one) => kit.isMeant(one, what)));
   if (unknown === undefined) return;
   throw misused(
     `--only cannot be ${unknown}`,

@@ -1,10 +1,10 @@
-import { type Case, Deviation, type Kind } from './case.js';
+import { type Case, Deviation, type Kind, type Requirement } from './case.js';
 import { after, every, monoMs } from './clock.js';
 import { Stage, type StageOptions } from './stage.js';
 
 /** How one case has gone. */
 export interface Result {
-  readonly case: Case;
+  readonly case: Requirement;
   /** broken: the kit itself failed, which says nothing about the agent and counts as a failure. */
   readonly outcome: 'pass' | 'fail' | 'broken';
   /** What was seen, or what was seen instead. */
@@ -30,19 +30,28 @@ const LIMIT_MS = 30_000;
 const REPLAYS = 2;
 
 /** Plays cases against an agent; the results in the order of the cases. */
-export async function runCases(options: RunOptions): Promise<readonly Result[]> {
-  const results = new Map<Case, Result>();
-  const waiting = [...options.cases];
+export function runCases(options: RunOptions): Promise<readonly Result[]> {
+  return runAll(options.cases, options, (one) => playFairly(one, options));
+}
+
+/** Plays so many cases at a time, until all have ended or the run is aborted; the results in the order of the cases. */
+export async function runAll<One extends Requirement>(
+  cases: readonly One[],
+  { parallel, told, signal }: Pick<RunOptions, 'parallel' | 'told' | 'signal'>,
+  playOne: (one: One) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results = new Map<One, Result>();
+  const waiting = [...cases];
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      if (options.signal.aborted) return;
-      const result = await playFairly(next, options);
+      if (signal.aborted) return;
+      const result = await playOne(next);
       results.set(next, result);
-      options.told(result);
+      told(result);
     }
   };
-  await Promise.all(Array.from({ length: options.parallel }, lane));
-  return options.cases.flatMap((one) => results.get(one) ?? []);
+  await Promise.all(Array.from({ length: parallel }, lane));
+  return cases.flatMap((one) => results.get(one) ?? []);
 }
 
 /** A failure while this process was held up for H/2 or more may be the kit's: only an undisturbed one counts. */
@@ -72,7 +81,8 @@ async function play(one: Case, options: StageOptions): Promise<Result> {
   return { case: one, ...ended, output, tookMs: monoMs() - began };
 }
 
-function failureOf(error: unknown): Pick<Result, 'outcome' | 'seen'> {
+/** How a case that threw has ended. */
+export function failureOf(error: unknown): Pick<Result, 'outcome' | 'seen'> {
   if (error instanceof Deviation) return { outcome: 'fail', seen: error.message };
   return { outcome: 'broken', seen: String((error as Error).stack ?? error) };
 }
@@ -105,7 +115,7 @@ export function casesFor(cases: readonly Case[], kind: Kind, only: readonly stri
   );
 }
 
-export function isMeant({ id, rule }: Case, what: string): boolean {
+export function isMeant({ id, rule }: Requirement, what: string): boolean {
   const wanted = what.toLowerCase();
   return rule.toLowerCase().split(/[ ,]+/).includes(wanted) || id === wanted || id.startsWith(`${wanted}.`);
 }

@@ -1,4 +1,4 @@
-import type { Case, Level } from './case.js';
+import type { Level, Requirement } from './case.js';
 import type { Result } from './run.js';
 
 /** How many of a level were played, and how many passed. */
@@ -12,7 +12,7 @@ function scoreOf(results: readonly Result[], level: Level): Score {
   return { played: ofLevel.length, passed: ofLevel.filter(({ outcome }) => outcome === 'pass').length };
 }
 
-/** An agent conforms when it has passed every must that was played, and one was. */
+/** An agent, or a coordinator, conforms when it has passed every must that was played, and one was. */
 export function conforms(results: readonly Result[]): boolean {
   const { played, passed } = scoreOf(results, 'must');
   return played > 0 && played === passed;
@@ -58,14 +58,14 @@ export function failuresOf(results: readonly Result[]): string {
 
 const LAST_LINES = 8;
 
-export function summaryOf(results: readonly Result[]): string {
+export function summaryOf(results: readonly Result[], judged = 'agent'): string {
   const [must, should] = [scoreOf(results, 'must'), scoreOf(results, 'should')];
   const verdict = conforms(results) ? 'conforms' : 'does not conform';
-  return `\nthe agent ${verdict}: must ${must.passed} of ${must.played} passed, should ${should.passed} of ${should.played}\n`;
+  return `\nthe ${judged} ${verdict}: must ${must.passed} of ${must.played} passed, should ${should.passed} of ${should.played}\n`;
 }
 
 /** The cases themselves, for `--list`. */
-export function listOf(cases: readonly Case[]): string {
+export function listOf(cases: readonly Requirement[]): string {
   const width = Math.max(0, ...cases.map(({ id }) => id.length));
   const rule = Math.max(0, ...cases.map((one) => one.rule.length));
   return cases
