@@ -19,7 +19,7 @@ import { type Store, StoreError } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
 import { Deadlines } from './deadlines.js';
-import { Inbox } from './inbox.js';
+import { batchWeight, Inbox } from './inbox.js';
 import { loadRows } from './load.js';
 import { putsOf } from './puts.js';
 import { refill } from './refill.js';
@@ -61,8 +61,6 @@ export interface EngineListener {
   broke(error: Error): void;
 }
 
-/** Rows of one commit, about: more than that gains nothing and delays what waits. */
-const BATCH_WEIGHT = 256;
 /** Between two looks at the leases and deadlines. */
 const PULSE_MS = 200;
 /** A pulse later than this was a stall of ours (P7). */
@@ -97,6 +95,8 @@ export class Engine {
   readonly #specs = new SpecCache();
   readonly #calls = new Map<number, (reply: Reply | Unanswered) => void>();
   readonly #pulse: { cancel(): void };
+  /** Rows of the next commit, about. */
+  #weight = batchWeight(0);
   #nextCall = 1;
   #lastPulse: MonoMs;
   #running: Promise<void> | null = null;
@@ -224,7 +224,7 @@ export class Engine {
 
   /** The next inputs, their facts taken in. */
   #takeIn(): Input[] {
-    const inputs = this.#inbox.take(BATCH_WEIGHT);
+    const inputs = this.#inbox.take(this.#weight);
     this.counters.inputs += inputs.length;
     for (const input of inputs) observe(this.state, input);
     return inputs;
@@ -295,11 +295,13 @@ export class Engine {
     const { service } = draft.ctx;
     draft.counters = { ...draft.counters, serviceMs: service };
     const puts = putsOf(draft);
+    const begun = this.#options.clock.mono();
     // failpoint: FP5 before
     // failpoint: FP11 before
     await this.#options.store.commit(puts);
     // failpoint: FP5 after
     // failpoint: FP11 after
+    this.#weight = batchWeight(between(begun, this.#options.clock.mono()));
     this.counters.commits++;
     this.counters.tasksPut += puts.tasks.length;
     this.counters.tasksRemoved += draft.removals.size;

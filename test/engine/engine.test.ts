@@ -1,54 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { NO_TIMETABLE } from '../../src/core/dag/timetable.js';
-import type { Hello } from '../../src/core/inputs.js';
 import { DEFAULT_POLICY } from '../../src/core/policy.js';
 import { Engine } from '../../src/engine/engine.js';
-import type { Timers } from '../../src/engine/timers.js';
-import type { AgentId, Epoch, InstanceId, StreamId, TaskId, Token } from '../../src/kit/ids.js';
+import type { AgentId, StreamId, TaskId } from '../../src/kit/ids.js';
 import { seededRandom } from '../../src/kit/random.js';
-import type { MonoMs, WallMs } from '../../src/kit/time.js';
+import type { MonoMs } from '../../src/kit/time.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
+import { Bench, beat, hello } from './support.js';
 
 const H = DEFAULT_POLICY.heartbeatIntervalMs;
 const L = 3 * H;
-
-/** Clocks and timers that go on only when they are told to. */
-class Bench implements Timers {
-  now = 1_000;
-  #pulse: () => void = () => {};
-  #soon: (() => void)[] = [];
-
-  readonly clock = { mono: () => this.now as MonoMs, wall: () => this.now as WallMs };
-
-  soon(task: () => void): void {
-    this.#soon.push(task);
-  }
-
-  every(_: number, task: () => void) {
-    this.#pulse = task;
-    return { cancel: () => {} };
-  }
-
-  after(_ms: number, _task: () => void) {
-    return { cancel: () => {} };
-  }
-
-  /** Time passes with a pulse every 200 ms, as on a machine that is not stalled. */
-  pass(ms: number): void {
-    for (let left = ms; left > 0; left -= 200) {
-      this.now += 200;
-      this.#pulse();
-      for (const task of this.#soon.splice(0)) task();
-    }
-  }
-
-  async idle(): Promise<void> {
-    for (let i = 0; i < 200; i++) {
-      for (const task of this.#soon.splice(0)) task();
-      await Promise.resolve();
-    }
-  }
-}
 
 /** A disk that keeps every commit waiting once it is told to. */
 class SlowDisk {
@@ -62,39 +23,6 @@ class SlowDisk {
     this.slow = false;
     for (const resolve of this.#release.splice(0)) resolve();
   }
-}
-
-function hello(name: string): Hello {
-  return {
-    agentId: name as AgentId,
-    instanceId: `instance-${name}-0123456789` as InstanceId,
-    streamNo: 1n,
-    kind: 'worker',
-    queues: ['default'],
-    slots: 1,
-    labels: {},
-    handlers: [],
-    bundles: [],
-    triggerKinds: [],
-    software: '',
-    hostname: '',
-    highestToken: 0n as Token,
-    highestEpoch: 0n as Epoch,
-    inventory: [],
-    reports: [],
-    process: { bootId: '', lockDevice: 0n, lockInode: 0n, pid: 1 },
-    proof: null,
-  };
-}
-
-function beat(engine: Engine, bench: Bench, streamId: StreamId, seq: number): void {
-  const quiet = { reports: [], inventoryChanges: [], startRequests: [], health: null, fullInventory: null };
-  engine.put({
-    kind: 'heartbeat',
-    streamId,
-    at: bench.now as MonoMs,
-    beat: { ...quiet, seq, applied: 1, inventoryCount: 0, inventoryHash: 0, freeSlots: 1 },
-  });
 }
 
 async function started() {
