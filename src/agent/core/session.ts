@@ -277,6 +277,8 @@ export class AgentSession {
     }
     const silentAt = this.#silentAt();
     if (silentAt === null || now.mono < silentAt) return;
+    const mayBeHeard = this.#stream === 'open' && !this.#saidGoodbye;
+    if (mayBeHeard && this.#exchange.excuses(silentAt, now.mono, this.#terms)) return;
     effects.push({ kind: 'hang_up', streamNo: this.#streamNo, why: 'silent' });
     this.#lost(now, 'nothing was heard for too long', 0, false, effects);
   }
@@ -285,7 +287,9 @@ export class AgentSession {
   #silentAt(): MonoMs | null {
     if (this.#stream === 'greeting') return later(this.#exchange.lastHeard, WELCOME_LIMIT_MS);
     if (this.#stream !== 'open' || this.#terms === null) return null;
-    return later(this.#exchange.lastHeard, 1.5 * this.#terms.heartbeatMs);
+    // The goodbye is no heartbeat: it has no number that an answer could name.
+    if (this.#saidGoodbye) return later(this.#exchange.lastHeard, 1.5 * this.#terms.heartbeatMs);
+    return this.#exchange.silentAt(this.#terms.heartbeatMs);
   }
 
   // — acknowledgements, in the order of their parts —

@@ -79,6 +79,33 @@ describe('heartbeats', () => {
     expect(scene.streamNo).toBe(2n);
   });
 
+  test('an agent that was held up itself asks first, and waits half an H for the answer (P4)', () => {
+    const scene = connected();
+    scene.ack();
+    scene.tick(3 * H);
+    expect(scene.of('hang_up')).toEqual([]);
+    scene.tick(H / 2 - 1);
+    expect(scene.of('hang_up')).toEqual([]);
+    scene.tick(1);
+    expect(scene.of('hang_up')).toHaveLength(1);
+  });
+
+  test('a look that comes late leaves what has arrived meanwhile a tenth of an H to be read, once (P4)', () => {
+    const scene = connected();
+    scene.tick(H);
+    scene.tick(2 * H);
+    expect(scene.of('hang_up')).toEqual([]);
+    scene.ack();
+    scene.tick(H);
+    scene.tick(2 * H);
+    expect(scene.of('hang_up')).toEqual([]);
+    scene.tick(H / 10 - 1);
+    expect(scene.of('hang_up')).toEqual([]);
+    scene.tick(1);
+    expect(scene.of('hang_up')).toHaveLength(1);
+    expect(scene.streamNo).toBe(2n);
+  });
+
   test('a Hello without an answer is given up after 10 s', () => {
     const scene = new Scene();
     scene.opened();
