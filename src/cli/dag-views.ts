@@ -36,7 +36,7 @@ export function dagListView(dags: readonly Dag[], view: View): Presentation {
     names: dags.map(({ dagId }) => dagId),
     table: () =>
       renderTable(
-        ['DAG', 'STATE', 'SCHEDULE', 'NEXT RUN', 'RUNS', 'TASKS', 'BUNDLE', 'DESCRIPTION'],
+        ['DAG', 'STATE', 'SCHEDULE', 'NEXT RUN', 'ACTIVE RUNS', 'TASKS', 'BUNDLE', 'DESCRIPTION'],
         dags.map((dag) => [
           dag.dagId,
           dagState(dag, view.colours),

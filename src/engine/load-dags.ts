@@ -7,9 +7,17 @@ import type { DueRun } from '../core/dag/inputs.js';
 import { INSTANCES_AT_ONCE, wantedBy } from '../core/dag/pending.js';
 import { type Plan, planOf } from '../core/dag/plan.js';
 import { admissible } from '../core/dag/room.js';
-import { type BackfillRow, type DagRow, type RunKey, type RunRow, runKeyOf } from '../core/dag/rows.js';
+import {
+  type AssetEventRow,
+  type BackfillRow,
+  type DagRow,
+  type RunKey,
+  type RunRow,
+  runKeyOf,
+} from '../core/dag/rows.js';
 import { ALL_RUNS_A_TICK, dueRuns } from '../core/dag/schedule.js';
 import { planKey } from '../core/dag/state.js';
+import type { AssetInput } from '../core/dag/trigger-book.js';
 import { FIRE_STEP } from '../core/dag/trigger-events.js';
 import type { Context, Input } from '../core/inputs.js';
 import type { TaskRow } from '../core/rows.js';
@@ -33,6 +41,7 @@ export interface ReadOfDags {
   readonly runs: Map<RunKey, RunRow>;
   readonly instances: Map<RunKey, TaskRow[]>;
   readonly backfills: Map<string, BackfillRow>;
+  readonly assetEvents: Map<number, AssetEventRow>;
   readonly due: readonly DueRun[];
   readonly tasks: readonly TaskId[];
 }
@@ -43,6 +52,7 @@ class Reading {
   readonly runs = new Map<RunKey, RunRow>();
   readonly instances = new Map<RunKey, TaskRow[]>();
   readonly backfills = new Map<string, BackfillRow>();
+  readonly assetEvents = new Map<number, AssetEventRow>();
   readonly tasks: TaskId[] = [];
   readonly #store: Store;
   readonly #state: State;
@@ -100,6 +110,12 @@ class Reading {
     this.instances.set(run, rows);
   }
 
+  async readNewestEvent(asset: string): Promise<void> {
+    const n = this.#state.dags.assets.get(asset)?.lastEvent ?? 0;
+    if (n === 0 || this.assetEvents.has(n)) return;
+    for (const row of await this.#store.readAssetEvents(asset, n, n, 1)) this.assetEvents.set(n, row);
+  }
+
   async readBackfill(backfill: string): Promise<void> {
     if (backfill === '' || this.#state.dags.backfills.has(backfill)) return;
     for (const row of await this.#store.readBackfills([backfill])) this.backfills.set(row.backfill, row);
@@ -118,8 +134,8 @@ export async function loadDags(
   for (const input of inputs) if (input.kind === 'dag') await loadCall(state, input.call, clocks, reading);
   const due = inputs.some(({ kind }) => kind === 'tick') ? await loadDue(state, clocks, reading) : [];
   await loadAdvances(state, inputs, reading);
-  const { plans, runs, instances, backfills, tasks } = reading;
-  return { plans, runs, instances, backfills, due, tasks };
+  const { plans, runs, instances, backfills, assetEvents, tasks } = reading;
+  return { plans, runs, instances, backfills, assetEvents, due, tasks };
 }
 
 /** What the advance of runs decides on: definitions, then the rows that those ask for. */
@@ -138,7 +154,11 @@ async function loadAdvances(state: State, inputs: readonly Input[], reading: Rea
   for (const taskId of admissible(state.dags)) reading.task(taskId);
   // Those that the core itself resumes next.
   const { triggers } = state.dags;
-  for (const triggerId of first(triggers.due, FIRE_STEP)) reading.task(triggers.get(triggerId)?.taskId);
+  for (const triggerId of first(triggers.due, FIRE_STEP)) {
+    const trigger = triggers.get(triggerId);
+    reading.task(trigger?.taskId);
+    if (trigger !== undefined) await reading.readNewestEvent((JSON.parse(trigger.input) as AssetInput).asset);
+  }
 }
 
 /** Runs whose instants have come, and whether somebody was first with a run of the instant. */

@@ -94,7 +94,7 @@ const json = async <T = Json>(...args: string[]): Promise<T> =>
 describe('dag', () => {
   test('list shows what keeps each from running, and its next run', async () => {
     const table = await shown('dag', 'list');
-    expect(table).toMatch(/^DAG +STATE +SCHEDULE +NEXT RUN +RUNS +TASKS +BUNDLE +DESCRIPTION\n/);
+    expect(table).toMatch(/^DAG +STATE +SCHEDULE +NEXT RUN +ACTIVE RUNS +TASKS +BUNDLE +DESCRIPTION\n/);
     expect(table).toMatch(/nightly +import error +0 2 \* \* \* Europe\/Berlin +2100-01-01T00:00:00Z/);
     expect(await shown('dag', 'list', '--tag', 'etl', '-o', 'name')).toBe('daily\n');
     expect(await json<Json[]>('dag', 'list', '--limit', '1')).toMatchObject([
@@ -257,6 +257,20 @@ test('a backfill is planned, made, listed and steered', async () => {
   expect([ended.code, ended.stderr]).toEqual([5, expect.stringContaining('[BACKFILL_ENDED]')]);
   expect((await cli('backfill', 'create', 'nightly', '--from', '2026-01-01T00:00:00Z')).code).toBe(2);
   expect((await cli('backfill', 'cancel', 'nobody')).code).toBe(4);
+});
+
+test('the output of a task is found by its run and name', async () => {
+  const { code, stderr } = await cli('task', 'logs', 'daily/waited', 'nobdy');
+  expect(code).toBe(2);
+  expect(stderr).toContain('error: run daily/waited has no task instance nobdy');
+  expect((await cli('task', 'logs', 'daily', 'load')).stderr).toContain('error: daily is no run');
+  const [first] = await json<{ instances: { task: string; mapIndex: number | null }[] }>(
+    'run',
+    'describe',
+    'daily/waited',
+  ).then(({ instances }) => instances);
+  const name = first?.mapIndex == null ? first?.task : `${first.task}[${first.mapIndex}]`;
+  expect((await cli('task', 'logs', 'daily/waited', name ?? '')).code).toBe(0);
 });
 
 test('an instance is a task like any other, which says of which run it is', async () => {

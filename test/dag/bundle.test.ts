@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, utimesSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { Bundle, type Snapshot } from '../../src/dag/bundle/bundle.js';
-import { listBundle } from '../../src/dag/bundle/list.js';
+import { isLeftOut, listBundle } from '../../src/dag/bundle/list.js';
 import { parseBundle, watchBundle } from '../../src/dag/bundle/watch.js';
 import { dagText, ENTRY, Folder } from './support.js';
 
@@ -68,6 +68,39 @@ describe('a bundle', () => {
   test('that cannot be read is no empty one', async () => {
     using folder = new Folder();
     await expect(parseBundle(`${folder.path}/nowhere`, { entry: ENTRY })).rejects.toThrow('ENOENT');
+  });
+
+  test('is read without what its .holdfastignore names, whose change is a change of the bundle', async () => {
+    using folder = new Folder();
+    for (const file of [
+      'a',
+      'drafts/b',
+      'team/drafts/c',
+      'team/d.old',
+      'team/keep.old',
+      'tmp/e',
+      'team/tmp/f',
+    ])
+      folder.write(`${file}.dag.yaml`, dagText(file.replaceAll('/', '-')));
+    folder.write('.holdfastignore', '# not yet\ndrafts/\n*.old.dag.yaml\n!team/keep.*\n/tmp\n');
+    const left = async () =>
+      (await listBundle(folder.path)).filter(({ isDag }) => isDag).map(({ file }) => file);
+    expect(await left()).toEqual(['a.dag.yaml', 'team/keep.old.dag.yaml', 'team/tmp/f.dag.yaml']);
+    expect(idsOf(await read(folder)).length).toBe(3);
+    folder.write('.holdfastignore', 'team\n');
+    expect(await left()).toEqual(['a.dag.yaml', 'drafts/b.dag.yaml', 'tmp/e.dag.yaml']);
+    expect(isLeftOut('.holdfastignore')).toBe(false);
+  });
+
+  test('is not read at all while its .holdfastignore makes no sense: files that nobody wants would come into force', async () => {
+    using folder = new Folder();
+    folder.write('a.dag.yaml', dagText('a'));
+    folder.write('.holdfastignore', `${'x'.repeat(600)}\n`);
+    await expect(read(folder)).rejects.toThrow('.holdfastignore:1: a line has at most 512 characters');
+    folder.write('.holdfastignore', '**/a/**/b/**/c/**/d/**\n');
+    await expect(read(folder)).rejects.toThrow('.holdfastignore:1: a line has ** at most 4 times');
+    folder.write('.holdfastignore', '#\n'.repeat(2_000));
+    await expect(read(folder)).rejects.toThrow('2001 lines');
   });
 
   test('follows links to files, not to folders, and reads files only', async () => {

@@ -1,7 +1,7 @@
 import type { WallMs } from '../../kit/time.js';
 import type { TaskRow } from '../rows.js';
 import type { Plan } from './plan.js';
-import type { BackfillRow, RunKey, RunRow } from './rows.js';
+import type { AssetEventRow, BackfillRow, RunKey, RunRow } from './rows.js';
 
 /** Rows of DAGs that the engine read from the store because an input of the batch needs them. */
 export interface LoadedDags {
@@ -13,6 +13,8 @@ export interface LoadedDags {
   readonly instances: ReadonlyMap<RunKey, readonly TaskRow[]>;
   /** Backfills that have ended. */
   readonly backfills: ReadonlyMap<string, BackfillRow>;
+  /** Asset events that triggers wait for, by number. */
+  readonly assetEvents: ReadonlyMap<number, AssetEventRow>;
   /** What a tick has to create. */
   readonly due: readonly DueRun[];
 }
@@ -29,5 +31,6 @@ export interface DueRun {
 }
 
 export const NOTHING_OF_DAGS: LoadedDags = {
-  ...{ plans: new Map(), runs: new Map(), instances: new Map(), backfills: new Map(), due: [] },
+  ...{ plans: new Map(), runs: new Map(), instances: new Map(), backfills: new Map() },
+  ...{ assetEvents: new Map(), due: [] },
 };

@@ -3,6 +3,7 @@ import type { TriggerAck } from '../frames.js';
 import type { TriggerEvent } from '../inputs.js';
 import type { TaskRow } from '../rows.js';
 import { firstMatch } from '../rules.js';
+import type { Json } from './definition.js';
 import type { TriggerRow } from './rows.js';
 import { failDeferred, resumeTask } from './triggers.js';
 
@@ -76,6 +77,14 @@ export function fireDueTriggers(draft: Draft): void {
     const row = draft.dags.asset(asset);
     if (trigger === undefined || row === undefined) continue;
     const at = row.lastEventAt === null ? null : new Date(row.lastEventAt).toISOString();
-    fireTrigger(draft, trigger, JSON.stringify({ asset, event: row.lastEvent, at }));
+    const extra = extraOf(draft, row.lastEvent);
+    fireTrigger(draft, trigger, JSON.stringify({ asset, event: row.lastEvent, at, extra }));
   }
+}
+
+/** What whoever told of an asset event had to say with it; null when that was nothing, or retention has removed it. */
+function extraOf(draft: Draft, n: number): Json {
+  const own = draft.dags.assetEvents.find((event) => event.n === n);
+  const { extra } = own ?? draft.loaded.dags.assetEvents.get(n) ?? { extra: '' };
+  return extra === '' ? null : (JSON.parse(extra) as Json);
 }

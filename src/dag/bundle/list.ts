@@ -1,7 +1,8 @@
 import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { languageOf } from '../read.js';
+import { IGNORE_FILE, IGNORES_NOTHING, type Ignores, ignoresOf } from './ignore.js';
 
 /** A file of a bundle as it looks from outside. */
 export interface ListedFile {
@@ -24,7 +25,8 @@ const BUNDLE_LIMITS = {
 
 /** Folders that hold no DAGs of anybody's own. */
 const LEFT_OUT = new Set(['node_modules', '__pycache__']);
-export const isLeftOut = (name: string): boolean => name.startsWith('.') || LEFT_OUT.has(name);
+export const isLeftOut = (name: string): boolean =>
+  (name.startsWith('.') && name !== IGNORE_FILE) || LEFT_OUT.has(name);
 
 /**
  * Every file of a bundle, in the order of their paths. Throws when the folder cannot be read, or holds too much: a
@@ -32,6 +34,7 @@ export const isLeftOut = (name: string): boolean => name.startsWith('.') || LEFT
  */
 export async function listBundle(root: string): Promise<readonly ListedFile[]> {
   const found: ListedFile[] = [];
+  const ignores = await readIgnores(root);
   let entries = 0;
   const walk = async (folder: string, within: string, depth: number): Promise<void> => {
     if (depth > BUNDLE_LIMITS.depth)
@@ -41,6 +44,7 @@ export async function listBundle(root: string): Promise<readonly ListedFile[]> {
       if (++entries > BUNDLE_LIMITS.entries)
         throw new Error(`${root} has more than ${BUNDLE_LIMITS.entries} files`);
       const [path, file] = [join(folder, entry.name), within === '' ? entry.name : `${within}/${entry.name}`];
+      if (ignores(file, entry.isDirectory())) continue;
       // Links to folders are not followed: they may lead in circles.
       if (entry.isDirectory()) await walk(path, file, depth + 1);
       else if (mayBeFile(entry)) found.push(...(await look(path, file)));
@@ -51,6 +55,16 @@ export async function listBundle(root: string): Promise<readonly ListedFile[]> {
   if (dags > BUNDLE_LIMITS.files)
     throw new Error(`${root} has ${dags} DAG files, and at most ${BUNDLE_LIMITS.files} are read`);
   return found.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+/** Without a file of that name nothing is ignored; one that cannot be read makes the listing none. */
+async function readIgnores(root: string): Promise<Ignores> {
+  try {
+    return ignoresOf(await readFile(join(root, IGNORE_FILE), 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return IGNORES_NOTHING;
+    throw error;
+  }
 }
 
 const mayBeFile = (entry: Dirent): boolean => entry.isFile() || entry.isSymbolicLink();

@@ -17,13 +17,13 @@ async function waiting(
 }
 
 /** What an asset's event changes; the scheduler's own tests make them from outlets. */
-async function assetEvent(world: DagWorld, asset: string, n: number): Promise<void> {
+async function assetEvent(world: DagWorld, asset: string, n: number, extra = ''): Promise<void> {
   const draft = new Draft(world.engine.state, world.engine.context(), {
     ...{ tasks: new Map(), histories: new Map(), byKey: new Map(), due: [], finished: null },
     dags: NOTHING_OF_DAGS,
   });
   draft.dags.putAsset({ asset, version: 0, lastEvent: n, lastEventAt: world.wall });
-  draft.dags.assetEvents.push({ n, asset, at: world.wall, source: null, extra: '' });
+  draft.dags.assetEvents.push({ n, asset, at: world.wall, source: null, extra });
   await world.store.commit(putsOf(draft));
   draft.dags.settle();
 }
@@ -101,10 +101,10 @@ describe('kinds that need no triggerer', () => {
     await world.triggerer('t1', ['asset', 'date_time']);
     await world.pass(400);
     expect(await world.task(taskId)).toMatchObject({ state: 'deferred' });
-    await assetEvent(world, 'raw', 2);
+    await assetEvent(world, 'raw', 2, '{"rows":7}');
     await world.pass(400);
     const event = JSON.parse(world.permits.at(-1)?.resumption?.event ?? 'null') as { at: string };
-    expect(event).toMatchObject({ asset: 'raw', event: 2 });
+    expect(event).toMatchObject({ asset: 'raw', event: 2, extra: { rows: 7 } });
     expect(Date.parse(event.at) as WallMs).toBeLessThanOrEqual(world.wall);
   });
 
