@@ -20,7 +20,7 @@ export class Answers {
   readonly #rows: Rows;
   readonly #now: () => number;
   readonly #ending: ReadonlySet<Token>;
-  broken: Broken;
+  readonly broken: Broken;
   /** Agent and token of each report that was acknowledged as recorded: after lost commits a number may be drawn twice. */
   readonly #settled = new Set<string>();
   readonly #taskOf = new Map<Token, TaskId>();

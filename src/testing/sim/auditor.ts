@@ -251,6 +251,7 @@ export class Auditor {
       if (state !== 'live') continue;
       this.#happened({ kind: 'heard', at, epoch, by: 'restart', clockMs: startedAt as number });
     }
+    this.#judges.started(engine.state.dags);
     this.tell('coordinator up');
   }
 

@@ -180,7 +180,6 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
   'a trigger goes with whatever takes its task out of its wait': ['trigger_event: not_deferred'],
-  'a stream is silent, and suspect, long before its lease is over': ['triggerer: lease_over'],
   'its runs have few instances, and no sweep of one is left unfinished': ['fault: RUN_BUSY'],
   'an instance is cleared instead': [
     'edge: requeueFinal from upstream_failed',

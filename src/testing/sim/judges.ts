@@ -1,9 +1,11 @@
 import type { Policy } from '../../core/policy.js';
 import type { AgentId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
-import { Checker, type Violation } from '../checker/index.js';
+import { Checker, CLOCK_BOUND, type Violation } from '../checker/index.js';
 import { Answers } from './answers.js';
+import { DagsJudge } from './dags/judge.js';
 import { DagRows } from './dags/rows.js';
+import type { DagWorkload } from './dags/workload.js';
 import type { EventQueue } from './events.js';
 import type { Rewound } from './past.js';
 import { RowsAuditor } from './rows-auditor.js';
@@ -17,6 +19,8 @@ export interface Watched {
   readonly clockError: number;
   /** The store may lose commits: what is told is kept, to be judged anew. */
   readonly losesCommits: boolean;
+  /** Null in worlds without DAGs. */
+  readonly dags: DagWorkload | null;
   /** Keep the story, not only its hash. */
   readonly trace: boolean;
 }
@@ -30,18 +34,30 @@ export interface Judged {
   readonly now: () => number;
   /** Tokens of runs that their agents have begun to end. */
   readonly ending: ReadonlySet<Token>;
+  readonly dags: DagWorkload | null;
   readonly broken: (found: Omit<Violation, 'at'>) => void;
 }
+
+const NO_ROWS = new DagRows();
 
 /** Everyone who judges one history: the checker what is seen from outside, the others what only the simulator can see. */
 export class Judges {
   readonly rows: RowsAuditor;
   readonly answers: Answers;
   readonly checker: Checker;
-  readonly dags = new DagRows();
+  #broken: Judged['broken'];
+  readonly #dags: DagsJudge | null;
 
-  constructor({ slots, policy, clockError, now, ending, broken }: Judged) {
+  constructor(judged: Judged) {
+    const { slots, policy, clockError, now, ending } = judged;
+    const broken: Judged['broken'] = (found) => this.#broken(found);
+    this.#broken = judged.broken;
     this.rows = new RowsAuditor(slots, policy.poisonLimit, broken);
+    const leaseMs = 3 * policy.heartbeatIntervalMs;
+    const areClocksBounded = clockError <= CLOCK_BOUND;
+    const { sessions } = this.rows;
+    const own = { sessions, now, areClocksBounded, leaseMs, broken };
+    this.#dags = judged.dags && new DagsJudge({ workload: judged.dags, ...own });
     this.answers = new Answers(this.rows, now, ending, broken);
     this.checker = new Checker({
       ...{ heartbeatMs: policy.heartbeatIntervalMs, leaseMs: 3 * policy.heartbeatIntervalMs },
@@ -59,15 +75,23 @@ export class Judges {
     const judges = new Judges({ ...judged, broken: () => {} });
     for (const event of events) judges.checker.take(event);
     for (const puts of commits) judges.#replay(puts);
-    judges.rows.broken = judged.broken;
-    judges.answers.broken = judged.broken;
+    judges.#broken = judged.broken;
     return judges;
+  }
+
+  /** The rows of DAGs as the disk has them; empty in worlds without. */
+  get dags(): DagRows {
+    return this.#dags?.rows ?? NO_ROWS;
+  }
+
+  started(state: Parameters<DagsJudge['started']>[0]): void {
+    this.#dags?.started(state);
   }
 
   /** The rows of a commit, once its history was told. */
   committed(puts: Puts): void {
     this.rows.committed(puts);
-    this.dags.committed(puts);
+    this.#dags?.committed(puts);
   }
 
   #replay(puts: Puts): void {

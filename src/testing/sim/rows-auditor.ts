@@ -32,7 +32,7 @@ export class RowsAuditor {
   readonly removals = new RemovalAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
-  broken: Broken;
+  readonly broken: Broken;
   #latestWall = Number.NEGATIVE_INFINITY;
   #steered: ReadonlySet<AgentId> = new Set();
 

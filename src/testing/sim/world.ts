@@ -135,7 +135,7 @@ class World implements AgentWorld, FaultWorld {
     this.losesCommits = this.chance(0.25);
     this.clockError = this.chance(0.08) ? WILD_CLOCKS : CLOCK_BOUND;
     const { events, policy, losesCommits, clockError } = this;
-    this.auditor = new Auditor({ events, slots, policy, clockError, trace, losesCommits });
+    this.auditor = new Auditor({ events, slots, policy, clockError, trace, losesCommits, dags: this.dags });
     this.disk = new Disk(this.events, this.random, this.chance(0.5), this.auditor);
     this.coordinator = new CoordinatorNode(this.#host(), this);
     for (const one of [...workers, ...others])
@@ -166,6 +166,7 @@ class World implements AgentWorld, FaultWorld {
     const settledFrom = this.events.now + RECOVERED_MS + LATE_BATCHES * LATE_EVERY_MS;
     while (this.events.now < end && (this.events.now < settledFrom || this.#unfinished()))
       await this.#runUntil(Math.min(end, this.events.now + 10_000));
+    this.dags?.over(this);
     this.auditor.over(this.accepted, true);
   }
 
@@ -208,7 +209,8 @@ class World implements AgentWorld, FaultWorld {
 
   #unfinished(): boolean {
     for (const taskId of this.accepted) if (this.auditor.tasks.get(taskId)?.endedAt === null) return true;
-    return this.auditor.dags.active.length > 0;
+    const isScheduling = this.dags !== null && this.events.now < this.dags.quietFrom;
+    return isScheduling || this.auditor.dags.active.length > 0;
   }
 
   async #heal(): Promise<void> {

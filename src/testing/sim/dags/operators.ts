@@ -5,6 +5,7 @@ import { later, MINUTE, type WallMs } from '../../../kit/time.js';
 import type { Chance } from './chance.js';
 import { ASSETS, POOLS } from './definitions.js';
 import type { DagRows } from './rows.js';
+import { BY_HAND } from './trigger-judge.js';
 
 /** What operators act on. */
 export interface Operated {
@@ -116,7 +117,7 @@ function fire({ chance, rows }: Operated): DagCall {
   const waiting = [...rows.triggers.values()];
   const external = waiting.filter(({ kind }) => kind === 'external');
   const one = chance.pick(external.length > 0 && chance.is(0.7) ? external : waiting);
-  return { action: 'fire_trigger', triggerId: one?.triggerId ?? 'none', payload: '{"by":"hand"}' };
+  return { action: 'fire_trigger', triggerId: one?.triggerId ?? 'none', payload: BY_HAND };
 }
 
 function someDag({ chance, rows }: Operated): string {

@@ -12,6 +12,7 @@ import type {
 import { planKey } from '../../../core/dag/state.js';
 import type { TaskRow } from '../../../core/rows.js';
 import type { TaskId } from '../../../kit/ids.js';
+import type { WallMs } from '../../../kit/time.js';
 import type { Puts } from '../../../store/store.js';
 
 /** The rows of DAGs as the disk has them, put together from every commit. */
@@ -34,9 +35,27 @@ export class DagRows {
     return definition;
   }
 
+  /** An instance that was not removed. */
+  instance(taskId: TaskId): TaskRow | undefined {
+    const run = this.#runOf.get(taskId);
+    return run === undefined ? undefined : this.instances.get(run)?.get(taskId);
+  }
+
   /** Runs that have not ended. */
   get active(): RunRow[] {
     return [...this.runs.values()].filter(({ state }) => state === 'queued' || state === 'running');
+  }
+
+  /** DAGs that should have had a run by now and had none, with the instant that waits for it. */
+  late(wall: WallMs): ReadonlyMap<string, WallMs> {
+    const late = new Map<string, WallMs>();
+    const { active } = this;
+    for (const { dagId, active: isThere, paused, nextInstant, maxActiveRuns } of this.dags.values()) {
+      if (!isThere || paused || nextInstant === null || nextInstant > wall) continue;
+      const own = active.filter((run) => run.dagId === dagId && run.backfill === '');
+      if (own.length < maxActiveRuns) late.set(dagId, nextInstant);
+    }
+    return late;
   }
 
   committed({ tasks, removals, dags }: Puts): void {

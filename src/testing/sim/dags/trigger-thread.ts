@@ -23,6 +23,13 @@ export interface ThreadPorts {
   /** Its own gate, by the messages that have passed. */
   gate(): Gate;
   happened(event: AgentEvent): void;
+  /** For the judge: what the machine itself has seen. */
+  fired(payload: string, fails: boolean): void;
+}
+
+/** The payload of an event: by it each firing can be told from every other. */
+export function firingOf({ triggerId, token }: Pick<TriggerStart, 'triggerId' | 'token'>): string {
+  return JSON.stringify({ triggerId, token: String(token) });
 }
 
 /** Between two looks of a trigger at what it waits for. */
@@ -48,9 +55,10 @@ export class TriggerThread implements Duty {
     this.#guardian = new Guardian(process, () => {});
   }
 
-  /** Whether the trigger waits here. */
+  /** Whether the trigger waits here, and the gate of its machine lets it go on. */
   holds(triggerId: string): boolean {
-    return this.#process.alive && this.#held.has(triggerId);
+    const { sinceMs, limitMs } = this.#ports.gate();
+    return this.#process.alive && this.#held.has(triggerId) && sinceMs < limitMs;
   }
 
   perform(effect: DutyEffect): void {
@@ -91,16 +99,17 @@ export class TriggerThread implements Duty {
       if (readyAt === null || this.#mono < readyAt)
         return wait(Math.min(POLL_MS, (readyAt ?? Number.POSITIVE_INFINITY) - this.#mono));
       this.#held.delete(trigger.triggerId);
+      this.#ports.fired(outcome.payload, fails);
       auditor.triggers.fired(agentId, outcome);
       this.#ports.happened({ kind: 'trigger_fired', event: outcome });
     };
     this.#held.set(trigger.triggerId, held);
   }
 
-  /** By its payload each firing can be told from every other. */
-  #outcome({ triggerId, token }: TriggerStart, fails: boolean): TriggerOutcome {
+  #outcome(trigger: TriggerStart, fails: boolean): TriggerOutcome {
+    const { triggerId, token } = trigger;
     const failure = fails ? { reason: 'trigger_failed', message: 'as its script says' } : null;
-    return { triggerId, token, payload: JSON.stringify({ triggerId, token: String(token) }), failure };
+    return { triggerId, token, payload: firingOf(trigger), failure };
   }
 
   #stop(triggerId: string): void {

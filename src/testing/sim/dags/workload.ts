@@ -32,6 +32,9 @@ const BUNDLES = ['bundle-0', 'bundle-1'];
 /** Until then what is begun should have a chance to end, before the faults are over. */
 const QUIET_MS = MINUTE;
 const LONG_BACKFILL_MS = 30 * MINUTE;
+/** After the faults schedules go on for so long; an instant that has come gets its run within so much, where there is room. */
+const SCHEDULED_MS = 2 * MINUTE;
+const LATE_MS = 3_000;
 
 /**
  * DAGs of a world: bundles that change, two processors for each, triggerers, runs by schedule, asset, hand and backfill,
@@ -43,7 +46,13 @@ export class DagWorkload {
   readonly #handler: string;
   readonly #bundles = new Map<string, Bundle>();
   readonly #scripts = new Map<TaskId, RunScript>();
+  /** Newest of each triggerer. */
+  readonly #threads = new Map<AgentId, TriggerThread>();
+  /** Everything that triggers have come to, by payload, whether anybody has heard of it or not. */
+  readonly fired = new Map<string, { readonly fails: boolean }>();
   #dags = 0;
+  /** Once faults are over: before that something new is scheduled. */
+  quietFrom = 0;
 
   constructor(seed: number, handler: string) {
     this.chance = new Chance(seededRandom((seed ^ SALT) >>> 0));
@@ -58,6 +67,15 @@ export class DagWorkload {
     const triggerKinds = i === 0 || this.chance.is(0.6) ? TRIGGER_KINDS : TRIGGER_KINDS.slice(0, 1);
     const agentId = `triggerer-${i}` as AgentId;
     return { ...NOTHING, agentId, kind: 'triggerer', slots: 2 + this.chance.below(6), triggerKinds };
+  }
+
+  bundle(name: string): Bundle {
+    return this.#bundles.get(name) as Bundle;
+  }
+
+  /** Triggerers in which a trigger goes on. */
+  stillHolding(triggerId: string): AgentId[] {
+    return [...this.#threads].filter(([, thread]) => thread.holds(triggerId)).map(([agentId]) => agentId);
   }
 
   begin(world: DagWorldPorts): void {
@@ -86,7 +104,12 @@ export class DagWorkload {
   dutyOf({ agentId, kind, bundles }: AgentSettings, process: Process, ports: DutyPorts, auditor: Auditor) {
     const { random } = this.chance;
     const bundle = this.#bundles.get(bundles[0] ?? '');
-    if (kind === 'triggerer') return new TriggerThread(process, { ...ports, agentId, auditor });
+    if (kind === 'triggerer') {
+      const fired = (payload: string, fails: boolean) => void this.fired.set(payload, { fails });
+      const thread = new TriggerThread(process, { ...ports, agentId, auditor, fired });
+      this.#threads.set(agentId, thread);
+      return thread;
+    }
     if (bundle === undefined) return null;
     return new Processor(process, { ...ports, agentId, auditor, bundle, random }) satisfies Duty;
   }
@@ -113,7 +136,7 @@ export class DagWorkload {
   }
 
   #change(world: DagWorldPorts, name: string): void {
-    const bundle = this.#bundles.get(name) as Bundle;
+    const bundle = this.bundle(name);
     const files = new Map(bundle.content.files);
     const file = this.chance.pick([...files.keys()]) ?? `${name}-0.dag.yaml`;
     const old = files.get(file);
@@ -152,14 +175,11 @@ export class DagWorkload {
     void coordinator.call((callId) => ({ kind: 'dag', callId, call }));
   }
 
-  /** Faults are over: nothing is held back any more, and nothing new is scheduled, so that there is an end. */
+  /** Faults are over: nothing is held back any more, and after a while nothing new is scheduled, so that there is an end. */
   heal(world: DagWorldPorts): void {
     for (const pool of POOLS) this.#call(world, pool);
-    for (const bundle of this.#bundles.values()) {
-      // A DAG whose file is wrong would stay as it was: such files go.
-      const good = [...bundle.content.files].filter(([, dag]) => dag !== undefined);
-      this.#put(world, bundle, new Map(good.map(([file, dag]) => [file, ending(dag as DagDefinition)])));
-    }
+    this.quietFrom = world.events.now + SCHEDULED_MS + LATE_MS + MINUTE;
+    world.events.after(SCHEDULED_MS, () => this.#lookAtSchedules(world));
     for (const { backfill, from, to: until } of world.auditor.dags.backfills.values()) {
       // Begun while the wall clock was a day ahead, it may be long.
       const to = until - from > LONG_BACKFILL_MS ? 'cancelled' : 'running';
@@ -167,6 +187,34 @@ export class DagWorkload {
       void world.coordinator.call((callId) => ({ kind: 'dag', callId, call }));
     }
     this.#unpause(world);
+  }
+
+  /** I9: by now every DAG that may has the runs of all instants that have come. */
+  #lookAtSchedules(world: DagWorldPorts): void {
+    const { auditor, coordinator, events } = world;
+    const late = auditor.dags.late(coordinator.host.wall());
+    events.after(LATE_MS, () => {
+      for (const [dagId, at] of auditor.dags.late(coordinator.host.wall()))
+        if (late.get(dagId) === at)
+          auditor.broken({ rule: 'I9', what: `DAG ${dagId} gets no run for ${new Date(at).toISOString()}` });
+      for (const bundle of this.#bundles.values()) this.#end(world, bundle);
+    });
+  }
+
+  /** Its DAGs make no run any more by themselves. */
+  #end(world: DagWorldPorts, bundle: Bundle): void {
+    // A DAG whose file is wrong would stay as it was: such files go.
+    const good = [...bundle.content.files].filter(([, dag]) => dag !== undefined);
+    this.#put(world, bundle, new Map(good.map(([file, dag]) => [file, ending(dag as DagDefinition)])));
+  }
+
+  /** At the end: the newest snapshot of every bundle is in force, whatever became of its processors. */
+  over({ auditor }: Pick<DagWorldPorts, 'auditor'>): void {
+    for (const bundle of this.#bundles.values()) {
+      const { hash = 'none' } = auditor.dags.bundles.get(bundle.name) ?? {};
+      if (hash !== '' && hash !== bundle.snapshot().hash)
+        auditor.broken({ rule: 'K17', what: `the newest snapshot of ${bundle.name} is not in force` });
+    }
   }
 
   #unpause({ auditor, coordinator, events }: DagWorldPorts, minutes = 0): void {
