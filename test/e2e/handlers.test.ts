@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../wire/support/wait.js';
 import { events, type Program, Site } from './support/site.js';
 
@@ -41,9 +41,8 @@ export default defineHandlers({
 `;
 
 let site: Site;
-afterEach(() => site.close());
 
-/** A site with a worker that has the handlers above. */
+/** Makes a site with a worker that has the handlers above. */
 async function started(slots = 2, ...flags: string[]): Promise<Program> {
   site = await Site.start('--heartbeat-interval', '500ms');
   writeFileSync(site.path('handlers.mjs'), MODULE);
@@ -61,21 +60,24 @@ const resultOf = async (taskId: string): Promise<unknown> =>
   JSON.parse(Buffer.from((await site.reaches(taskId, 'SUCCESS')).result).toString());
 
 describe('a handler', () => {
+  // None of these harms the worker, or the next one.
+  beforeAll(() => started());
+  afterAll(() => site.close());
+
   test('is called with the input, and its result, its log and its console are kept with the task', async () => {
-    await started();
     const taskId = await call('double', 21);
     expect(await resultOf(taskId)).toBe(42);
     const { stdout } = await site.cli('task', 'logs', taskId);
     const [line = '', plain] = stdout.split('\n');
-    expect(JSON.parse(line)).toMatchObject({ level: 'info', message: 'doubling', n: 21, token: '1' });
+    const { fencingToken: token } = await site.task(taskId);
+    expect(JSON.parse(line)).toMatchObject({ level: 'info', message: 'doubling', n: 21, token });
     expect(plain).toBe('as plain text');
   });
 
   test('is told token, try, task, agent and deadline', async () => {
-    await started();
     const taskId = await call('about', undefined, { executionTimeout: { seconds: 9 } });
     expect(await resultOf(taskId)).toEqual({
-      token: '1',
+      token: (await site.task(taskId)).fencingToken,
       tryNumber: 1,
       taskId,
       agentId: 'w',
@@ -85,15 +87,7 @@ describe('a handler', () => {
     });
   });
 
-  test('shares a warm process with the runs before it, one at a time, until that has served its time', async () => {
-    await started(1, '--handler-runs', '2', '--handlers-warm', '1');
-    const seen = [];
-    for (let i = 0; i < 3; i++) seen.push(await resultOf(await call('pid')));
-    expect(seen).toMatchObject([{ calls: 1 }, { calls: 2 }, { calls: 1 }]);
-  });
-
   test('that fails, exits, blocks or eats memory is a failed try with its reason, and the next one runs', async () => {
-    await started();
     const soon = { executionTimeout: { seconds: 1 }, killGrace: { nanos: 100_000_000 } };
     const cases: readonly (readonly [string, string, string | RegExp])[] = [
       [await call('throws'), 'handler_failed', 'Error: boom'],
@@ -113,7 +107,6 @@ describe('a handler', () => {
   });
 
   test('hears of a cancel by its signal, and shows how far it has come until then', async () => {
-    await started();
     const taskId = await call('waits');
     await site.progresses(taskId, { fraction: 0.5, message: 'half way' });
     await site.api.call('CancelTask', { taskId, reason: 'enough' });
@@ -121,11 +114,32 @@ describe('a handler', () => {
   });
 
   test('that does not hear its signal is killed when the grace is over', async () => {
-    await started();
     const taskId = await call('deaf', undefined, { killGrace: { nanos: 200_000_000 } });
     await site.progresses(taskId, { message: 'listening to nobody' });
     await site.api.call('CancelTask', { taskId, reason: 'enough' });
     expect(events(await site.reaches(taskId, 'CANCELLED')).at(-1)).toBe('cancelled');
+  });
+
+  test('takes the processes that it started with it', async () => {
+    expect(await resultOf(await call('leaves'))).toBe('left');
+    expect(site.commandLines('sleep 4711')).toEqual([]);
+  });
+
+  test('that no worker has is not offered, and explained', async () => {
+    const taskId = await call('resize');
+    const { stdout } = await site.cli('task', 'explain', taskId);
+    expect(stdout).toContain('no agent has handler resize: w has double, about, pid');
+  });
+});
+
+describe('a handler of a worker of its own', () => {
+  afterEach(() => site.close());
+
+  test('shares a warm process with the runs before it, one at a time, until that has served its time', async () => {
+    await started(1, '--handler-runs', '2', '--handlers-warm', '1');
+    const seen = [];
+    for (let i = 0; i < 3; i++) seen.push(await resultOf(await call('pid')));
+    expect(seen).toMatchObject([{ calls: 1 }, { calls: 2 }, { calls: 1 }]);
   });
 
   test('costs no lease and no other task, although eight slots are full of handlers that block, eat memory or exit', async () => {
@@ -176,12 +190,6 @@ describe('a handler', () => {
     expect(lines()).toEqual(atTheEnd);
   });
 
-  test('takes the processes that it started with it', async () => {
-    await started();
-    expect(await resultOf(await call('leaves'))).toBe('left');
-    expect(site.commandLines('sleep 4711')).toEqual([]);
-  });
-
   test('does not survive the kill -9 of its agent', async () => {
     const agent = await started();
     await site.progresses(await call('deaf'), { message: 'listening to nobody' });
@@ -199,18 +207,11 @@ describe('a handler', () => {
     expect(worker.stderr).not.toMatch(/"level":"(warn|error)"/);
   });
 
-  test('that no worker has is not offered, and explained', async () => {
-    await started();
-    const taskId = await call('resize');
-    const { stdout } = await site.cli('task', 'explain', taskId);
-    expect(stdout).toContain('no agent has handler resize: w has double, about, pid');
+  test('a module without handlers stops the start, and says what it should be', async () => {
+    site = await Site.start();
+    writeFileSync(site.path('handlers.mjs'), 'export default { double: () => 2 };');
+    const agent = site.agent('w', { flags: ['--handlers', site.path('handlers.mjs')] });
+    expect((await agent.exited).code).toBe(78);
+    expect(agent.stderr).toContain('it has no handlers: write `export default defineHandlers({ … })`');
   });
-});
-
-test('a module without handlers stops the start, and says what it should be', async () => {
-  site = await Site.start();
-  writeFileSync(site.path('handlers.mjs'), 'export default { double: () => 2 };');
-  const agent = site.agent('w', { flags: ['--handlers', site.path('handlers.mjs')] });
-  expect((await agent.exited).code).toBe(78);
-  expect(agent.stderr).toContain('it has no handlers: write `export default defineHandlers({ … })`');
 });
