@@ -24,7 +24,8 @@ export default {
       },
     ],
   },
-  testTimeout: 30_000,
+  // A process that is started takes a third of a second of a core, and there may be few of those to go round.
+  testTimeout: 60_000,
   // More than cores of a small machine: the tests with real processes mostly wait.
   maxWorkers: Math.max(4, availableParallelism()),
 };
