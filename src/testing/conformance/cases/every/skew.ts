@@ -26,10 +26,11 @@ export const SKEW: readonly Case[] = [
     title: 'a field that the agent does not know is ignored, and the rest of its message is not',
     play: async (stage) => {
       const stream = await stage.session();
+      // Nothing else may be applied in its place.
+      stream.acks = 'withheld';
       const number = stream.nextNumber();
       stream.sendRaw(ackWithUnknownField({ ...EMPTY_ACK, number, received: stream.seq }));
       await stream.applied(number);
-      check(stream.end === null, 'the agent gave the stream up');
       return 'the message was applied';
     },
   },

@@ -52,21 +52,6 @@ export const GATE: readonly Case[] = [
     },
   },
   {
-    id: 'gate.hello',
-    rule: 'stream 2',
-    level: 'should',
-    kinds: ['worker'],
-    title: 'a Welcome opens the gate: it acknowledges the Hello',
-    play: async (stage) => {
-      stage.start();
-      const stream = await stage.accept(30_000);
-      stream.acks = 'withheld';
-      stream.welcome(stage.nextEpoch());
-      await stage.run(stream);
-      return 'started before any heartbeat was acknowledged';
-    },
-  },
-  {
     id: 'gate.paused',
     rule: 'P2',
     level: 'must',

@@ -151,7 +151,7 @@ export const PERMIT: readonly Case[] = [
       const run = stage.permitOf(first, request);
       first.permit(run.permit);
       const second = await stage.accept();
-      second.welcome(first.epoch, { verdicts: [neverStart(request.nonce)] });
+      second.welcome(first.epoch, { verdicts: [{ ...neverStart(request.nonce), kind: VerdictKind.KEEP }] });
       await second.heartbeat({ from: 0 });
       stage.network.heal();
       await stage.intervals(3);
@@ -173,6 +173,9 @@ export const PERMIT: readonly Case[] = [
       const run = stage.permitOf(stream, request);
       stream.push({ voidTokens: [run.token] });
       checkNeverStarted(await stream.report(run.token));
+      // Once it is acknowledged, nothing in the inventory speaks against the permit any more.
+      stream.record(run.token);
+      await stream.applied();
       stream.permit(run.permit);
       await stream.applied();
       await stage.intervals(2);
