@@ -50,6 +50,7 @@ export const FAULTS = {
     'permit.parts': 'parts-at-once',
     'gate.closes': 'asks-behind-gate',
     'gate.from-send': 'gate-from-receipt',
+    'gate.late-welcome': 'gate-from-receipt',
     'gate.paused': 'standing-clock',
     'gate.running-goes-on': 'gate-stops-all',
     'single-run.gate': 'no-gate-end',

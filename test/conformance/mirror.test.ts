@@ -3,8 +3,6 @@ import { Mirror } from '../../src/testing/conformance/mirror.js';
 import {
   Heartbeat,
   HeartbeatAck,
-  Hello,
-  InventoryChunk,
   InventoryPhase,
   ReportKind,
   VerdictKind,
@@ -55,8 +53,9 @@ describe("the kit's mirror of an inventory", () => {
 
   test('takes the verdicts of a Welcome, and compares a full inventory once its last chunk is in', () => {
     const [mirror, held] = [new Mirror(), new Held()];
-    const run = { token: 7n, taskId: 't', phase: InventoryPhase.RUNNING };
-    mirror.hello(Hello.fromPartial({ inventory: [run, { token: 8n, phase: InventoryPhase.FINISHED }] }));
+    const run = { token: 7n, nonce: 0n, taskId: 't', phase: InventoryPhase.RUNNING };
+    const done = { token: 8n, nonce: 0n, taskId: 's', phase: InventoryPhase.FINISHED };
+    mirror.hello({ inventory: [run, done] });
     const { STOP, RECORDED } = VerdictKind;
     mirror.ruled([
       { token: 7n, nonce: 0n, kind: STOP, reason: 0 },
@@ -68,8 +67,8 @@ describe("the kit's mirror of an inventory", () => {
     const stopping = { ...run, phase: InventoryPhase.STOPPING };
     mirror.heartbeat(beat(held, { fullInventory: { entries: [stopping], moreChunks: true } }));
     expect(mirror.compared).toBe(1);
-    const rest = [{ token: 9n, taskId: 'u', phase: InventoryPhase.LOST }];
-    mirror.chunk(InventoryChunk.fromPartial({ entries: rest, last: true }));
+    const lost = { token: 9n, nonce: 0n, taskId: 'u', phase: InventoryPhase.LOST };
+    mirror.chunk({ entries: [lost], reports: [], last: true });
     expect(mirror).toMatchObject({ compared: 2, differences: [] });
   });
 });

@@ -2,6 +2,7 @@ import { PartitionPolicy } from '../../../../wire/gen/holdfast/v1/types.js';
 import { durationOf } from '../../../../wire/time.js';
 import { type Case, check } from '../../case.js';
 import { monoMs } from '../../clock.js';
+import type { Stream } from '../../stream.js';
 import { checkNeverStarted } from '../../words.js';
 
 export const GATE: readonly Case[] = [
@@ -17,11 +18,7 @@ export const GATE: readonly Case[] = [
       const from = stream.here();
       stream.offer('behind-the-gate');
       await stage.talk(stream, 2);
-      const asked = stream.find(
-        (message) => (message.$case === 'heartbeat' && message.value.startRequests.length > 0) || undefined,
-        from,
-      );
-      check(asked === undefined, 'a start request was sent behind the closed gate');
+      check(!asksForAny(stream, from), 'a start request was sent behind the closed gate');
       stream.acks = 'prompt';
       const run = await stage.run(stream);
       return `nothing asked for while closed; ${run.taskId} started after the next acknowledgement`;
@@ -49,6 +46,30 @@ export const GATE: readonly Case[] = [
       checkNeverStarted(await stream.report(run.token));
       stage.stub.mustNotStart(run.tag, 'La had passed since the sending of what was acknowledged last');
       return `an acknowledgement ${(0.8 * gateMs).toFixed(0)} ms late did not hold the gate open beyond ${gateMs} ms`;
+    },
+  },
+  {
+    id: 'gate.late-welcome',
+    rule: 'P2',
+    level: 'must',
+    kinds: ['worker'],
+    title: 'a Welcome that comes later than La after the Hello opens no gate',
+    play: async (stage) => {
+      stage.start();
+      const stream = await stage.accept(30_000);
+      stream.acks = 'withheld';
+      const { gateMs, heartbeatMs } = stage.terms;
+      await stage.intervals(gateMs / heartbeatMs + 0.3);
+      stream.welcome(stage.nextEpoch());
+      stream.offer('behind-the-gate');
+      await stage.talk(stream, 1);
+      check(
+        !asksForAny(stream),
+        'a start request was sent, La after the Hello that the Welcome acknowledges',
+      );
+      stream.acks = 'prompt';
+      await stage.run(stream);
+      return 'nothing asked for until a heartbeat was acknowledged';
     },
   },
   {
@@ -151,3 +172,8 @@ const GRACE_MS = 300;
 /** Beyond gate and grace: signals, scheduling, and looking. */
 const SLACK_MS = 700;
 const SINGLE_RUN = { partitionPolicy: PartitionPolicy.SINGLE_RUN, killGrace: durationOf(GRACE_MS) };
+
+const asksForAny = ({ said }: Stream, from = 0): boolean =>
+  said
+    .slice(from)
+    .some(({ message }) => message.$case === 'heartbeat' && message.value.startRequests.length > 0);
