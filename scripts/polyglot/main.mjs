@@ -14,7 +14,7 @@ const PARTS = ['python', 'go', 'kit', 'rules'];
 /** A check that hangs is a check that fails. */
 const LIMIT_MS = 90_000;
 /** What a minimal worker is asked: the handshake and the gate. */
-const GO_CASES = ['hello', 'handshake', 'permit', 'gate'];
+const GO_CASES = ['hello', 'handshake', 'offer', 'permit', 'gate', 'inventory', 'skew'];
 
 const { positionals } = parseArgs({ allowPositionals: true, options: {} });
 const unknown = positionals.filter((part) => !PARTS.includes(part));
