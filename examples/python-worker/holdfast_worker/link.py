@@ -46,7 +46,8 @@ class Link:
         """Write one message; returns when the transport has room for the next."""
         try:
             await self._call.write(message)
-        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+        except (grpc.RpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+            _pass_on_if_ours(error)
             raise await self._ended() from error
 
     async def receive(self, within: float) -> agent.ConnectResponse:
@@ -56,7 +57,8 @@ class Link:
                 message = await self._call.read()
         except TimeoutError as error:
             raise StreamEnded(f"silent for {within:.1f} s") from error
-        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+        except (grpc.RpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+            _pass_on_if_ours(error)
             raise await self._ended() from error
         if message is grpc.aio.EOF:
             raise await self._ended()
@@ -75,3 +77,10 @@ class Link:
         """Tear it down: cancelling, since a half-close towards a dead peer would wait for its answer."""
         self._call.cancel()
         await self._channel.close()
+
+
+def _pass_on_if_ours(error: BaseException) -> None:
+    """A call that ended with CANCELLED raises CancelledError, which is not ours unless this task is being cancelled."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+        raise error
