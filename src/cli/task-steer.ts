@@ -9,6 +9,7 @@ import {
 } from '../client/index.js';
 import { usage } from './failure.js';
 import { flag, instantFlag, listFlag, pairs, someOf } from './flags.js';
+import { type RunRef, runOf } from './run-ref.js';
 import { clientAction, type Session, verb } from './session.js';
 import { changeView, taskView } from './task-views.js';
 import type { CliContext } from './terminal.js';
@@ -20,6 +21,8 @@ interface SteerFlags {
   readonly concurrencyKey?: string;
   readonly submittedAfter?: Date;
   readonly submittedBefore?: Date;
+  readonly dag?: string;
+  readonly run?: RunRef;
   readonly reason?: string;
   readonly dryRun?: boolean;
   readonly to?: string;
@@ -63,6 +66,8 @@ function addSelection(command: Command): void {
     ...own('LABEL'),
   });
   flag(command, '--concurrency-key <KEY>', 'those with this key', own('KEY'));
+  flag(command, '--dag <DAG>', "instances of this DAG's runs", own('DAG'));
+  flag(command, '--run <DAG/RUN>', 'instances of this run', { parse: (text) => runOf(text), ...own('RUN') });
   flag(command, '--submitted-after <INSTANT>', 'those submitted then or later', { parse: instantFlag });
   flag(command, '--submitted-before <INSTANT>', 'those submitted before then', { parse: instantFlag });
   flag(command, '--dry-run', 'do nothing; say how many tasks it would be, and some of them');
@@ -77,6 +82,8 @@ const selectionOf = (ids: readonly string[], flags: SteerFlags): TaskSelection =
   concurrencyKey: flags.concurrencyKey,
   submittedAfter: flags.submittedAfter,
   submittedBefore: flags.submittedBefore,
+  dagId: flags.run?.dagId ?? flags.dag,
+  runId: flags.run?.runId,
 });
 
 /** One task by its id alone: then what is wrong with it is told as of any single call. */

@@ -20,6 +20,10 @@ export interface TaskSelection {
   readonly submittedAfter?: Date | undefined;
   /** Submitted before this instant. */
   readonly submittedBefore?: Date | undefined;
+  /** Instances of this DAG's runs. */
+  readonly dagId?: string | undefined;
+  /** Instances of this run of `dagId`. */
+  readonly runId?: string | undefined;
   /** At most 10,000. */
   readonly taskIds?: readonly string[] | undefined;
 }

@@ -55,6 +55,8 @@ export const selectionToWire = (selection: TaskSelection): wire.TaskSelection =>
   submittedAfter: selection.submittedAfter,
   submittedBefore: selection.submittedBefore,
   taskIds: [...(selection.taskIds ?? [])],
+  dagId: selection.dagId ?? '',
+  runId: selection.runId ?? '',
 });
 
 type WireDuration = NonNullable<wire.TaskSpec['killGrace']>;

@@ -2,6 +2,7 @@ import type { ServiceMs, WallMs } from '../kit/time.js';
 import type { Admission, Crowding } from './admission.js';
 import { cancelTask } from './ask.js';
 import { clearOne } from './dag/clear.js';
+import { dagIdOf, type RunKey } from './dag/rows.js';
 import type { Draft } from './draft.js';
 import type { CallInput } from './inputs.js';
 import { rankOf } from './rank.js';
@@ -25,6 +26,9 @@ export interface Selection {
   /** From this instant of the coordinator's wall clock on, and before that one. */
   readonly submittedAfter?: WallMs;
   readonly submittedBefore?: WallMs;
+  /** Of this run, or of any run of this DAG. */
+  readonly run?: RunKey;
+  readonly dagId?: string;
 }
 
 /** Whether a task is meant. Asked once more when it is decided, because it may have changed since it was found. */
@@ -35,6 +39,9 @@ export function isSelected(task: TaskRow, chosen: Selection): boolean {
   if (concurrencyKey !== undefined && task.concurrencyKey !== concurrencyKey) return false;
   if (submittedAfter !== undefined && task.submittedAt < submittedAfter) return false;
   if (submittedBefore !== undefined && task.submittedAt >= submittedBefore) return false;
+  if (chosen.run !== undefined && task.instance?.run !== chosen.run) return false;
+  if (chosen.dagId !== undefined && (task.instance === null || dagIdOf(task.instance.run) !== chosen.dagId))
+    return false;
   return Object.entries(labels).every(([name, value]) => task.requiredLabels[name] === value);
 }
 

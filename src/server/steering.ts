@@ -8,7 +8,7 @@ import type {
 } from '../wire/gen/holdfast/v1/task_service.js';
 import { steerActions, taskStates } from '../wire/names.js';
 import { expectReply, Fault } from './fault.js';
-import { idOf, type TaskServiceHost } from './task-host.js';
+import { idOf, instancesOf, type TaskServiceHost } from './task-host.js';
 
 /** Tasks that one step looks at, and at most changes. */
 const STEP = 200;
@@ -40,8 +40,11 @@ export async function steerTasks(
       const found = rest.slice(0, STEP);
       return { found, next: rest.length > STEP ? (found.at(-1) ?? '') : '' };
     }
-    const { states, queue } = chosen;
-    const filter = { ...(states && { states }), ...(queue !== undefined && { queue }) };
+    const { states, queue, run, dagId } = chosen;
+    const filter = {
+      ...{ ...(states && { states }), ...(queue !== undefined && { queue }) },
+      ...{ ...(run !== undefined && { run }), ...(dagId !== undefined && { dagId }) },
+    };
     const rows = await store.listTasks(filter, before, STEP);
     const found = rows.filter((row) => isSelected(row, chosen)).map(({ taskId }) => taskId);
     return { found, next: rows.length === STEP ? (rows.at(-1)?.taskId ?? '') : '' };
@@ -77,6 +80,7 @@ function selectionOf(selection: TaskSelection | undefined): { chosen: Selection;
     ...(concurrencyKey === '' ? {} : { concurrencyKey }),
     ...(submittedAfter === undefined ? {} : { submittedAfter }),
     ...(submittedBefore === undefined ? {} : { submittedBefore }),
+    ...instancesOf({ dagId: selection?.dagId ?? '', runId: selection?.runId ?? '' }),
   };
   if (taskIds.length > IDS_LIMIT)
     refuse(`${taskIds.length} task ids`, `at most ${IDS_LIMIT} may be named`, 'split them');
@@ -84,7 +88,7 @@ function selectionOf(selection: TaskSelection | undefined): { chosen: Selection;
     refuse(
       'the selection is empty',
       'it would mean every task',
-      'name states, a queue, labels, a key, times or ids',
+      'name states, a queue, labels, a key, times, a DAG, a run or ids',
     );
   const ids = [...new Set(taskIds.map(idOf))].sort().reverse();
   return { chosen, taskIds: ids.length === 0 ? null : ids };

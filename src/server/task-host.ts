@@ -1,9 +1,10 @@
+import { runKeyOf } from '../core/dag/rows.js';
 import type { TaskRow } from '../core/rows.js';
 import type { Engine } from '../engine/engine.js';
 import { formatDuration } from '../kit/duration.js';
 import { NAME_PATTERN, type TaskId } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
-import type { Store } from '../store/store.js';
+import type { Store, TaskFilter } from '../store/store.js';
 import { Fault } from './fault.js';
 import type { TaskLogs } from './logs.js';
 import type { ProgressBoard } from './progress.js';
@@ -48,4 +49,18 @@ export function idOf(taskId: string): TaskId {
   if (NAME_PATTERN.test(taskId)) return taskId as TaskId;
   const what = `${JSON.stringify(taskId.slice(0, 140))} is not a task id`;
   throw new Fault('INVALID_REQUEST', what, 'ids are 1 to 128 letters and digits', 'copy it from `task list`');
+}
+
+/** Of a DAG's runs, or of one of them. */
+export function instancesOf({
+  dagId,
+  runId,
+}: {
+  readonly dagId: string;
+  readonly runId: string;
+}): Pick<TaskFilter, 'dagId' | 'run'> {
+  if (runId === '') return dagId === '' ? {} : { dagId };
+  if (dagId !== '') return { run: runKeyOf(dagId, runId) };
+  const because = 'run ids are unique within their DAG only';
+  throw new Fault('INVALID_REQUEST', 'run_id without dag_id', because, 'name the DAG too');
 }

@@ -1,5 +1,4 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { runKeyOf } from '../core/dag/rows.js';
 import { explain } from '../core/explain.js';
 import type { TaskRow } from '../core/rows.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
@@ -23,7 +22,7 @@ import { expectReply, Fault, unary } from './fault.js';
 import { followLogs } from './log-reader.js';
 import { steerTasks } from './steering.js';
 import { newTaskOf } from './submission.js';
-import { idOf, readTask, type TaskServiceHost } from './task-host.js';
+import { idOf, instancesOf, readTask, type TaskServiceHost } from './task-host.js';
 import { taskOf } from './views.js';
 import { watchTasks } from './watch.js';
 
@@ -159,14 +158,6 @@ async function list(
     );
   }
   return { tasks, nextPageToken: rows.length > page.length ? (page.at(-1)?.taskId ?? '') : '' };
-}
-
-/** Of a DAG's runs, or of one of them. */
-function instancesOf({ dagId, runId }: ListTasksRequest): Pick<TaskFilter, 'dagId' | 'run'> {
-  if (runId === '') return dagId === '' ? {} : { dagId };
-  if (dagId !== '') return { run: runKeyOf(dagId, runId) };
-  const because = 'run ids are unique within their DAG only';
-  throw new Fault('INVALID_REQUEST', 'run_id without dag_id', because, 'name the DAG too');
 }
 
 /** The same rows with their results, as many as one message takes; at least one. */

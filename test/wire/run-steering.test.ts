@@ -111,6 +111,26 @@ describe('a run', () => {
   });
 });
 
+test('instances are steered by their DAG and run, like tasks by their queue', async () => {
+  await begun('one');
+  await begun('other');
+  type Step = { taskIds: string[]; nextPageToken: string };
+  const cancel = { action: 'STEER_ACTION_CANCEL', dryRun: true };
+  const meant = async (selection: object) => {
+    const states = ['TASK_STATE_QUEUED'];
+    const { taskIds } = await call<Step>('SteerTasks', { ...cancel, selection: { states, ...selection } });
+    return taskIds.sort();
+  };
+  const idOf = async (runId: string) => (await describeRun('chain', runId)).instances[0]?.taskId ?? '';
+  expect(await meant({ dagId: 'chain', runId: 'one' })).toEqual([await idOf('one')]);
+  const both = await meant({ dagId: 'chain' });
+  expect(both).toEqual(expect.arrayContaining([await idOf('one'), await idOf('other')]));
+  expect(await meant({ dagId: 'ranged', taskIds: both })).toEqual([]);
+  expect(await stage.api.refused('SteerTasks', { ...cancel, selection: { runId: 'one' } })).toMatchObject({
+    because: 'run ids are unique within their DAG only',
+  });
+});
+
 describe('a backfill', () => {
   const range = { dagId: 'ranged', from: at(1), to: at(3) };
 
