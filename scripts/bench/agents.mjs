@@ -69,6 +69,7 @@ async function startFleet(address, agents) {
   }
   await Promise.all(processes.map(({ loaded }) => loaded()));
   const sum = () => processes.reduce((total, { sessions }) => total + sessions(), 0);
+  const fresh = () => processes.reduce((total, one) => total + one.fresh(), 0);
   const rttsOf = ({ child }) =>
     new Promise((resolve) => {
       const listen = ({ rtts }) => {
@@ -82,6 +83,7 @@ async function startFleet(address, agents) {
   return {
     go: () => processes.forEach(({ go }) => void go()),
     sessions: sum,
+    fresh,
     /** Until all of them together were told of so many sessions. */
     reach: async (count) => {
       const end = performance.now() + HERD_LIMIT_MS;
@@ -96,7 +98,7 @@ async function startFleet(address, agents) {
 /** kill -9 of the coordinator, and a new one on its database and port at once: until every agent has its session again. */
 async function herdReturns(coordinator, fleet, agents) {
   const before = fleet.sessions();
-  const epochsBefore = await epochs(coordinator.address);
+  const freshBefore = fleet.fresh();
   const { database } = coordinator;
   coordinator.child.kill('SIGKILL');
   await exited(coordinator.child);
@@ -106,16 +108,8 @@ async function herdReturns(coordinator, fleet, agents) {
   const upMs = performance.now() - begin;
   await fleet.reach(before + agents);
   const herdBackMs = performance.now() - begin;
-  const epochsAfter = await epochs(next.address);
-  const sessionsLost = [...epochsBefore].filter(([id, epoch]) => epochsAfter.get(id) !== epoch).length;
+  const sessionsLost = fleet.fresh() - freshBefore;
   (await next.stop()).remove();
   rmSync(dirname(database), { recursive: true, force: true });
   return { herdBackMs, herdBackPerS: (1_000 * agents) / (herdBackMs - upMs), herdSessionsLost: sessionsLost };
-}
-
-async function epochs(address) {
-  const client = connect(address);
-  const agents = await client.agents.list();
-  client.close();
-  return new Map(agents.map(({ agentId, sessionEpoch }) => [agentId, sessionEpoch]));
 }

@@ -1,6 +1,8 @@
 // `npm run bench [-- PART…]`: the figures of docs/performance.md, measured here and now, all of them or the parts named. A
 // wrong result fails the run; a slow one never does. What each figure means: README.md in this folder.
-import { writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readFlags, refuse } from '../flags.mjs';
 import { writeCharts } from './charts.mjs';
 import { lineOf, machine } from './machine.mjs';
@@ -28,7 +30,11 @@ const { values, positionals: chosen } = readFlags(
   },
   '[PART…]',
 );
-process.on('exit', endAll);
+const folder = ownFolder();
+process.on('exit', () => {
+  endAll();
+  rmSync(folder, { recursive: true, force: true });
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
 const parts = chosenParts();
@@ -60,6 +66,17 @@ if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figu
 if (values.charts !== undefined) writeCharts(values.charts, figures);
 if (leftOut.length > 0) console.log(`${options.minutes} minutes were over before ${leftOut.join(', ')}`);
 if (values.record) console.log('written: docs/performance.md, and charts and figures in docs/performance');
+// A part that has failed may have left something that would go on for ever.
+process.exit();
+
+/** Everything temporary of this run and its processes is below it, so that nothing stays behind, whatever fails. */
+function ownFolder() {
+  const own = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  // PostgreSQL's own user has to come through.
+  chmodSync(own, 0o711);
+  process.env.TMPDIR = own;
+  return own;
+}
 
 /** A part that finds something wrong fails the run; the others are measured all the same. */
 async function measured(name, run) {
@@ -68,6 +85,8 @@ async function measured(name, run) {
   } catch (error) {
     console.error(`\n${name} has failed: ${error?.stack ?? error}`);
     process.exitCode = 1;
+    // What it has started would be measured with the next part.
+    endAll();
     return { figures: {}, tables: [] };
   }
 }

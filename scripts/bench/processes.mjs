@@ -90,14 +90,15 @@ export async function startCoordinator(heartbeat = '5s', nodeOptions = [], probe
 
 /**
  * A process with bare agents; `connected` settles when all of them have a session, `sessions` says how many sessions they
- * were told of, new and kept. `choice`: their `queue`; `tell`, 'starts' or 'rtts' (see bare-agent.mjs); `runMs`, how long
+ * were told of, new and kept, `fresh` how many of those were new. `choice`: their `queue`; `tell`, 'starts' or 'rtts' (see bare-agent.mjs); `runMs`, how long
  * a task takes, null for ever; with `waits` they dial only at `go()`, when their program has long been loaded.
  */
 export function startAgents(address, id, slots, agents = 1, choice = {}) {
   const child = follow(fork(bareAgent, [JSON.stringify({ address, id, slots, agents, ...choice })]));
-  let [sessions, isLoaded] = [0, false];
+  let [sessions, fresh, isLoaded] = [0, 0, false];
   child.on('message', (message) => {
     if (message.connected !== undefined) sessions++;
+    if (message.isNew) fresh++;
     if (message.loaded) isLoaded = true;
   });
   const reach = (count, limitMs = CONNECT_LIMIT_MS) =>
@@ -107,7 +108,7 @@ export function startAgents(address, id, slots, agents = 1, choice = {}) {
     await exited(child);
   };
   return {
-    ...{ child, stop, reach, sessions: () => sessions },
+    ...{ child, stop, reach, sessions: () => sessions, fresh: () => fresh },
     loaded: () => until(() => isLoaded, CONNECT_LIMIT_MS, 'the agents were not loaded'),
     go: () => child.send('go'),
     /** When told to wait, they are not connected before `go`. */
