@@ -54,7 +54,7 @@ async function check([name, play, pace]) {
     await Promise.race([play(world), late]);
     tell(true, name);
   } catch (error) {
-    tell(false, name, `${error instanceof Error ? error.message : error}\n${world.tails()}`);
+    tell(false, name, `${error instanceof Error ? error.message : String(error)}\n${world.tails()}`);
   } finally {
     clearTimeout(timer);
     await world.close();

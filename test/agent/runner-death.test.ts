@@ -101,4 +101,5 @@ test('a runner that hangs in its own exit is gone with its agent all the same', 
   } finally {
     if (isAlive(runner)) process.kill(runner, 'SIGKILL');
   }
+  expect(isAlive(runner)).toBe(false);
 });

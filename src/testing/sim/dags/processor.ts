@@ -8,7 +8,7 @@ import type { AgentId } from '../../../kit/ids.js';
 import type { Auditor } from '../auditor.js';
 import type { Process } from '../host.js';
 import type { Bundle } from './bundle.js';
-import type { Duty, DutyEffect } from './duty.js';
+import type { Duty } from './duty.js';
 
 /** What a processor needs of its agent and of the world. */
 export interface ProcessorPorts {
@@ -48,7 +48,7 @@ export class Processor implements Duty {
   }
 
   /** All that its agent is asked concerns triggers. */
-  perform(_: DutyEffect): void {}
+  perform(): void {}
 
   disconnected(): void {
     this.#upload.disconnected();

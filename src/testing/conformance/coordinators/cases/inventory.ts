@@ -48,7 +48,7 @@ export const INVENTORY: readonly CoordinatorCase[] = [
         agent.stream.say({ $case: 'inventoryChunk', value });
       }
       const welcome = await agent.stream.expect('a Welcome', 'welcome', (value) => value);
-      const ruled = welcome.verdicts.map(({ token }) => token).sort();
+      const ruled = welcome.verdicts.map(({ token }) => token).sort((a, b) => (a < b ? -1 : 1));
       check(ruled.join() === tokens.join(), `${ruled.length} verdicts on ${tokens.length} entries`);
       return `${ruled.length} entries in ${tokens.length} messages, all ruled on`;
     },

@@ -25,7 +25,7 @@ export const SESSION: readonly CoordinatorCase[] = [
       check(H !== undefined && H > 0 && L === 3 * H, `H is ${H} ms and L is ${L} ms`);
       check(Math.abs((La ?? 0) - (5 / 6) * L) <= 1, `the gate is ${La} ms at a lease of ${L} ms`);
       check(welcome.epoch > 0n, `the epoch is ${welcome.epoch}`);
-      const ruled = welcome.verdicts.map(({ token }) => token - UNKNOWN).sort();
+      const ruled = welcome.verdicts.map(({ token }) => token - UNKNOWN).sort((a, b) => (a < b ? -1 : 1));
       check(ruled.join() === '1,2,3', `${welcome.verdicts.length} verdicts on 3 entries`);
       check(
         welcome.verdicts.every(({ kind }) => kind === VerdictKind.STOP),
