@@ -5,7 +5,14 @@ import type { Json, TaskDefinition } from './definition.js';
 import { isTruthy } from './fill.js';
 import { endUnrun, makeReady, type NewInstance, type Unrun } from './instances.js';
 import { DAG_LIMITS } from './limits.js';
-import { INSTANCES_AT_ONCE, inOrder, markDownstream, markedTasks, pendingOf } from './pending.js';
+import {
+  INSTANCES_AT_ONCE,
+  inOrder,
+  mappingOrder,
+  markDownstream,
+  markedTasks,
+  pendingOf,
+} from './pending.js';
 import { type Plan, taskOf } from './plan.js';
 import { factsOf, instanceEnv, rendered, renderWork, resultOf, sizeOfWork } from './render.js';
 import { admit } from './room.js';
@@ -26,7 +33,7 @@ export function advanceRuns(draft: Draft, runs: readonly RunKey[]): void {
   draft.dags.limitChanges(INSTANCES_AT_ONCE);
   for (const run of runs) {
     // Those that are left have their turn before the ones that were looked at.
-    if (draft.dags.isFull) break;
+    if (draft.dags.room === 0) break;
     const view = draft.dags.run(run);
     // It has ended meanwhile.
     if (view === undefined) draft.dags.advanced.add(run);
@@ -61,7 +68,7 @@ function advanceRun(draft: Draft, view: RunView, plan: Plan): void {
     for (const place of inOrder(marked)) {
       const task = plan.tasks[place];
       if (task === undefined) continue;
-      const outcome = draft.dags.isFull ? 'part' : decideTask(draft, view, plan, task);
+      const outcome = draft.dags.room === 0 ? 'part' : decideTask(draft, view, plan, task);
       if (outcome === 'part') left.add(task.taskId);
       if (outcome === 'ended') markDownstream(plan, task.taskId, next);
     }
@@ -138,9 +145,9 @@ function decideEach(
   let ended = false;
   let isWhole = true;
   for (const mapIndex of indexes) {
-    if (c.draft.dags.isFull || !isRead(c, mapIndex)) isWhole = false;
+    if (c.draft.dags.room === 0 || !isRead(c, mapIndex)) isWhole = false;
     else if (decide(mapIndex) === 'ended') ended = true;
-    if (c.draft.dags.isFull && !isWhole) break;
+    if (c.draft.dags.room === 0 && !isWhole) break;
   }
   if (!isWhole) return 'part';
   return ended ? 'ended' : 'left';
@@ -196,7 +203,8 @@ function runTask(c: TaskCase, pending: readonly number[] | null): Outcome {
   if (!Array.isArray(items)) return only({ ...NO_LIST, message: `${task.expand} is no list` });
   if (items.length > DAG_LIMITS.mappedInstances) return only({ ...TOO_MANY, message: tooMany(items.length) });
   if (items.length === 0) return only({ edge: 'skipTask', reason: 'nothing_to_map', message: task.expand });
-  return decideEach(c, indexesOf(view, task.taskId, pending, items.length), (mapIndex) => {
+  const indexes = indexesOf(view, task.taskId, pending, items.length);
+  return decideEach(c, mappingOrder(indexes, draft.dags.room), (mapIndex) => {
     const item = (items as readonly Json[])[mapIndex];
     const instance = { view, task, mapIndex };
     if (item !== undefined) return runInstance(draft, instance, { ...facts, mapIndex, item });
@@ -206,18 +214,16 @@ function runTask(c: TaskCase, pending: readonly number[] | null): Outcome {
   });
 }
 
-/** What was cleared is mapped anew; when that is all of a task, so is every element that has come since. The last first. */
+/** What was cleared is mapped anew; when that is all of a task, so is every element that has come since. */
 function indexesOf(
   view: RunView,
   task: string,
   pending: readonly number[] | null,
   length: number,
-): readonly number[] {
-  const all = [...Array(length).keys()].reverse();
-  if (pending === null) return all;
+): Iterable<number> {
+  if (pending === null) return Array(length).keys();
   const { undecided, instances } = view.standing(task);
-  if (undecided < instances) return pending;
-  return [...new Set([...all, ...pending])].sort((a, b) => b - a);
+  return undecided < instances ? pending : new Set([...pending, ...Array(length).keys()]);
 }
 
 const NO_LIST = { edge: 'failTask', reason: 'not_a_list' } as const;

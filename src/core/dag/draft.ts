@@ -110,13 +110,14 @@ export class DagDraft {
     return this.#state.planOf(run) ?? this.#loaded.plans.get(planKey(dagId, definitionVersion));
   }
 
-  /** From here on so many instances may change; `isFull` then says that the rest is for the next commit. */
+  /** From here on so many instances may change; the rest is for the next commit. */
   limitChanges(most: number): void {
     this.#fullAt = this.changes.size + most;
   }
 
-  get isFull(): boolean {
-    return this.changes.size >= this.#fullAt;
+  /** How many more may change. */
+  get room(): number {
+    return Math.max(0, this.#fullAt - this.changes.size);
   }
 
   /** What a tick has to create. */

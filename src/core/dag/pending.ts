@@ -34,10 +34,7 @@ function isPending(view: RunView, task: string): boolean {
   return instances === 0 || undecided > 0 || unmapped > 0;
 }
 
-/**
- * Map indexes of a task's instances that are to be decided, the last first, so that it is known from the first commit on
- * how many there will be; null when all of it is, and was never decided before.
- */
+/** Map indexes of a task's instances that are to be decided; null when all of it is, and was never decided before. */
 export function pendingOf(view: RunView, task: string): number[] | null {
   const { instances, undecided, unmapped } = view.standing(task);
   if (instances === 0) return null;
@@ -46,12 +43,22 @@ export function pendingOf(view: RunView, task: string): number[] | null {
     for (const instance of view.of(task)) if (isUndecided(instance)) indexes.push(instance.mapIndex);
   }
   if (unmapped > 0) indexes.push(...gapsOf(view, task));
-  return indexes.sort((a, b) => b - a);
+  return indexes.sort((a, b) => a - b);
 }
 
 function gapsOf(view: RunView, task: string): number[] {
   const { length } = view.mapped(task) ?? { length: 0 };
   return [...Array(length).keys()].filter((mapIndex) => view.get(task, mapIndex) === undefined);
+}
+
+/**
+ * The order in which a list is mapped. One that a commit has no room for begins with its last element, so that it is known
+ * from then on how many there will be.
+ */
+export function mappingOrder(indexes: Iterable<number>, room: number): number[] {
+  const inOrder = [...indexes].sort((a, b) => a - b);
+  const last = inOrder.at(-1);
+  return last === undefined || inOrder.length <= room ? inOrder : [last, ...inOrder.slice(0, -1)];
 }
 
 /**

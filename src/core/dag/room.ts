@@ -112,7 +112,7 @@ export function admit(draft: Draft): boolean {
   for (const { taskId } of chosen) {
     const task = draft.task(taskId);
     // Not read, or more than a commit should hold: the next one goes on.
-    if (task === undefined || (draft.dags.isFull && !draft.dags.changes.has(taskId))) {
+    if (task === undefined || (draft.dags.room === 0 && !draft.dags.changes.has(taskId))) {
       complete = false;
       continue;
     }

@@ -56,7 +56,7 @@ export function addTo(standing: Standing, { state, ready, gone }: InstanceAt, by
   };
 }
 
-/** How far a mapped task has come: its instances are made from the last element down to the first. */
+/** How far a mapped task has come: of a long list the last element is mapped first, then the others. */
 export interface MappedSoFar {
   /** Elements that its list is known to have: those up to the highest that has an instance. */
   readonly length: number;

@@ -96,7 +96,7 @@ export function sweepRun(draft: Draft, view: RunView, plan: Plan): void {
   if (sweep === undefined) return;
   for (const taskId of toSweep(view, plan, sweep, (known) => draft.task(known), Number.POSITIVE_INFINITY)) {
     const task = draft.task(taskId);
-    if (task === undefined || draft.dags.isFull) return;
+    if (task === undefined || draft.dags.room === 0) return;
     ask(draft, task, sweep.kind, sweep.reason);
   }
   draft.dags.putRun({ ...view.row, sweeps: later });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { INSTANCES_AT_ONCE } from '../../../src/core/dag/pending.js';
+import { INSTANCES_AT_ONCE, mappingOrder } from '../../../src/core/dag/pending.js';
 import { DagWorld, dag, KILLED, task } from './support.js';
 
 const MANY = 1_000;
@@ -98,5 +98,16 @@ describe('what is to be decided of a run at once', () => {
     expect(rows).toHaveLength(3);
     const [small] = await w.runs('small');
     expect(small && (await w.states(small))).toEqual({ only: 'queued' });
+  });
+});
+
+describe('the order in which a list is mapped', () => {
+  test('is its own, when one commit has room for all of it', () => {
+    expect(mappingOrder([2, 0, 1], 3)).toEqual([0, 1, 2]);
+    expect(mappingOrder([], 3)).toEqual([]);
+  });
+
+  test('begins with the last element of a longer one, by which a restart knows how long it is', () => {
+    expect(mappingOrder([0, 1, 2, 3], 3)).toEqual([3, 0, 1, 2]);
   });
 });
