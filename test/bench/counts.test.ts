@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 
-const { counts }: { counts(): Promise<Counts> } = await import(
+const { counts }: { counts: () => Promise<Counts> } = await import(
   String(new URL('../../scripts/bench/counts.mjs', import.meta.url))
 );
 

@@ -53,12 +53,14 @@ const deeds = {
 };
 const waits = new Map();
 
-process.on('message', async ({ act, ...details }) => {
+async function perform({ act, ...details }) {
   try {
     process.send?.({ done: (await deeds[act](details)) ?? {} });
   } catch (error) {
     process.send?.({ failed: String(error?.stack ?? error) });
   }
-});
+}
+
+process.on('message', (asked) => void perform(/** @type {any} */ (asked)));
 process.on('disconnect', () => process.exit(0));
 process.send?.({ done: {} });
