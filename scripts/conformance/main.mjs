@@ -1,19 +1,26 @@
-// `npm run conformance`: our own agents pass the kit; plain agents that are right pass it too, and each case notices an agent
-// with the fault that it is there for. `-- --kind K` and `--faults` or `--ours` do a part of it.
-import { resolve } from 'node:path';
+// `npm run conformance`: our own agents and our coordinator pass the kit; plain agents that are right pass it too, and each
+// case notices what has the fault that it is there for. `-- --kind K` and `--faults` or `--ours` do a part of it.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import {
   CASES,
+  COORDINATOR_CASES,
   casesFor,
   conforms,
   failuresOf,
   KINDS,
   runCases,
+  runCoordinatorCases,
   summaryOf,
   tableOf,
 } from '../../dist/testing/conformance/index.js';
 import { root } from '../tool.mjs';
-import { FAULTS, PLAIN } from './faults.mjs';
+import { FAULTS, LIES_NOTICED, PLAIN } from './faults.mjs';
+import { lyingRelay } from './lying-relay.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +30,9 @@ const { values } = parseArgs({
     parallel: { type: 'string', default: '4' },
   },
 });
-const kinds = KINDS.filter((kind) => values.kind === undefined || values.kind.includes(kind));
+const kinds = [...KINDS, 'coordinator'].filter(
+  (kind) => values.kind === undefined || values.kind.includes(kind),
+);
 const both = values.faults === values.ours;
 const aborted = new AbortController();
 process.once('SIGINT', () => aborted.abort());
@@ -40,47 +49,94 @@ const USUAL = { heartbeatMs: 500, patienceMs: 10_000 };
 const HASTY = { heartbeatMs: 500, patienceMs: 4_000 };
 let failed = 0;
 
-async function passes(title, kind, command, cases = casesFor(CASES, kind, [])) {
+function judge(title, results, judged) {
   console.log(`\n${title}`);
-  const results = await play(kind, command, cases, USUAL);
-  console.log(tableOf(results) + failuresOf(results) + summaryOf(results));
+  console.log(tableOf(results) + failuresOf(results) + summaryOf(results, judged));
   if (!conforms(results)) failed++;
 }
 
-/** Each case against the agent that has its fault, one after the other of them. */
-async function notices(kind, program) {
-  const table = Object.entries(FAULTS[kind]);
+const passes = async (title, kind, command, cases = casesFor(CASES, kind, [])) =>
+  judge(title, await play(kind, command, cases, USUAL), 'agent');
+
+/** Each case of a table against what has its fault: it has to fail. `playOne` plays one case, and gives its result. */
+async function notices(title, faults, playOne) {
+  const table = Object.entries(faults);
   const waiting = [...table];
   const missed = [];
   const lane = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [id, fault] = next;
-      const cases = CASES.filter((one) => one.id === id);
-      const [result] = await play(kind, [program], cases, { ...HASTY, fault });
-      console.log(
-        `${id.padEnd(24)} ${fault.padEnd(18)} ${result?.outcome ?? 'no such case'}: ${result?.seen.split('\n')[0] ?? ''}`,
-      );
+      const [result] = await playOne(id, fault);
+      const told = `${result?.outcome ?? 'no such case'}: ${result?.seen.split('\n')[0] ?? ''}`;
+      console.log(`${id.padEnd(24)} ${fault.padEnd(22)} ${told}`);
       if (result?.outcome !== 'fail') missed.push(id);
     }
   };
-  console.log(`\n${kind} agents with one fault each: the case has to fail`);
+  console.log(`\n${title} with one fault each: the case has to fail`);
   await Promise.all(Array.from({ length: Number(values.parallel) }, lane));
-  console.log(
-    `${table.length - missed.length} of ${table.length} faults noticed${missed.length > 0 ? `, not: ${missed.join(' ')}` : ''}`,
-  );
+  const not = missed.length > 0 ? `, not: ${missed.join(' ')}` : '';
+  console.log(`${table.length - missed.length} of ${table.length} faults noticed${not}`);
   failed += missed.length;
 }
 
-for (const kind of kinds) {
+/** Our coordinator as a process, at an interval that makes leases short. */
+async function withCoordinator(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-conformance-'));
+  const told = join(folder, 'address.json');
+  const files = ['--db-file', join(folder, 'holdfast.db'), '--address-file', told];
+  const flags = ['server', 'start', '--port', '0', '--heartbeat-interval', '600ms', ...files];
+  const server = spawn(process.execPath, [resolve(root, 'dist/main/bin.js'), ...flags], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, HOLDFAST_LOG_LEVEL: 'error' },
+  });
+  const exited = new Promise((done) => server.on('close', done));
+  try {
+    for (let left = 600; !existsSync(told) && left > 0; left--) await pause(50);
+    await use(JSON.parse(readFileSync(told, 'utf8')).grpc);
+  } finally {
+    server.kill('SIGKILL');
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const playCoordinator = (address, cases, patienceMs) =>
+  runCoordinatorCases({
+    ...{ address, patienceMs, cases, parallel: Number(values.parallel) },
+    ...{ signal: aborted.signal, told: () => {} },
+  });
+
+async function coordinator(address) {
+  if (both || values.ours) {
+    const results = await playCoordinator(address, COORDINATOR_CASES, USUAL.patienceMs);
+    judge('our coordinator', results, 'coordinator');
+  }
+  if (!both && !values.faults) return;
+  await notices('coordinators', LIES_NOTICED, async (id, fault) => {
+    const relay = await lyingRelay(address, fault);
+    const cases = COORDINATOR_CASES.filter((one) => one.id === id);
+    const results = await playCoordinator(relay.address, cases, HASTY.patienceMs);
+    relay.close();
+    return results;
+  });
+}
+
+async function agents(kind) {
   if (both || values.ours) {
     await passes(`our ${kind}`, kind, ['dist/main/bin.js', 'agent', 'start', '--kind', kind]);
   }
   const program = PLAIN[kind];
-  if (program === undefined || !(both || values.faults)) continue;
+  if (program === undefined || !(both || values.faults)) return;
   const path = resolve(import.meta.dirname, program);
   // What every kind is asked is shown with the worker: the plain agents of the other kinds are as plain as their cases let them.
   const noticed = CASES.filter(({ id }) => id in FAULTS[kind]);
   await passes(`a plain ${kind} without a fault`, kind, [path], noticed);
-  await notices(kind, path);
+  await notices(`${kind} agents`, FAULTS[kind], (id, fault) => {
+    const cases = CASES.filter((one) => one.id === id);
+    return play(kind, [path], cases, { ...HASTY, fault });
+  });
 }
+
+for (const kind of kinds) await (kind === 'coordinator' ? withCoordinator(coordinator) : agents(kind));
 process.exit(failed === 0 ? 0 : 1);

@@ -9,7 +9,7 @@ import { Stage } from '../wire/support/stage.js';
 
 let stage: Stage;
 beforeAll(async () => {
-  stage = await Stage.start({ heartbeatIntervalMs: 600 });
+  stage = await Stage.start({ heartbeatIntervalMs: 1_000 });
 });
 afterAll(() => stage.close());
 

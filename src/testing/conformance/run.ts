@@ -55,14 +55,20 @@ export async function runAll<One extends Requirement>(
 }
 
 /** A failure while this process was held up for H/2 or more may be the kit's: only an undisturbed one counts. */
-async function playFairly(one: Case, options: RunOptions): Promise<Result> {
+const playFairly = (one: Case, options: RunOptions): Promise<Result> =>
+  fairly(() => play(one, options), options.heartbeatMs / 2, options.signal);
+
+/** Plays again what fails while this process was held up for longer than `heldUpMs`, a few times. */
+export async function fairly(
+  playOnce: () => Promise<Result>,
+  heldUpMs: number,
+  signal: AbortSignal,
+): Promise<Result> {
   for (let replay = 0; ; replay++) {
     const pulse = new Pulse();
-    const result = await play(one, options);
-    const heldUpMs = pulse.stop();
-    const disturbed = heldUpMs > options.heartbeatMs / 2;
-    if (result.outcome === 'pass' || !disturbed || replay === REPLAYS || options.signal.aborted)
-      return result;
+    const result = await playOnce();
+    const disturbed = pulse.stop() > heldUpMs;
+    if (result.outcome === 'pass' || !disturbed || replay === REPLAYS || signal.aborted) return result;
   }
 }
 

@@ -57,6 +57,8 @@ export class FakeAgent implements AgentChoice {
   applied = 1n;
   /** Whether permits, refusals and acknowledgements change what it holds; an agent that loses them sets it false. */
   takesIn = true;
+  /** Whether it sends its full inventory when it is asked for it. */
+  showsAll = true;
   readonly #host: AgentHost;
   #beating: Timer | null = null;
   #nonce = 0n;
@@ -80,11 +82,16 @@ export class FakeAgent implements AgentChoice {
 
   #hear(message: NonNullable<ConnectResponse['message']>): void {
     if (message.$case !== 'ack') return;
-    const { number, offers, withdrawals, permits, refusals, acknowledgements } = message.value;
+    const { number, offers, withdrawals, sendFullInventory } = message.value;
     for (const { taskId } of offers) this.offers.add(taskId);
     for (const taskId of withdrawals) this.offers.delete(taskId);
     this.applied = number;
-    if (!this.takesIn) return;
+    if (this.takesIn) this.#takeIn(message.value);
+    if (sendFullInventory && this.showsAll)
+      this.say({ fullInventory: { entries: this.held.entries().map(entryOf), moreChunks: false } });
+  }
+
+  #takeIn({ acknowledgements, permits, refusals }: HeartbeatAck): void {
     for (const { token } of acknowledgements) this.held.dropToken(token as Token);
     for (const { nonce, token, taskId } of permits)
       this.held.permit(nonce as Nonce, token as Token, taskId as TaskId);

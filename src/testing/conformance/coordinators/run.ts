@@ -1,5 +1,5 @@
 import { after, monoMs } from '../clock.js';
-import { failureOf, type Result, runAll } from '../run.js';
+import { failureOf, fairly, type Result, runAll } from '../run.js';
 import type { CoordinatorCase } from './case.js';
 import { Scene, type SceneOptions } from './scene.js';
 
@@ -16,6 +16,9 @@ export interface CoordinatorRunOptions extends SceneOptions {
 /** A case is bounded. Most wait for a lease or two of the coordinator's own choice: 15 s by default. */
 const LIMIT_MS = 120_000;
 
+/** Held up for so long, the kit's agents may have been silent themselves. */
+const HELD_UP_MS = 200;
+
 /** Looks whether there is a coordinator at all. Throws Deviation when there is none. */
 export async function probeCoordinator(options: SceneOptions): Promise<void> {
   const scene = new Scene(options);
@@ -28,7 +31,9 @@ export async function probeCoordinator(options: SceneOptions): Promise<void> {
 
 /** Plays cases against a coordinator; the results in the order of the cases. */
 export function runCoordinatorCases(options: CoordinatorRunOptions): Promise<readonly Result[]> {
-  return runAll(options.cases, options, (one) => play(one, options));
+  return runAll(options.cases, options, (one) =>
+    fairly(() => play(one, options), HELD_UP_MS, options.signal),
+  );
 }
 
 async function play(one: CoordinatorCase, options: SceneOptions): Promise<Result> {

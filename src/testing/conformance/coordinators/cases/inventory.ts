@@ -15,6 +15,7 @@ export const INVENTORY: readonly CoordinatorCase[] = [
     play: async (scene) => {
       const agent = await scene.greeted();
       agent.silence();
+      agent.showsAll = false;
       const taskId = await scene.submit();
       await agent.offered(taskId);
       const nonce = agent.nextNonce();
@@ -27,6 +28,7 @@ export const INVENTORY: readonly CoordinatorCase[] = [
         `token ${early[0]?.token} was permitted to an agent whose inventory is in doubt`,
       );
       await agent.acknowledged({ fullInventory: { entries: [], moreChunks: false } });
+      agent.showsAll = true;
       agent.beat();
       agent.offers.clear();
       const { token } = await agent.start(taskId);
@@ -91,27 +93,20 @@ export const INVENTORY: readonly CoordinatorCase[] = [
       check(permit !== null, 'an offered task was refused');
       const { token } = permit;
       agent.held.dropNonce(nonce as Nonce);
-      const sent = agent.stream.here();
-      let answered = sent;
-      await scene.until('void token', 6 * agent.heartbeatMs + scene.patienceMs, async () => {
-        const asks = agent.stream.all('ack', answered).some((ack) => ack.sendFullInventory);
-        answered = agent.stream.here();
-        if (asks) agent.say({ fullInventory: { entries: [], moreChunks: false } });
-        return agent.stream.all('ack', sent).some(({ voidTokens }) => voidTokens.includes(token));
-      });
-      check(
-        (await scene.task(taskId)).fencingToken === token,
-        'the permit ended before the agent had answered',
+      const within = 6 * agent.heartbeatMs + scene.patienceMs;
+      const from = await agent.stream.expect(
+        `void token ${token}`,
+        'ack',
+        ({ voidTokens }) => (voidTokens.includes(token) ? agent.stream.here() : undefined),
+        { within },
       );
-      agent.silence();
-      const from = agent.stream.here();
+      // Answered at once: silence on it would end the stream.
       const report = reportOf(token, { taskId, kind: ReportKind.NEVER_STARTED });
       agent.show(token, 'void', taskId);
       agent.takesIn = true;
       agent.offers.clear();
       agent.say({ reports: [report] });
       await agent.disposition(token, from);
-      agent.beat();
       const next = await agent.start(taskId);
       check(
         next.token > token && next.tryNumber === 1,
@@ -130,10 +125,10 @@ export const INVENTORY: readonly CoordinatorCase[] = [
       const taskId = await scene.submit();
       const { token } = await agent.start(taskId);
       await scene.pass(1.5 * agent.leaseMs);
-      const { state, fencingToken } = await scene.task(taskId);
+      const { state, fencingToken, lost } = await scene.task(taskId);
       check(
-        state === TaskState.RUNNING && fencingToken === token,
-        `after ${1.5 * agent.leaseMs} ms of heartbeats the task is in state ${state}`,
+        state === TaskState.RUNNING && fencingToken === token && lost === undefined,
+        `after ${1.5 * agent.leaseMs} ms of heartbeats the task is in state ${state}${lost ? ', lost' : ''}`,
       );
       return `still token ${token} after 1.5 L`;
     },
