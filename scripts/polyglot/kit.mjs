@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { BIN } from './world.mjs';
 
 /** Results of the cases that `only` names (all when empty), as `{ id, level, result, seen }`. */
-export async function conformance(command, { only = [], parallel = 3, limitMs = 300_000 } = {}) {
+export async function conformance(command, { only = [], parallel = 4, limitMs = 300_000 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-kit-'));
   const json = join(folder, 'results.json');
   const choice = only.length > 0 ? ['--only', only.join(',')] : [];

@@ -62,7 +62,7 @@ async function check([name, play, pace]) {
 }
 
 /** A few at a time: most of each is waiting. */
-async function checkAll(title, checks, parallel = 3) {
+async function checkAll(title, checks, parallel = 4) {
   console.log(`\n${title}`);
   const left = [...checks];
   await Promise.all(

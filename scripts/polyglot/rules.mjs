@@ -11,7 +11,7 @@ import { PYTHON } from './world.mjs';
 const SOUND = 'hello.first';
 
 /** Plays every broken worker, a few at a time; `tell(good, what, detail)` hears of each. */
-export async function breakRules(tell, parallel = 3) {
+export async function breakRules(tell, parallel = 5) {
   const left = [...BROKEN_RULES];
   const play = async () => {
     for (let broken = left.shift(); broken !== undefined; broken = left.shift()) await breakOne(broken, tell);
