@@ -12,6 +12,7 @@ import { largeDag } from './large-dag.mjs';
 import { peers } from './peers.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
+import { slowDisks } from './slow-disk.mjs';
 import { backlog, lifecycle, raw, start } from './speed.mjs';
 import { listed } from './tables.mjs';
 import { waitingTriggers } from './triggers.mjs';
@@ -128,6 +129,11 @@ export const PARTS = [
     'bundle',
     (options) => `a bundle of ${many(options)} DAGs: first, one file of ten changed, all changed`,
     (options) => bundleRounds(many(options)),
+  ),
+  list(
+    'slowDisk',
+    () => '20 agents with 20 slots, H = 1 s, on disks that take 0, 20 and 200 ms for a sync',
+    ({ quick }) => slowDisks(quick ? 2_000 : 5_000),
   ),
   list(
     'dev',
