@@ -8,9 +8,12 @@ import { bareTask, submitAll } from './work.mjs';
 /** So many are done of each backlog, in as many turns as that takes: the cost of one is the same thing then. */
 const DONE = 20_000;
 
+/** Nothing is removed beside the work, and nothing has waited for too long when a million were submitted slowly. */
+const LASTING = ['--retention-count', '1000000000', '--queued-timeout', '12h'];
+
 /** `waiting` tasks wait; one agent with 100 slots comes and does up to 20,000 of them. */
 export async function backlogRound(waiting) {
-  const coordinator = await startCoordinator('5s', [], false, { flags: ['--retention-count', '1000000000'] });
+  const coordinator = await startCoordinator('5s', [], false, { flags: LASTING });
   const client = connect(coordinator.address);
   const turns = Math.min(10, Math.max(1, Math.round(DONE / waiting)));
   const n = Math.min(DONE, waiting);
