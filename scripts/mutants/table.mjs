@@ -1,10 +1,11 @@
 // All mutants, and what their edits make of the sources.
+import { MUTANTS as dags } from './dags.mjs';
 import { MUTANTS as failure } from './failure.mjs';
 import { MUTANTS as loadBearing } from './load-bearing.mjs';
 import { MUTANTS as start } from './start.mjs';
 
 export const LOAD_BEARING = loadBearing;
-export const MUTANTS = [...loadBearing, ...start, ...failure];
+export const MUTANTS = [...loadBearing, ...start, ...failure, ...dags];
 
 export function editsOf({ file, find, replace, model, also = [] }) {
   if (model !== undefined) return [];

@@ -296,6 +296,7 @@ export class Auditor {
 
   coordinatorNoted(note: Note): void {
     if (note.kind === 'commits_lost') this.#rollbacks?.noticed();
+    if (note.kind === 'snapshot_in_force') this.#judges.inForce(note);
     this.coverage.noted(note);
   }
 

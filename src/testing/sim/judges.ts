@@ -88,6 +88,13 @@ export class Judges {
     this.#dags?.started(state);
   }
 
+  /** P17: only its holder's snapshots come into force. */
+  inForce({ bundle, agentId }: { readonly bundle: string; readonly agentId: AgentId }): void {
+    const holder = this.dags.bundles.get(bundle)?.agentId;
+    const what = `a snapshot of ${agentId} is in force, and ${holder} holds ${bundle}`;
+    if (holder !== agentId) this.#broken({ rule: 'P17', what });
+  }
+
   /** The rows of a commit, once its history was told. */
   committed(puts: Puts): void {
     this.rows.committed(puts);

@@ -35,12 +35,13 @@ export function drawDag(draw: DagDraw, dagId: string): DagDefinition {
   const count = 2 + chance.below(5);
   for (let i = 0; i < count; i++) tasks.push(drawTask(draw, `t${i}`, tasks));
   const catchup = chance.is(0.5);
+  const schedule = drawSchedule(chance);
   const any = { description: '', oneOf: [], minimum: null, maximum: null };
   return {
     dagId,
     description: '',
     tags: [],
-    schedule: drawSchedule(chance),
+    schedule,
     startDate: chance.is(0.4) ? ((wall - 6 * MINUTE - (wall % MINUTE)) as WallMs) : null,
     endDate: chance.is(0.1) ? ((wall + 10 * MINUTE) as WallMs) : null,
     catchup,
@@ -52,7 +53,8 @@ export function drawDag(draw: DagDraw, dagId: string): DagDefinition {
       list: { ...any, type: 'array', default: [1, 2, 3].slice(chance.below(4)) },
       flag: { ...any, type: 'boolean', default: chance.is(0.8) },
     },
-    tasks,
+    // What assets make would go on for ever, if it made their events itself.
+    tasks: schedule.kind === 'assets' ? tasks.map((task) => ({ ...task, outlets: [] })) : tasks,
   };
 }
 
