@@ -36,6 +36,8 @@ const kinds = [...KINDS, 'coordinator'].filter(
 const both = values.faults === values.ours;
 const aborted = new AbortController();
 process.once('SIGINT', () => aborted.abort());
+// Ends the agents that are being played against as well.
+process.once('SIGTERM', () => process.exit(1));
 
 const play = (kind, command, cases, { heartbeatMs, patienceMs, fault = '' }) =>
   runCases({

@@ -86,6 +86,8 @@ async function test(
 ): Promise<void> {
   const { terminal } = context;
   const { output } = await context.settings(commonFlags(command));
+  // Ends the agents as well; what is asked to end by its system has no time for the cases that are being played.
+  process.once('SIGTERM', () => process.exit(EXIT.interrupted));
   const stage = {
     command: argv,
     cwd: process.cwd(),

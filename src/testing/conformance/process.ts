@@ -34,10 +34,14 @@ export class AgentProcess {
       this.#ended({ code: null, signal: null });
     });
     this.#child.on('exit', (code, signal) => this.#ended({ code, signal }));
+    if (living.size === 0) process.once('exit', endAll);
+    living.add(this);
   }
 
   #ended(exit: Exit): void {
     this.#exit ??= exit;
+    living.delete(this);
+    if (living.size === 0) process.off('exit', endAll);
     this.#watched.changed();
   }
 
@@ -84,6 +88,13 @@ export class AgentProcess {
     this.signal('SIGKILL');
     if (this.#exit === null) await new Promise((resolve) => this.#child.once('exit', resolve));
   }
+}
+
+/** In groups of their own, agents would outlive a kit that is ended in the middle of a case. */
+const living = new Set<AgentProcess>();
+
+function endAll(): void {
+  for (const agent of living) agent.signal('SIGKILL');
 }
 
 export function exitWords({ code, signal }: Exit): string {

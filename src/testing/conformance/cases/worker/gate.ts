@@ -2,6 +2,7 @@ import { PartitionPolicy } from '../../../../wire/gen/holdfast/v1/types.js';
 import { durationOf } from '../../../../wire/time.js';
 import { type Case, check } from '../../case.js';
 import { monoMs } from '../../clock.js';
+import type { Run, Stage } from '../../stage.js';
 import type { Stream } from '../../stream.js';
 import { checkNeverStarted } from '../../words.js';
 
@@ -118,7 +119,8 @@ export const GATE: readonly Case[] = [
     title: 'a run of policy single_run is over when the gate and its kill grace are',
     play: async (stage) => {
       const stream = await stage.session();
-      const run = await stage.run(stream, { ...ENDLESS, permit: SINGLE_RUN });
+      const run = await guarded(stage, stream);
+      if (run === null) return REFUSES;
       await stage.closeGate(stream);
       await stage.talk(stream, (GRACE_MS + SLACK_MS) / stage.terms.heartbeatMs);
       check(
@@ -138,7 +140,8 @@ export const GATE: readonly Case[] = [
     title: 'a run of policy single_run ends with the gate even while its agent is stopped',
     play: async (stage) => {
       const stream = await stage.session();
-      const run = await stage.run(stream, { ...ENDLESS, permit: SINGLE_RUN });
+      const run = await guarded(stage, stream);
+      if (run === null) return REFUSES;
       stage.agent.signal('SIGSTOP');
       const { gateMs, heartbeatMs } = stage.terms;
       await stage.intervals((gateMs + GRACE_MS + SLACK_MS) / heartbeatMs);
@@ -156,7 +159,8 @@ export const GATE: readonly Case[] = [
     title: 'a run of policy single_run does not outlive its agent by more than the gate',
     play: async (stage) => {
       const stream = await stage.session();
-      const run = await stage.run(stream, { ...ENDLESS, permit: SINGLE_RUN });
+      const run = await guarded(stage, stream);
+      if (run === null) return REFUSES;
       await stage.agent.kill();
       const began = monoMs();
       const { gateMs } = stage.terms;
@@ -172,6 +176,19 @@ const GRACE_MS = 300;
 /** Beyond gate and grace: signals, scheduling, and looking. */
 const SLACK_MS = 700;
 const SINGLE_RUN = { partitionPolicy: PartitionPolicy.SINGLE_RUN, killGrace: durationOf(GRACE_MS) };
+
+const REFUSES = 'it starts no work of this policy at all';
+
+/** A run of policy single_run; null when the agent, without a guardian, does not start such work. */
+async function guarded(stage: Stage, stream: Stream): Promise<Run | null> {
+  const choice = { ...ENDLESS, permit: SINGLE_RUN };
+  const run = stage.permitOf(stream, await stage.ask(stream), choice);
+  stream.permit(run.permit);
+  return stage.watched.until('the start of a single_run task, or its report', stage.patienceMs, () => {
+    if (stage.stub.starts(run.tag) > 0) return run;
+    return stream.reports(run.token) > 0 ? null : undefined;
+  });
+}
 
 const asksForAny = ({ said }: Stream, from = 0): boolean =>
   said

@@ -169,7 +169,7 @@ export const HANDSHAKE: readonly Case[] = [
   },
   {
     id: 'offer.withdrawn',
-    rule: 'handshake',
+    rule: 'offer',
     level: 'should',
     kinds: ['worker'],
     title: 'what was withdrawn before there was a slot for it is not asked for',
@@ -187,7 +187,7 @@ export const HANDSHAKE: readonly Case[] = [
   },
   {
     id: 'offer.dropped',
-    rule: 'handshake',
+    rule: 'offer',
     level: 'should',
     kinds: ['worker'],
     title: 'a new stream drops what was offered on the one before',

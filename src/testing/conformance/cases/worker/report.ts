@@ -18,7 +18,7 @@ const recorded = (token: bigint) => ({ token, disposition: ReportDisposition.REC
 export const REPORT: readonly Case[] = [
   {
     id: 'report.repeated',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a report is repeated until it is acknowledged, and not after',
@@ -35,7 +35,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.over-streams',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a report that was not acknowledged is in the next Hello, and its entry is finished',
@@ -49,7 +49,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.offline',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a run that ends while there is no stream is reported on the next one',
@@ -66,7 +66,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.over-restarts',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a report that was not acknowledged survives kill -9 of the agent',
@@ -79,7 +79,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.forgotten',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'what was acknowledged is not reported by the next process',
@@ -98,7 +98,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.lost',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a run that died with its agent is reported as lost by the next process, and never started again',
@@ -158,7 +158,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.exit-code',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a task that ends with another exit code than 0 is reported as failed, with it',
@@ -172,7 +172,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.no-such-program',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a program that cannot be started is reported as failed, and the agent lives on',
@@ -204,7 +204,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.whole-group',
-    rule: 'handshake',
+    rule: 'report',
     level: 'must',
     kinds: ['worker'],
     title: 'a run is reported once its whole process group is gone',
@@ -218,7 +218,7 @@ export const REPORT: readonly Case[] = [
   },
   {
     id: 'report.result',
-    rule: 'handshake',
+    rule: 'report',
     level: 'should',
     kinds: ['worker'],
     title: 'what the task writes to HOLDFAST_RESULT_FILE is in its report',
