@@ -288,7 +288,7 @@ function take(permit) {
   inventory.drop({ nonce });
   inventory.put(PHASES.RUNNING, { token, taskId });
   if (why !== null) return add({ token, taskId, kind: 'NEVER_STARTED', exitCode: 0, reason: why });
-  running.start(permit, add, output.said);
+  running.start(permit, add, (token, id, data) => output.said(token, id, data));
 }
 
 /** The rules of a start; each fault leaves one out. */

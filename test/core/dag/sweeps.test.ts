@@ -17,7 +17,7 @@ const clear = (run: RunRow): DagCall => ({
 });
 
 /** A run that has ended well, and what each commit from here on writes. */
-async function ended(): Promise<{ w: DagWorld; run: RunRow; rows: number[]; killAt(n: number): void }> {
+async function ended(): Promise<{ w: DagWorld; run: RunRow; rows: number[]; killAt: (n: number) => void }> {
   const w = await DagWorld.with([wide]);
   await w.worker(MANY);
   const run = await w.trigger('wide');
