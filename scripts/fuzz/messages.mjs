@@ -1,6 +1,8 @@
 // Messages of the agent stream: as an agent would send them, and then bent. Two ways of bending: by meaning (a valid
 // message that says something false) and by bytes (one that may not even decode).
+import { createHash } from 'node:crypto';
 import { ConnectRequest } from '../../dist/wire/gen/holdfast/v1/agent_service.js';
+import { BundleSnapshot } from '../../dist/wire/gen/holdfast/v1/dag_service.js';
 
 const WILD_NUMBERS = [
   0n,
@@ -53,14 +55,22 @@ export class Chance {
   }
 }
 
-export function hello(agentId, instanceId, streamNo) {
+/** As the proto has them. */
+const KINDS = { worker: 1, triggerer: 2, dagProcessor: 3 };
+/** What the agents of each kind have to say besides. */
+const OWN = {
+  worker: { queues: ['fuzz'], slots: 4 },
+  triggerer: { slots: 100, triggerKinds: ['file', 'http'] },
+  dagProcessor: { slots: 0, bundles: ['fuzz-bundle'] },
+};
+
+export function hello(agentId, instanceId, streamNo, kind = 'worker') {
   return request('hello', {
     agentId,
     instanceId,
     streamNo: BigInt(streamNo),
-    kind: 1,
-    queues: ['fuzz'],
-    slots: 4,
+    kind: KINDS[kind],
+    ...OWN[kind],
     labels: new Map(),
     software: 'fuzz',
     protocolVersion: 1,
@@ -94,7 +104,21 @@ export function heartbeat(chance, seq, taskIds) {
     fullInventory: chance.is(0.7)
       ? undefined
       : { entries: some(20, () => entry(chance, taskId())), moreChunks: false },
+    triggerEvents: some(4, () => triggerEvent(chance, taskId())),
   });
+}
+
+function triggerEvent(chance, taskId) {
+  const size = chance.is(0.97) ? chance.below(64) : 70_000;
+  return {
+    triggerId: chance.text(`${taskId}.${chance.below(9)}`),
+    token: chance.number(),
+    eventId: chance.text(`e${chance.below(50)}`),
+    payload: chance.is(0.7) ? Buffer.from('{"fired":true}') : Buffer.alloc(size, chance.below(256)),
+    failure: chance.is(0.8)
+      ? undefined
+      : { reason: chance.text('trigger_failed'), message: chance.text('words') },
+  };
 }
 
 function report(chance, taskId) {
@@ -107,14 +131,55 @@ function report(chance, taskId) {
     message: chance.text('words'),
     result: Buffer.alloc(chance.is(0.95) ? chance.below(64) : chance.below(300_000)),
     resultType: chance.text('text/plain'),
+    deferral: chance.is(0.7) ? undefined : deferral(chance),
   };
+}
+
+function deferral(chance) {
+  return {
+    kind: chance.text('file'),
+    input: Buffer.from(chance.text('{"path":"x"}')),
+    state: Buffer.from(chance.text('')),
+    timeout: chance.is(0.5)
+      ? undefined
+      : { seconds: chance.number() & 0xffff_ffffn, nanos: chance.below(2 ** 31) },
+  };
+}
+
+/** A snapshot, or a part of one, of a few files that are DAGs more or less. */
+function bundleChunk(chance) {
+  const dag = (n) => ({
+    dag_id: chance.text(`fuzz-${n}`),
+    tasks: [{ task_id: 't', command: ['true'], needs: [chance.text('t')] }],
+  });
+  const files = Array.from({ length: chance.below(4) }, (_, n) => ({
+    file: chance.text(`f${n}.dag.yaml`),
+    dag: Buffer.from(chance.is(0.8) ? JSON.stringify(dag(n)) : chance.text('{')),
+  }));
+  const snapshot = { dags: files, importErrors: [{ file: chance.text('g'), message: chance.text('words') }] };
+  const all = Buffer.from(BundleSnapshot.encode(BundleSnapshot.fromPartial(snapshot)).finish());
+  const isWhole = chance.is(0.6);
+  const data = isWhole ? all : all.subarray(0, chance.below(all.length + 1));
+  return request('bundleChunk', {
+    bundle: chance.is(0.95) ? 'fuzz-bundle' : chance.text('other'),
+    sequence: chance.number(),
+    offset: isWhole ? 0n : chance.number(),
+    data,
+    totalBytes: chance.is(0.8) ? BigInt(all.length) : chance.number(),
+    sha256: chance.is(0.7) ? createHash('sha256').update(all).digest() : Buffer.alloc(chance.below(40)),
+  });
 }
 
 function entry(chance, taskId) {
   return { phase: chance.below(9), token: chance.number(), nonce: chance.number(), taskId };
 }
 
-export function other(chance, taskIds) {
+export function other(chance, taskIds, kind = 'worker') {
+  if (kind === 'dagProcessor' ? chance.is(0.9) : chance.is(0.02)) return bundleChunk(chance);
+  return otherOfAny(chance, taskIds);
+}
+
+function otherOfAny(chance, taskIds) {
   const kind = chance.pick(['inventoryChunk', 'logChunk', 'goodbye', 'logChunk']);
   const taskId = chance.text(chance.pick(taskIds) ?? 'nothing');
   if (kind === 'inventoryChunk')

@@ -6,6 +6,8 @@ const PATH = '/holdfast.v1.AgentService/Connect';
 /** A stream that takes nothing for so long is given up. */
 const DEAF_MS = 1_000;
 const same = (bytes) => bytes;
+/** What the agents of the lanes are. */
+const LANES = ['worker', 'worker', 'triggerer', 'dagProcessor'];
 
 /** Keeps `width` streams open until `budget.left` messages were sent. */
 export async function fuzzStreams(address, chance, budget, width, taskIds) {
@@ -19,11 +21,12 @@ async function lane(client, chance, budget, number, taskIds) {
   for (let streamNo = 1; budget.left > 0; streamNo++) {
     // A new instance now and then, so that sessions are replaced, refused and failed as well.
     const instance = `fuzz-instance-${number}-${Math.floor(streamNo / 500)}-0000`;
-    await stream(client, chance, budget, { agentId: `fuzz-${number}`, instance, streamNo, taskIds });
+    const kind = LANES[number % LANES.length];
+    await stream(client, chance, budget, { agentId: `fuzz-${number}`, instance, streamNo, taskIds, kind });
   }
 }
 
-function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }) {
+function stream(client, chance, budget, { agentId, instance, streamNo, taskIds, kind }) {
   return new Promise((resolve) => {
     const call = client.makeBidiStreamRequest(PATH, same, same);
     let over = false;
@@ -45,20 +48,22 @@ function stream(client, chance, budget, { agentId, instance, streamNo, taskIds }
         say();
       }
     });
+    const first = hello(agentId, instance, streamNo, kind);
     const say = () => {
       let flows = true;
       while (flows && !over) {
         if (budget.left <= 0 || chance.is(0.01)) return end();
         budget.left--;
-        const valid = chance.is(0.85) ? heartbeat(chance, ++seq, taskIds) : other(chance, taskIds);
-        flows = call.write(chance.is(0.03) ? bend(chance, valid, hello(agentId, instance, streamNo)) : valid);
+        // A DAG processor has hardly anything to say in its heartbeats.
+        const beats = chance.is(kind === 'dagProcessor' ? 0.3 : 0.85);
+        const valid = beats ? heartbeat(chance, ++seq, taskIds) : other(chance, taskIds, kind);
+        flows = call.write(chance.is(0.03) ? bend(chance, valid, first) : valid);
       }
       // What only waits in our own memory has tested nobody. A coordinator that reads no more is left, as agents do.
       clearTimeout(deaf);
       deaf = setTimeout(end, DEAF_MS);
     };
     call.on('drain', say);
-    const first = hello(agentId, instance, streamNo);
     budget.left--;
     if (chance.is(0.1)) {
       call.write(bend(chance, first, heartbeat(chance, 2, taskIds)));
