@@ -104,7 +104,7 @@ function instanceTable({ run, tasks, instances }: RunDescription, view: View): s
   const rows = tasks.flatMap((task) => {
     const found = by.get(task.task) ?? [];
     const indent = '  '.repeat(depths.get(task.task) ?? 0);
-    if (found.length === 0) return [undecidedRow(`${indent}${task.task}`, run)];
+    if (found.length === 0) return [undecidedRow(`${indent}${task.task}`, run, task, by)];
     if (found.length <= MAPPED_SHOWN) return found.map((one) => instanceRow(one, indent, view));
     const odd = found.filter(({ state, lost }) => state === 'failed' || lost).slice(0, MAPPED_SHOWN);
     return [
@@ -116,9 +116,30 @@ function instanceTable({ run, tasks, instances }: RunDescription, view: View): s
   return renderTable(headers, rows, view.colours, view.out.columns);
 }
 
-const undecidedRow = (name: string, { state }: Run): (string | Cell)[] => [
-  ...[name, hasRunEnded(state) ? '-' : 'not yet', '-', '-', '-', '-', ''],
-];
+/** Needs that are named for a task that waits for more of them. */
+const NEEDS_SHOWN = 3;
+
+/** A task that nothing is decided of yet: what it waits for, as far as its run can tell. */
+function undecidedRow(
+  name: string,
+  { state }: Run,
+  { needs }: DagTask,
+  by: ReadonlyMap<string, readonly RunInstance[]>,
+): (string | Cell)[] {
+  if (hasRunEnded(state)) return [name, '-', '-', '-', '-', '-', ''];
+  const open = needs.filter((need) => {
+    const instances = by.get(need) ?? [];
+    return instances.length === 0 || instances.some((one) => !hasEnded(one.state));
+  });
+  const more = open.length > NEEDS_SHOWN ? ` and ${open.length - NEEDS_SHOWN} more` : '';
+  const why =
+    state === 'queued'
+      ? 'its run waits for its turn'
+      : open.length > 0
+        ? `waits for ${open.slice(0, NEEDS_SHOWN).join(', ')}${more}`
+        : '';
+  return [name, 'not yet', '-', '-', '-', '-', why];
+}
 
 /** What an instance is doing: a lost agent, or a wait for room, matter as much as the state itself. */
 function stateOf(instance: RunInstance, { colours }: View): Cell {

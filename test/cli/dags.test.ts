@@ -49,6 +49,11 @@ beforeAll(async () => {
       },
       { definition: dag('stuck', [task('waiting')]) },
       {
+        definition: dag('held', [task('waiting'), task('after', { needs: ['waiting'] })], {
+          maxActiveRuns: 1,
+        }),
+      },
+      {
         definition: dag('nightly', [done], {
           schedule: { kind: 'cron', expression: '0 2 * * *', timezone: 'Europe/Berlin' },
         }),
@@ -189,6 +194,17 @@ describe('run', () => {
     expect(await shown('run', 'list', '--dag', 'daily')).toMatch(/daily\/listed +success +manual/);
   });
 
+  test('describe says of a task that nothing is decided of what it waits for', async () => {
+    for (const runId of ['first', 'second']) await shown('dag', 'trigger', 'held', '--run-id', runId);
+    await eventually('the first task', async () =>
+      (await shown('run', 'describe', 'held/first')).includes('queued'),
+    );
+    expect(await shown('run', 'describe', 'held/first')).toMatch(/ {2}after +not yet .* waits for waiting\n/);
+    expect(await shown('run', 'describe', 'held/second')).toMatch(
+      /\nwaiting +not yet .* its run waits for its turn\n/,
+    );
+  });
+
   test('watch tells each change, and the end of the run last', async () => {
     await shown('dag', 'trigger', 'daily', '--run-id', 'watched');
     const lines = (await shown('run', 'watch', 'daily/watched', '-o', 'jsonl')).trimEnd().split('\n');
@@ -316,13 +332,13 @@ test('assets, their events, triggers and bundles are listed', async () => {
   expect((await cli('asset', 'emit', 'nobody')).code).toBe(4);
   expect(await shown('trigger', 'list')).toMatch(/^TRIGGER +KIND/);
   expect(await json<Json[]>('bundle', 'list')).toMatchObject([
-    { bundle: 'main', dagCount: 5, agentId: null },
+    { bundle: 'main', dagCount: 6, agentId: null },
   ]);
 });
 
 test('bundle list shows each file that cannot be read, and since when: a new one has no DAG that could show it', async () => {
   const text = await shown('bundle', 'list');
-  expect(text).toMatch(/^BUNDLE +DAGS +ERRORS .*\nmain +5 +1 /);
+  expect(text).toMatch(/^BUNDLE +DAGS +ERRORS .*\nmain +6 +1 /);
   expect(text).toMatch(
     /\n\nBUNDLE +SINCE +IMPORT ERROR\nmain +\d+d .*ago +new\.dag\.yaml:2:1: no\n +new\.dag\.yaml:3:1: nor this\n$/,
   );
