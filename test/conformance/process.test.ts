@@ -49,6 +49,7 @@ describe("an agent's process", () => {
     const child = Number(agent.output);
     await agent.kill();
     await eventually('the death of its child', () => !isAlive(child));
+    expect(agent.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
   test('does not outlive a kit that is ended in the middle of a case', async () => {
@@ -70,6 +71,7 @@ describe("an agent's process", () => {
     await eventually('the pid of the agent', () => said.includes('\n'));
     child.kill('SIGTERM');
     await eventually('the death of the agent', () => !isAlive(Number(said)));
+    expect(Number(said)).toBeGreaterThan(1);
   });
 });
 
