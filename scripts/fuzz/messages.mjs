@@ -156,8 +156,8 @@ function bundleChunk(chance) {
     file: chance.text(`f${n}.dag.yaml`),
     dag: Buffer.from(chance.is(0.8) ? JSON.stringify(dag(n)) : chance.text('{')),
   }));
-  const snapshot = { dags: files, importErrors: [{ file: chance.text('g'), message: chance.text('words') }] };
-  const all = Buffer.from(BundleSnapshot.encode(BundleSnapshot.fromPartial(snapshot)).finish());
+  const importErrors = [{ file: chance.text('g'), message: chance.text('words') }];
+  const all = Buffer.from(BundleSnapshot.encode({ dags: files, importErrors }).finish());
   const isWhole = chance.is(0.6);
   const data = isWhole ? all : all.subarray(0, chance.below(all.length + 1));
   return request('bundleChunk', {
