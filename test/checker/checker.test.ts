@@ -435,6 +435,28 @@ describe('the checker', () => {
     expect(crowded).toEqual([]);
   });
 
+  const deferred = (at: number, token: bigint, tryNumber: number) =>
+    recorded(at, 'deferred', token, { tryNumber });
+  test.each([
+    ['goes on after its event', 2],
+    ['was decided anew', 3],
+  ])('counts no missing try of a regained run that has deferred and %s (P18)', (_, tryNumber) => {
+    const regained = [recorded(0, 'regained', 1n, { tryNumber: 2 }), started(0, 1n, { tryNumber: 2 })];
+    const history = [...regained, ended(5, 1n, 1), deferred(10, 1n, 2)];
+    expect(judge([...history, recorded(20, 'permitted', 2n, { tryNumber })])).toEqual([]);
+    const unknown = recorded(20, 'permitted', 2n, { tryNumber: tryNumber + 2 });
+    expect(judge([...history, unknown]).map(({ rule }) => rule)).toContain('K5');
+  });
+
+  test('lets an instance that was cleared fail in a wait before its next try', () => {
+    const before = [recorded(0, 'permitted', 1n), started(0, 1n), ended(5, 1n, 1), deferred(10, 1n, 1)];
+    const failed = (at: number) =>
+      recorded(at, 'failed', 0n, { tryNumber: 1, agentId: '', reason: 'deferral_timeout' });
+    const cleared = recorded(30, 'cleared', 0n, { tryNumber: 1, agentId: '' });
+    expect(judge([...before, failed(20), cleared, failed(40)])).toEqual([]);
+    expect(judge([...before, failed(20), failed(40)]).map(({ rule }) => rule)).toContain('K5');
+  });
+
   test('has a history that breaks each of its rules', () => {
     const shown = new Set([...BROKEN.map(([rule]) => rule), 'remains']);
     expect(CHECKER_RULES.map(({ name }) => name).filter((name) => !shown.has(name))).toEqual([]);

@@ -335,8 +335,10 @@ export class Book {
 }
 
 /** The try that an event ends: that of its token, or of a deferred task, which has none, the one that it waits in. */
-export function tryOf({ permits }: TaskEntry, { token, tryNumber }: Recorded): number | null {
+export function tryOf({ permits, isFresh }: TaskEntry, { token, tryNumber }: Recorded): number | null {
   if (token !== 0n) return tryNumber;
+  // Begun anew, it waits for its next try to begin.
+  if (isFresh) return null;
   const last = permits.at(-1);
   return last?.closed?.event === 'deferred' ? last.tryNumber : null;
 }

@@ -1,5 +1,5 @@
 import { isFinal } from '../../core/rows.js';
-import { type Book, isEnd, tryOf } from './book.js';
+import { type Book, isEnd, type TaskEntry, tryOf } from './book.js';
 import { OUTCOMES } from './endings.js';
 import type { Listed, Recorded, Run } from './events.js';
 import type { Rule } from './rule.js';
@@ -54,7 +54,7 @@ export const TASK_RULES: readonly Rule[] = [
 function endedOnce(event: Recorded, book: Book): string | null {
   const task = book.task(event.taskId);
   const { tryNumber } = event;
-  if (event.event === 'permitted' && tryNumber > 1 && !task.outcomes.has(tryNumber - 1)) {
+  if (event.event === 'permitted' && tryNumber > 1 && !hasBefore(task, tryNumber)) {
     return `try ${tryNumber - 1} has no outcome, and try ${tryNumber} begins`;
   }
   const tried = tryOf(task, event);
@@ -65,6 +65,14 @@ function endedOnce(event: Recorded, book: Book): string | null {
   const first = task.ends[0];
   if (!isEnd(event) || first === undefined || event.event === 'marked') return null;
   return `it ended as ${first.event}, and again as ${event.event}`;
+}
+
+/** Whether the try before is over, or this one goes on; what is regained brings its number from lost commits (P18). */
+function hasBefore({ permits, outcomes }: TaskEntry, tryNumber: number): boolean {
+  if (outcomes.has(tryNumber - 1) || permits.some((permit) => permit.tryNumber === tryNumber)) return true;
+  // An instance whose decision was among lost commits is decided anew when its run gives it back.
+  const before = permits.findLast((permit) => permit.tryNumber === tryNumber - 1);
+  return before?.isRegained === true && before.closed?.event === 'deferred';
 }
 
 /** A success is what the run itself says, a failure its own code, poison so many losses. Our outage is no reason. */

@@ -47,6 +47,8 @@ export class Judges {
   readonly checker: Checker;
   #broken: Judged['broken'];
   readonly #dags: DagsJudge | null;
+  /** Who held the bundles that the newest commit has changed, before it. */
+  readonly #heldBefore = new Map<string, string | null>();
 
   constructor(judged: Judged) {
     const { slots, policy, clockError, now, ending } = judged;
@@ -88,15 +90,18 @@ export class Judges {
     this.#dags?.started(state);
   }
 
-  /** P17: only its holder's snapshots come into force. */
+  /** P17: only its holder's snapshots come into force, be it that its hold ends in the same commit. */
   inForce({ bundle, agentId }: { readonly bundle: string; readonly agentId: AgentId }): void {
     const holder = this.dags.bundles.get(bundle)?.agentId;
     const what = `a snapshot of ${agentId} is in force, and ${holder} holds ${bundle}`;
-    if (holder !== agentId) this.#broken({ rule: 'P17', what });
+    if (holder !== agentId && this.#heldBefore.get(bundle) !== agentId) this.#broken({ rule: 'P17', what });
   }
 
   /** The rows of a commit, once its history was told. */
   committed(puts: Puts): void {
+    this.#heldBefore.clear();
+    for (const { bundle } of puts.dags?.bundles ?? [])
+      this.#heldBefore.set(bundle, this.dags.bundles.get(bundle)?.agentId ?? null);
     this.rows.committed(puts);
     this.#dags?.committed(puts);
   }

@@ -1,4 +1,5 @@
 import type { DagRow, RunKey, RunRow } from '../../../core/dag/rows.js';
+import { runIdOf } from '../../../core/dag/runs.js';
 import { isTimed } from '../../../core/dag/timetable.js';
 import { isFinal, type TaskRow } from '../../../core/rows.js';
 import type { WallMs } from '../../../kit/time.js';
@@ -54,8 +55,8 @@ export class RunJudge {
 
   #forget(run: RunKey): void {
     const row = this.#rows.runs.get(run);
-    if (row !== undefined && row.logicalDate !== null)
-      this.#ofInstant.delete(`${row.dagId} ${row.logicalDate}`);
+    const key = `${row?.dagId} ${row?.logicalDate}`;
+    if (this.#ofInstant.get(key) === run) this.#ofInstant.delete(key);
   }
 
   #check(holds: boolean, rule: string, { run }: RunRow, what: string): void {
@@ -71,7 +72,8 @@ export class RunJudge {
       row,
       `pins version ${definitionVersion}, which is not in force`,
     );
-    if (logicalDate === null) return;
+    // A run with a name of its own is not found by its instant: docs/safety.md.
+    if (logicalDate === null || row.runId !== runIdOf(type, logicalDate)) return;
     const key = `${dagId} ${logicalDate}`;
     const other = this.#ofInstant.get(key);
     this.#check(other === undefined, 'one run', row, `stands for the instant of ${other} as well`);
