@@ -112,7 +112,7 @@ export const MUTANTS = [
     name: 'two_runs_of_one_instant',
     rule: 'DAGs',
     file: 'src/core/dag/schedule.ts',
-    find: 'if (runOfInstant(draft, dagId, at) !== undefined) continue;',
+    find: 'if (runOfInstant(draft, { dagId, at }) !== undefined) continue;',
     replace: '',
   },
   {

@@ -1,5 +1,4 @@
 import { backfillInstants, dueBackfills, isToBeRerun } from '../core/dag/backfill.js';
-import { keysOfInstant } from '../core/dag/by-hand.js';
 import type { DagCall } from '../core/dag/calls.js';
 import { rowsForCall } from '../core/dag/clear.js';
 import type { DagDefinition } from '../core/dag/definition.js';
@@ -11,10 +10,13 @@ import {
   type AssetEventRow,
   type BackfillRow,
   type DagRow,
+  instantKeyOf,
+  type RunInstant,
   type RunKey,
   type RunRow,
   runKeyOf,
 } from '../core/dag/rows.js';
+import { runIdOf } from '../core/dag/runs.js';
 import { ALL_RUNS_A_TICK, dueRuns } from '../core/dag/schedule.js';
 import { planKey } from '../core/dag/state.js';
 import type { AssetInput } from '../core/dag/trigger-book.js';
@@ -39,6 +41,7 @@ const ROWS_A_TURN = 1_000;
 export interface ReadOfDags {
   readonly plans: Map<string, Plan>;
   readonly runs: Map<RunKey, RunRow>;
+  readonly instants: ReadonlyMap<string, RunKey>;
   readonly instances: Map<RunKey, TaskRow[]>;
   readonly backfills: Map<string, BackfillRow>;
   readonly assetEvents: Map<number, AssetEventRow>;
@@ -50,6 +53,7 @@ export interface ReadOfDags {
 class Reading {
   readonly plans = new Map<string, Plan>();
   readonly runs = new Map<RunKey, RunRow>();
+  readonly instants = new Map<string, RunKey>();
   readonly instances = new Map<RunKey, TaskRow[]>();
   readonly backfills = new Map<string, BackfillRow>();
   readonly assetEvents = new Map<number, AssetEventRow>();
@@ -94,6 +98,15 @@ class Reading {
     for (const row of await this.#store.readRuns(missing)) this.runs.set(row.run, row);
   }
 
+  async readInstants(instants: readonly RunInstant[]): Promise<void> {
+    if (instants.length === 0) return;
+    for (const row of await this.#store.readRunsOfInstants(instants)) {
+      invariant(row.logicalDate !== null, 'a run of an instant has a logical date');
+      this.instants.set(instantKeyOf({ dagId: row.dagId, at: row.logicalDate }), row.run);
+      if (!this.#state.dags.runs.has(row.run)) this.runs.set(row.run, row);
+    }
+  }
+
   row(run: RunKey): RunRow | undefined {
     return this.#state.dags.runs.get(run)?.row ?? this.runs.get(run);
   }
@@ -134,8 +147,8 @@ export async function loadDags(
   for (const input of inputs) if (input.kind === 'dag') await loadCall(state, input.call, clocks, reading);
   const due = inputs.some(({ kind }) => kind === 'tick') ? await loadDue(state, clocks, reading) : [];
   await loadAdvances(state, inputs, reading);
-  const { plans, runs, instances, backfills, assetEvents, tasks } = reading;
-  return { plans, runs, instances, backfills, assetEvents, due, tasks };
+  const { plans, runs, instants, instances, backfills, assetEvents, tasks } = reading;
+  return { plans, runs, instants, instances, backfills, assetEvents, due, tasks };
 }
 
 /** What the advance of runs decides on: definitions, then the rows that those ask for. */
@@ -164,14 +177,13 @@ async function loadAdvances(state: State, inputs: readonly Input[], reading: Rea
 /** Runs whose instants have come, and whether somebody was first with a run of the instant. */
 async function loadDue(state: State, clocks: Clocks, reading: Reading): Promise<DueRun[]> {
   const due = [...dueRuns(state.dags, clocks), ...dueBackfills(state.dags, clocks)];
-  await reading.readRuns(due.flatMap(({ dagId, at }) => keysOfInstant(dagId, at)));
+  await reading.readInstants(due);
   for (const one of due) {
-    for (const key of one.backfill === '' ? [] : keysOfInstant(one.dagId, one.at)) {
-      const run = reading.runs.get(key);
-      if (run === undefined || !isToBeRerun(state.dags, one, run)) continue;
-      await reading.readPlans([run]);
-      await reading.readInstances(key);
-    }
+    const key = one.backfill === '' ? undefined : reading.instants.get(instantKeyOf(one));
+    const run = key && reading.runs.get(key);
+    if (run === undefined || !isToBeRerun(state.dags, one, run)) continue;
+    await reading.readPlans([run]);
+    await reading.readInstances(run.run);
   }
   return due;
 }
@@ -185,8 +197,8 @@ async function loadCall(state: State, call: DagCall, clocks: Clocks, reading: Re
   switch (call.action) {
     case 'trigger': {
       const at = call.logicalDate ?? clocks.wall;
-      const own = call.runId === '' ? [] : [runKeyOf(call.dagId, call.runId)];
-      await reading.readRuns([...own, ...keysOfInstant(call.dagId, at)]);
+      await reading.readRuns([runKeyOf(call.dagId, call.runId === '' ? runIdOf('manual', at) : call.runId)]);
+      await reading.readInstants([{ dagId: call.dagId, at }]);
       return reading.readPlans([state.dags.dags.get(call.dagId)]);
     }
     case 'fire_trigger':
@@ -211,7 +223,7 @@ async function loadCall(state: State, call: DagCall, clocks: Clocks, reading: Re
       await reading.readPlans([dag]);
       if (dag === undefined) return;
       const instants = backfillInstants(clocks.timetable, dag, call);
-      return reading.readRuns(instants.flatMap((at) => keysOfInstant(dag.dagId, at)));
+      return reading.readInstants(instants.map((at) => ({ dagId: dag.dagId, at })));
     }
     case 'steer_backfill':
       return reading.readBackfill(call.backfill);

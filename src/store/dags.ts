@@ -6,6 +6,7 @@ import type {
   DagRow,
   DagVersionRow,
   PoolRow,
+  RunInstant,
   RunKey,
   RunRow,
   RunState,
@@ -95,6 +96,8 @@ export interface DagStore {
   readDagVersions(keys: readonly VersionKey[]): Promise<DagVersionRow[]>;
   /** The runs of these keys that exist, in no order. */
   readRuns(runs: readonly RunKey[]): Promise<RunRow[]>;
+  /** The runs that stand for these instants, one for each that has any: the one that was created first. */
+  readRunsOfInstants(instants: readonly RunInstant[]): Promise<RunRow[]>;
   /** Runs newest first (by when they were created, then key); `before` is exclusive. */
   listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]>;
   /** Instances of a run, without results, by task id: all of them, or the first `limit` behind `after`. */

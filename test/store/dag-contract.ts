@@ -373,6 +373,28 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
       expect(found).toEqual([run('b', 1)]);
     });
 
+    test('finds the run of an instant whatever it is called, and the first where there are two', async () => {
+      const of = (name: string, n: number, logicalDate: number | null, createdAt: number) =>
+        run(name, n, { logicalDate: logicalDate as WallMs | null, createdAt: createdAt as WallMs });
+      const rows = [
+        of('a', 1, 60_000, 2),
+        of('a', 2, 60_000, 1),
+        of('a', 3, 120_000, 3),
+        of('b', 1, null, 4),
+      ];
+      await commit({ runs: rows });
+      const find = async (dagId: string, at: number) =>
+        (await store.readRunsOfInstants([{ dagId, at: at as WallMs }])).map((row) => row.run);
+      expect(await find('a', 60_000)).toEqual([rows[1]?.run]);
+      expect(await find('a', 120_000)).toEqual([rows[2]?.run]);
+      expect([...(await find('a', 1)), ...(await find('b', 60_000))]).toEqual([]);
+      await store.commit(
+        puts({ dags: dagPuts({ runRemovals: [{ run: rows[1]?.run as RunKey, version: 1 }] }) }),
+      );
+      store = await bench.reopen();
+      expect(await find('a', 60_000)).toEqual([rows[0]?.run]);
+    });
+
     test('lists runs newest first, by when they were created, filtered and in pages', async () => {
       const at = (n: number) => ({ createdAt: n as WallMs });
       const rows = [

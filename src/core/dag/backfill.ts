@@ -1,12 +1,12 @@
 import type { WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import type { CallFault, Context } from '../inputs.js';
-import { noDag, paramsOf, runOfInstant } from './by-hand.js';
+import { noDag, paramsOf } from './by-hand.js';
 import type { Answer, BackfillInstant, DagCallOf } from './calls.js';
 import { rerun } from './clear.js';
 import type { DueRun } from './inputs.js';
 import type { BackfillRow, DagRow, RunRow } from './rows.js';
-import { createRun, requestEnd } from './runs.js';
+import { createRun, requestEnd, runOfInstant } from './runs.js';
 import { instantsOf } from './schedule.js';
 import { type DagState, isActive, turnOf } from './state.js';
 import { isTimed, type Timetable } from './timetable.js';
@@ -80,7 +80,7 @@ function instantOf(
   at: WallMs,
   reprocess: BackfillRow['reprocess'],
 ): BackfillInstant {
-  const run = runOfInstant(draft, dagId, at) ?? null;
+  const run = runOfInstant(draft, { dagId, at }) ?? null;
   const again = run !== null && !isActive(run) && isReprocessed(run, reprocess);
   return { logicalDate: at, then: run === null ? 'create' : again ? 'clear' : 'skip', run };
 }

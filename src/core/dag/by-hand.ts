@@ -4,7 +4,7 @@ import type { CallFault } from '../inputs.js';
 import type { Answer, DagCallOf } from './calls.js';
 import { fillParams } from './params.js';
 import { type DagRow, type RunKey, type RunRow, runKeyOf } from './rows.js';
-import { createRun, intervalStartOf, requestEnd, runIdOf } from './runs.js';
+import { createRun, intervalStartOf, requestEnd, runIdOf, runOfInstant } from './runs.js';
 import { isActive } from './state.js';
 
 /** A run that somebody asks for. */
@@ -23,7 +23,8 @@ export function triggerDag(draft: Draft, call: DagCallOf<'trigger'>): Answer {
   if ('code' in params) return params;
   const at = call.logicalDate ?? draft.ctx.wall;
   const runId = call.runId === '' ? runIdOf('manual', at) : call.runId;
-  const known = draft.dags.runRow(runKeyOf(dag.dagId, runId)) ?? runOfInstant(draft, dag.dagId, at);
+  const known =
+    draft.dags.runRow(runKeyOf(dag.dagId, runId)) ?? runOfInstant(draft, { dagId: dag.dagId, at });
   if (known !== undefined)
     return runExists(known, known.runId === runId ? `called ${runId}` : 'of that date');
   const run = createRun(draft, dag, {
@@ -45,20 +46,6 @@ function runExists(known: RunRow, which: string): CallFault {
     because: `it was created at ${new Date(known.createdAt).toISOString()}, its state is ${known.state}`,
     try: 'name another run id or logical date, or clear that run to have it done again',
   };
-}
-
-/** Keys of the runs that may stand for an instant, named as they are when nobody chooses a name. */
-export function keysOfInstant(dagId: string, at: WallMs): RunKey[] {
-  return (['scheduled', 'manual', 'backfill'] as const).map((type) => runKeyOf(dagId, runIdOf(type, at)));
-}
-
-/** One run per DAG and instant, whatever its type: Airflow's constraint. Undefined when it has none. */
-export function runOfInstant(draft: Draft, dagId: string, at: WallMs): RunRow | undefined {
-  for (const key of keysOfInstant(dagId, at)) {
-    const run = draft.dags.runRow(key);
-    if (run?.logicalDate === at) return run;
-  }
-  return undefined;
 }
 
 /** The params of a run that somebody asks for, as JSON text, or why there are none. */

@@ -5,19 +5,20 @@ import { MARKED } from '../requests.js';
 import { isFinal, type TaskRow } from '../rows.js';
 import type { DueRun, LoadedDags } from './inputs.js';
 import { type Plan, taskOf } from './plan.js';
-import type {
-  AssetEventRow,
-  AssetRow,
-  BackfillRow,
-  BundleRow,
-  DagRow,
-  DagVersionRow,
-  Instance,
-  PendingAsset,
-  PoolRow,
-  RunKey,
-  RunRow,
-  TriggerRow,
+import {
+  type AssetEventRow,
+  type AssetRow,
+  type BackfillRow,
+  type BundleRow,
+  type DagRow,
+  type DagVersionRow,
+  type Instance,
+  type PendingAsset,
+  type PoolRow,
+  type RunKey,
+  type RunRow,
+  type TriggerRow,
+  withEvent,
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
 import { type DagState, isActive, planKey, slotsOfNone, turnOf } from './state.js';
@@ -123,6 +124,11 @@ export class DagDraft {
   /** What a tick has to create. */
   get due(): readonly DueRun[] {
     return this.#loaded.due;
+  }
+
+  /** Runs that stand for the instants that were asked for. */
+  get instants(): LoadedDags['instants'] {
+    return this.#loaded.instants;
   }
 
   /** A run that is queued or running, as this draft makes it. */
@@ -384,13 +390,6 @@ export class DagDraft {
       if (plan !== undefined && state.runs.has(run)) state.plans.set(plan.key, plan);
     }
   }
-}
-
-/** One entry for each asset, however many its events are. */
-function withEvent(pending: readonly PendingAsset[], { asset, n }: AssetEventRow): PendingAsset[] {
-  const known = pending.find((one) => one.asset === asset);
-  if (known === undefined) return [...pending, { asset, count: 1, first: n, last: n }];
-  return pending.map((one) => (one === known ? { ...one, count: one.count + 1, last: n } : one));
 }
 
 function roomOf(instance: InstanceAt): number {

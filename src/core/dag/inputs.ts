@@ -9,6 +9,8 @@ export interface LoadedDags {
   readonly plans: ReadonlyMap<string, Plan>;
   /** Runs that are not in memory. */
   readonly runs: ReadonlyMap<RunKey, RunRow>;
+  /** Runs that stand for the instants that were asked for, whatever they are called, by instantKeyOf. */
+  readonly instants: ReadonlyMap<string, RunKey>;
   /** All instances of such runs. */
   readonly instances: ReadonlyMap<RunKey, readonly TaskRow[]>;
   /** Backfills that have ended. */
@@ -32,5 +34,5 @@ export interface DueRun {
 
 export const NOTHING_OF_DAGS: LoadedDags = {
   ...{ plans: new Map(), runs: new Map(), instances: new Map(), backfills: new Map() },
-  ...{ assetEvents: new Map(), due: [] },
+  ...{ instants: new Map(), assetEvents: new Map(), due: [] },
 };

@@ -12,6 +12,16 @@ export function runKeyOf(dagId: string, runId: string): RunKey {
   return `${dagId}/${runId}` as RunKey;
 }
 
+/** What a run stands for: its DAG and its logical date. */
+export interface RunInstant {
+  readonly dagId: string;
+  readonly at: WallMs;
+}
+
+export function instantKeyOf({ dagId, at }: RunInstant): string {
+  return `${dagId} ${at}`;
+}
+
 /** The part before the first slash, which no DAG's name contains. */
 export function dagIdOf(run: RunKey): string {
   return run.slice(0, run.indexOf('/'));
@@ -263,4 +273,11 @@ export interface BackfillRow {
   readonly reprocess: 'none' | 'failed' | 'completed';
   readonly state: 'running' | 'paused' | 'completed' | 'cancelled';
   readonly createdAt: WallMs;
+}
+
+/** One entry for each asset, however many its events are. */
+export function withEvent(pending: readonly PendingAsset[], { asset, n }: AssetEventRow): PendingAsset[] {
+  const known = pending.find((one) => one.asset === asset);
+  if (known === undefined) return [...pending, { asset, count: 1, first: n, last: n }];
+  return pending.map((one) => (one === known ? { ...one, count: one.count + 1, last: n } : one));
 }

@@ -5,8 +5,15 @@ import type { Draft } from '../draft.js';
 import { MARKED } from '../requests.js';
 import { isFinal, type TaskRow } from '../rows.js';
 import type { Plan } from './plan.js';
-import type { DagRow, RunRow, RunState, RunType } from './rows.js';
-import { runKeyOf } from './rows.js';
+import {
+  type DagRow,
+  instantKeyOf,
+  type RunInstant,
+  type RunRow,
+  type RunState,
+  type RunType,
+  runKeyOf,
+} from './rows.js';
 import { type RunView, standingOf } from './run-view.js';
 import { type Ending, endingOf, requestOf, turnOf } from './state.js';
 import { isTimed } from './timetable.js';
@@ -26,6 +33,14 @@ export interface NewRun {
 /** Airflow's form: the type, then the date that it stands for. */
 export function runIdOf(type: RunType, at: WallMs): string {
   return `${type}__${new Date(at).toISOString()}`;
+}
+
+/** One run per DAG and instant, whatever its type and name: Airflow's constraint. Undefined when it has none. */
+export function runOfInstant(draft: Draft, instant: RunInstant): RunRow | undefined {
+  for (const row of draft.dags.runs.values())
+    if (row.dagId === instant.dagId && row.logicalDate === instant.at) return row;
+  const known = draft.dags.instants.get(instantKeyOf(instant));
+  return known === undefined ? undefined : draft.dags.runRow(known);
 }
 
 export function createRun(draft: Draft, dag: DagRow, run: NewRun): RunRow {

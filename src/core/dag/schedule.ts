@@ -1,11 +1,10 @@
 import { later, type WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import type { Context } from '../inputs.js';
-import { runOfInstant } from './by-hand.js';
 import type { DagDefinition } from './definition.js';
 import type { DueRun } from './inputs.js';
 import type { DagRow } from './rows.js';
-import { createRun } from './runs.js';
+import { createRun, runOfInstant } from './runs.js';
 import type { DagState } from './state.js';
 import { isTimed, type Timetable } from './timetable.js';
 
@@ -50,7 +49,7 @@ export function createDueRuns(draft: Draft): void {
       continue;
     draft.dags.putDag({ ...dag, lastInstant: at, nextInstant: next });
     // Somebody was first with a run of this instant: it is the one that there may be.
-    if (runOfInstant(draft, dagId, at) !== undefined) continue;
+    if (runOfInstant(draft, { dagId, at }) !== undefined) continue;
     const params = dag.defaultParams;
     const run = { type: 'scheduled', runId: '', logicalDate: at, intervalStart, params } as const;
     createRun(draft, dag, { ...run, consumed: [], backfill: '' });

@@ -1,4 +1,12 @@
-import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
+import {
+  type AssetEventRow,
+  type BackfillRow,
+  type DagVersionRow,
+  instantKeyOf,
+  type RunInstant,
+  type RunKey,
+  type RunRow,
+} from '../../core/dag/rows.js';
 import type { TaskRow } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import type {
@@ -9,7 +17,7 @@ import type {
   RunPosition,
   VersionKey,
 } from '../dags.js';
-import { type DagTables, inOrder, isActive, versionKeyOf } from './dag-tables.js';
+import { byCreation, type DagTables, inOrder, isActive, versionKeyOf } from './dag-tables.js';
 import { byText, type Sorted } from './sorted.js';
 import type { Tables } from './tables.js';
 
@@ -44,6 +52,15 @@ export class DagQueries {
 
   runs(runs: readonly RunKey[]): RunRow[] {
     return found(runs, this.#dags.runs);
+  }
+
+  runsOfInstants(instants: readonly RunInstant[]): RunRow[] {
+    const { ofInstant, runs } = this.#dags;
+    return instants.flatMap((instant) =>
+      found([...(ofInstant.get(instantKeyOf(instant)) ?? [])], runs)
+        .sort((a, b) => byCreation(a, b))
+        .slice(0, 1),
+    );
   }
 
   listRuns(filter: RunFilter, before: RunPosition | null, limit: number): RunRow[] {

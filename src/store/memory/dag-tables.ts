@@ -1,14 +1,15 @@
-import type {
-  AssetEventRow,
-  AssetRow,
-  BackfillRow,
-  BundleRow,
-  DagRow,
-  DagVersionRow,
-  PoolRow,
-  RunKey,
-  RunRow,
-  TriggerRow,
+import {
+  type AssetEventRow,
+  type AssetRow,
+  type BackfillRow,
+  type BundleRow,
+  type DagRow,
+  type DagVersionRow,
+  instantKeyOf,
+  type PoolRow,
+  type RunKey,
+  type RunRow,
+  type TriggerRow,
 } from '../../core/dag/rows.js';
 import {
   type DagPuts,
@@ -21,7 +22,7 @@ import { StoreError } from '../store.js';
 import { checkVersion, conflict, unique } from './checks.js';
 import { byText, Sorted } from './sorted.js';
 
-const byCreation = (a: RunPosition, b: RunPosition): number =>
+export const byCreation = (a: RunPosition, b: RunPosition): number =>
   a.createdAt - b.createdAt || byText(a.run, b.run);
 const byEnd = (a: EndedPosition, b: EndedPosition): number => a.endedAt - b.endedAt || byText(a.run, b.run);
 
@@ -38,6 +39,8 @@ export class DagTables {
   readonly backfills = new Map<string, BackfillRow>();
 
   readonly byCreation = new Sorted<RunPosition>(byCreation);
+  /** By instantKeyOf, in the order in which they were written first. */
+  readonly ofInstant = new Map<string, Set<RunKey>>();
   readonly ended = new Sorted<EndedPosition>(byEnd);
   /** Numbers of the events. */
   readonly events = new Sorted<number>((a, b) => a - b);
@@ -121,14 +124,30 @@ export class DagTables {
   }
 
   #replaceRun(row: RunRow): void {
-    this.#removeRun(row.run);
+    const isNew = !this.runs.has(row.run);
+    this.#forget(row.run);
     this.runs.set(row.run, row);
+    if (isNew) this.#standFor(row);
     this.byCreation.add(creationOf(row));
     const ended = endOf(row);
     if (ended !== null) this.ended.add(ended);
   }
 
+  #standFor({ run, dagId, logicalDate }: RunRow): void {
+    if (logicalDate === null) return;
+    const key = instantKeyOf({ dagId, at: logicalDate });
+    this.ofInstant.set(key, (this.ofInstant.get(key) ?? new Set()).add(run));
+  }
+
   #removeRun(run: RunKey): void {
+    const row = this.runs.get(run);
+    if (row === undefined) return;
+    this.#forget(run);
+    if (row.logicalDate !== null)
+      this.ofInstant.get(instantKeyOf({ dagId: row.dagId, at: row.logicalDate }))?.delete(run);
+  }
+
+  #forget(run: RunKey): void {
     const row = this.runs.get(run);
     if (row === undefined) return;
     this.runs.delete(run);

@@ -1,4 +1,11 @@
-import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
+import type {
+  AssetEventRow,
+  BackfillRow,
+  DagVersionRow,
+  RunInstant,
+  RunKey,
+  RunRow,
+} from '../../core/dag/rows.js';
 import { dagIdOf } from '../../core/dag/rows.js';
 import type { FinishedTask } from '../../core/retention.js';
 import type {
@@ -37,8 +44,9 @@ import {
   type TaskPut,
 } from '../store.js';
 import { DagQueries } from './dag-queries.js';
+import { byEpoch, restore, type Snapshot, toSnapshot } from './snapshot.js';
 import { byText } from './sorted.js';
-import { Tables } from './tables.js';
+import type { Tables } from './tables.js';
 
 /** What shall go wrong with a commit. */
 export interface CommitFault {
@@ -56,22 +64,6 @@ export interface MemoryOptions {
   readonly pace?: (step: 'write' | 'return') => Promise<void>;
   /** `each` (default): a commit survives a crash once it returns. `manual`: only what sync() was called for does. */
   readonly sync?: 'each' | 'manual';
-}
-
-/** All rows of a store as plain values in a fixed order: two stores are equal when their snapshots are. */
-export interface Snapshot {
-  readonly tasks: readonly TaskPut[];
-  readonly specs: readonly TaskSpecRow[];
-  readonly history: readonly HistoryRow[];
-  readonly agents: readonly AgentRow[];
-  readonly sessions: readonly SessionRow[];
-  readonly queues: readonly QueueRow[];
-  readonly notifications: readonly StoredNotification[];
-  readonly newestNotification: number;
-  readonly deliveries: readonly DeliveryRow[];
-  readonly counters: Counters;
-  /** Puts that make the rows of DAGs; never null, so that what is equal looks it. */
-  readonly dags: DagPuts;
 }
 
 /**
@@ -261,6 +253,10 @@ export class MemoryStore implements Store {
     return this.#dags().runs(runs);
   }
 
+  async readRunsOfInstants(instants: readonly RunInstant[]): Promise<RunRow[]> {
+    return this.#dags().runsOfInstants(instants);
+  }
+
   async listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]> {
     return this.#dags().listRuns(filter, before, limit);
   }
@@ -353,30 +349,6 @@ export class MemoryStore implements Store {
   }
 }
 
-function restore(start: Snapshot | null): Tables {
-  const tables = new Tables();
-  if (start === null) return tables;
-  tables.apply({ ...start, notifications: [], removals: [], agentRemovals: [] });
-  tables.notifications = [...start.notifications];
-  tables.newestNotification = start.newestNotification;
-  tables.deliveries = start.deliveries;
-  return tables;
-}
-
-const toSnapshot = (tables: Tables): Snapshot => ({
-  tasks: [...tables.tasks.values()].sort((a, b) => byText(a.row.taskId, b.row.taskId)),
-  specs: [...tables.specs.values()].sort((a, b) => byText(a.taskId, b.taskId)),
-  history: [...tables.history.values()].flat().sort((a, b) => byText(a.taskId, b.taskId) || a.n - b.n),
-  agents: [...tables.agents.values()].sort((a, b) => byText(a.agentId, b.agentId)),
-  sessions: [...tables.sessions.values()].sort(byEpoch),
-  queues: [...tables.queues.values()].sort((a, b) => byText(a.queue, b.queue)),
-  notifications: [...tables.notifications],
-  newestNotification: tables.newestNotification,
-  deliveries: tables.deliveries,
-  counters: tables.counters,
-  dags: tables.dags.snapshot(),
-});
-
 function rowsOf(taskIds: Iterable<TaskId>, tasks: ReadonlyMap<TaskId, TaskPut>): TaskRow[] {
   const rows: TaskRow[] = [];
   for (const taskId of taskIds) {
@@ -385,9 +357,6 @@ function rowsOf(taskIds: Iterable<TaskId>, tasks: ReadonlyMap<TaskId, TaskPut>):
   }
   return rows;
 }
-
-const byEpoch = (a: SessionRow, b: SessionRow): number =>
-  a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0;
 
 const fits = (row: TaskRow, { states, queue, agentId, run, dagId }: TaskFilter): boolean =>
   (states === undefined || states.includes(row.state)) &&

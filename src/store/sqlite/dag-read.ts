@@ -6,6 +6,7 @@ import type {
   DagRow,
   DagVersionRow,
   PoolRow,
+  RunInstant,
   RunKey,
   RunRow,
   RunState,
@@ -85,6 +86,13 @@ export class DagReader {
   runs(runs: readonly RunKey[]): RunRow[] {
     const statement = this.#driver.statement(`SELECT ${RUN} FROM runs WHERE run = ?`);
     return [...new Set(runs)].flatMap((run) => statement.all(run)).map(toRun);
+  }
+
+  runsOfInstants(instants: readonly RunInstant[]): RunRow[] {
+    const statement = this.#driver.statement(
+      `SELECT ${RUN} FROM runs WHERE dag_id = ? AND logical_date = ? ORDER BY created_at, run LIMIT 1`,
+    );
+    return instants.flatMap(({ dagId, at }) => statement.all(dagId, at)).map(toRun);
   }
 
   /**

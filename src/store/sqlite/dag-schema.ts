@@ -79,3 +79,10 @@ CREATE INDEX backfills_under_way ON backfills (backfill) WHERE is_under_way IS N
 CREATE INDEX backfills_newest ON backfills (created_at, backfill);
 CREATE INDEX backfills_of_dag ON backfills (dag_id, created_at, backfill);
 `;
+
+/** One run per DAG and instant, whatever it is called: found by what it stands for, not by its name. */
+export const INSTANTS = `
+ALTER TABLE runs ADD COLUMN logical_date REAL;
+UPDATE runs SET logical_date = json_extract(data, '$[2]');
+CREATE INDEX runs_of_instant ON runs (dag_id, logical_date) WHERE logical_date IS NOT NULL;
+`;

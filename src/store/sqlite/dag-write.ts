@@ -69,7 +69,7 @@ export class DagWriter {
       ...{ table: 'dags', key: 'dag_id', changing: ['definition_version', 'data'] },
     });
     this.#runs = new Versioned(driver, 'run', {
-      ...{ table: 'runs', key: 'run', fixed: ['dag_id', 'type', 'backfill', 'created_at'] },
+      ...{ table: 'runs', key: 'run', fixed: ['dag_id', 'type', 'backfill', 'created_at', 'logical_date'] },
       changing: ['state', 'definition_version', 'ended_at', 'data'],
     });
     this.#pools = new Versioned(driver, 'pool', {
@@ -132,7 +132,7 @@ export class DagWriter {
       row.run,
       row.version,
       [row.state, row.definitionVersion, row.endedAt, encodeRun(row)],
-      [row.dagId, row.type, row.backfill, row.createdAt],
+      [row.dagId, row.type, row.backfill, row.createdAt, row.logicalDate],
     );
   }
 

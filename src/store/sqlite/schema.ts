@@ -1,5 +1,5 @@
 import { StoreError } from '../store.js';
-import { DAGS } from './dag-schema.js';
+import { DAGS, INSTANTS } from './dag-schema.js';
 import type { Driver } from './driver.js';
 
 /** "HFst": tells our files from other SQLite files. */
@@ -134,6 +134,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 9, name: 'operators', up: '' },
   // Tasks may be instances of DAG runs, which older programs would take for submitted ones.
   { version: 10, name: 'dags', up: DAGS },
+  { version: 11, name: 'instants', up: INSTANTS },
 ];
 
 /** Refuses a database of somebody else before anything is written to it. Throws StoreError `corrupt`. */

@@ -1,4 +1,11 @@
-import type { AssetEventRow, BackfillRow, DagVersionRow, RunKey, RunRow } from '../../core/dag/rows.js';
+import type {
+  AssetEventRow,
+  BackfillRow,
+  DagVersionRow,
+  RunInstant,
+  RunKey,
+  RunRow,
+} from '../../core/dag/rows.js';
 import type { FinishedTask } from '../../core/retention.js';
 import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
@@ -148,6 +155,10 @@ export class SqliteStore implements Store {
 
   async readRuns(runs: readonly RunKey[]): Promise<RunRow[]> {
     return this.#reader.dags.runs(runs);
+  }
+
+  async readRunsOfInstants(instants: readonly RunInstant[]): Promise<RunRow[]> {
+    return this.#reader.dags.runsOfInstants(instants);
   }
 
   async listRuns(filter: RunFilter, before: RunPosition | null, limit: number): Promise<RunRow[]> {

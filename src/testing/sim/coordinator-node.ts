@@ -8,7 +8,8 @@ import { Engine, type EngineListener, type Unanswered } from '../../engine/engin
 import type { Timers } from '../../engine/timers.js';
 import type { StreamId, TaskId } from '../../kit/ids.js';
 import type { Random } from '../../kit/random.js';
-import type { MemoryStore, Snapshot } from '../../store/memory/store.js';
+import type { Snapshot } from '../../store/memory/snapshot.js';
+import type { MemoryStore } from '../../store/memory/store.js';
 import { StoreError } from '../../store/store.js';
 import type { Auditor } from './auditor.js';
 import { Intake } from './dags/intake.js';

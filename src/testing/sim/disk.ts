@@ -1,5 +1,6 @@
 import type { Random } from '../../kit/random.js';
-import { type CommitFault, MemoryStore, type Snapshot } from '../../store/memory/store.js';
+import type { Snapshot } from '../../store/memory/snapshot.js';
+import { type CommitFault, MemoryStore } from '../../store/memory/store.js';
 import type { Puts } from '../../store/store.js';
 import type { EventQueue } from './events.js';
 import type { Process } from './host.js';

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { keysOfInstant } from '../../../src/core/dag/by-hand.js';
 import type { DagCall } from '../../../src/core/dag/calls.js';
 import type { RunKey, RunRow } from '../../../src/core/dag/rows.js';
 import { DagWorld, dag, NEW_YEAR, task } from './support.js';
@@ -10,33 +9,42 @@ const end = (run: RunRow, as: 'cancelled' | 'success' | 'failed'): DagCall => ({
 });
 
 describe('one run per DAG and instant', () => {
-  test('is known by the names that runs of an instant have', () => {
-    expect(keysOfInstant('d', NEW_YEAR)).toEqual([
-      'd/scheduled__2026-01-01T00:00:00.000Z',
-      'd/manual__2026-01-01T00:00:00.000Z',
-      'd/backfill__2026-01-01T00:00:00.000Z',
-    ]);
-  });
+  test.each(['scheduled', 'chosen'] as const)(
+    'holds for a run by hand that names the instant of one with a %s name',
+    async (name) => {
+      const w = await DagWorld.with([everyMinute()], INTERVALS);
+      const logicalDate = (NEW_YEAR + MINUTE) as typeof NEW_YEAR;
+      const ask = (runId: string) =>
+        w.call({ action: 'trigger', dagId: 'd', runId, logicalDate, params: {} });
+      if (name === 'scheduled') await w.pass(MINUTE, 1_000);
+      else await ask('chosen');
+      for (const runId of ['', 'another'])
+        expect(await ask(runId)).toMatchObject({ kind: 'refused', fault: { code: 'RUN_EXISTS' } });
+      expect(await w.runs('d')).toHaveLength(1);
+    },
+  );
 
-  test('a run by hand of an instant that has a scheduled one is refused', async () => {
+  test('holds for two calls that are decided together', async () => {
     const w = await DagWorld.with([everyMinute()], INTERVALS);
-    await w.pass(MINUTE, 1_000);
-    const [run] = await w.runs('d');
-    const logicalDate = run?.logicalDate ?? null;
-    const reply = await w.call({ action: 'trigger', dagId: 'd', runId: '', logicalDate, params: {} });
-    expect(reply).toMatchObject({ kind: 'refused', fault: { code: 'RUN_EXISTS' } });
-  });
-
-  test('an instant that somebody was first with gets no scheduled run, and the next one does', async () => {
-    const w = await DagWorld.with([everyMinute()], INTERVALS);
-    await w.worker();
     const logicalDate = (NEW_YEAR + MINUTE) as typeof NEW_YEAR;
-    await w.call({ action: 'trigger', dagId: 'd', runId: '', logicalDate, params: {} });
-    await w.finishAll();
-    await w.restart();
-    await w.pass(2 * MINUTE, 1_000);
-    expect((await w.runs('d')).map(({ type }) => type)).toEqual(['manual', 'scheduled']);
+    const ask = (runId: string) => w.call({ action: 'trigger', dagId: 'd', runId, logicalDate, params: {} });
+    const replies = await Promise.all([ask('one'), ask('two')]);
+    expect(replies.map(({ kind }) => kind).sort()).toEqual(['refused', 'run']);
   });
+
+  test.each(['', 'chosen'])(
+    'an ended run called "%s" keeps its instant from the schedule, over a restart',
+    async (runId) => {
+      const w = await DagWorld.with([everyMinute()], INTERVALS);
+      await w.worker();
+      const logicalDate = (NEW_YEAR + MINUTE) as typeof NEW_YEAR;
+      await w.call({ action: 'trigger', dagId: 'd', runId, logicalDate, params: {} });
+      await w.finishAll();
+      await w.restart();
+      await w.pass(2 * MINUTE, 1_000);
+      expect((await w.runs('d')).map(({ type }) => type)).toEqual(['manual', 'scheduled']);
+    },
+  );
 });
 
 describe('a run that is ended by hand', () => {

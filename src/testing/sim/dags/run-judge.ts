@@ -1,5 +1,4 @@
 import type { DagRow, RunKey, RunRow } from '../../../core/dag/rows.js';
-import { runIdOf } from '../../../core/dag/runs.js';
 import { isTimed } from '../../../core/dag/timetable.js';
 import { isFinal, type TaskRow } from '../../../core/rows.js';
 import type { WallMs } from '../../../kit/time.js';
@@ -72,8 +71,7 @@ export class RunJudge {
       row,
       `pins version ${definitionVersion}, which is not in force`,
     );
-    // A run with a name of its own is not found by its instant: docs/safety.md.
-    if (logicalDate === null || row.runId !== runIdOf(type, logicalDate)) return;
+    if (logicalDate === null) return;
     const key = `${dagId} ${logicalDate}`;
     const other = this.#ofInstant.get(key);
     this.#check(other === undefined, 'one run', row, `stands for the instant of ${other} as well`);
