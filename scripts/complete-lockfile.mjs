@@ -89,17 +89,20 @@ function complete(lock) {
   return added;
 }
 
-const file = resolve(root, 'package-lock.json');
-const before = readFileSync(file, 'utf8');
-const lock = JSON.parse(before);
-const added = complete(lock);
-if (added.length === 0) {
-  console.log('The lockfile is complete.');
-} else if (process.argv.includes('--check')) {
-  console.error(`The lockfile lacks ${added.length} packages of other platforms: ${added.join(', ')}`);
-  console.error('Run `npm run lockfile` and commit the result.');
-  process.exit(1);
-} else {
-  writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
-  console.log(`Added ${added.length} packages of other platforms to the lockfile.`);
+const LOCKS = ['package-lock.json', 'scripts/bench/peers/package-lock.json'];
+
+for (const name of LOCKS) {
+  const file = resolve(root, name);
+  const lock = JSON.parse(readFileSync(file, 'utf8'));
+  const added = complete(lock);
+  if (added.length === 0) {
+    console.log(`${name} is complete.`);
+  } else if (process.argv.includes('--check')) {
+    console.error(`${name} lacks ${added.length} packages of other platforms: ${added.join(', ')}`);
+    console.error('Run `npm run lockfile` and commit the result.');
+    process.exitCode = 1;
+  } else {
+    writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
+    console.log(`Added ${added.length} packages of other platforms to ${name}.`);
+  }
 }
