@@ -167,9 +167,6 @@ const EXEMPT: Readonly<Record<string, string>> = because({
     ...['hello: implausible', 'hello: kind_differs', 'hello refused: unsupported'],
     'regain: never_drawn',
   ],
-  'it takes a number drawn twice for one task, both runs over: too rare to be asked of a night': [
-    'report: foreign (row 6)',
-  ],
   'both sides keep the inventory by the same rules, and nothing is lost within a stream': [
     ...['start: inventory_unresolved', 'refusal: inventory_unresolved', 'note: inventory_mismatch'],
     'offer: inventory_unresolved',
