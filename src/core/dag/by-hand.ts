@@ -1,4 +1,3 @@
-import type { WallMs } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import type { CallFault } from '../inputs.js';
 import type { Answer, DagCallOf } from './calls.js';

@@ -13,7 +13,6 @@ import {
   type DagRow,
   type DagVersionRow,
   type Instance,
-  type PendingAsset,
   type PoolRow,
   type RunKey,
   type RunRow,

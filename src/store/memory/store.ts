@@ -8,26 +8,10 @@ import type {
 } from '../../core/dag/rows.js';
 import { dagIdOf } from '../../core/dag/rows.js';
 import type { FinishedTask } from '../../core/retention.js';
-import type {
-  AgentRow,
-  Counters,
-  HistoryRow,
-  QueueRow,
-  SessionRow,
-  TaskRow,
-  TaskSpecRow,
-  TaskState,
-} from '../../core/rows.js';
+import type { HistoryRow, TaskRow, TaskSpecRow, TaskState } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
-import type {
-  BackfillPosition,
-  DagPuts,
-  EndedPosition,
-  RunFilter,
-  RunPosition,
-  VersionKey,
-} from '../dags.js';
+import type { BackfillPosition, EndedPosition, RunFilter, RunPosition, VersionKey } from '../dags.js';
 import {
   type DeliveryRow,
   type FinishedFilter,
