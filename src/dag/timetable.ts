@@ -65,6 +65,7 @@ export function faultOfCron(expression: string): string | null {
     const presets = Object.keys(PRESETS);
     return `there is no preset ${expression}${didYouMean(expression, presets)}; there are ${presets.join(', ')}`;
   }
+  if (/^(none|null|never|manual)$/i.test(expression)) return 'leave the schedule out for runs by hand only';
   const fields = expression.split(/\s+/).length;
   if (fields < 5 || fields > 6) {
     return `it has ${fields} fields; five are minute, hour, day, month and weekday, and six begin with the second`;

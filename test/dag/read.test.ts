@@ -177,6 +177,10 @@ describe('a fault of a file', () => {
       '2:20: schedule.assets cannot be {"al":["x"]}: it must be an asset',
     ],
     ['dag_id: a\nschedule: 15\ntasks: {t: {}}', '2:11: schedule cannot be 15: it must be a cron expression'],
+    [
+      'dag_id: a\nschedule: none\ntasks: {t: {}}',
+      '2:11: "none" is no schedule: leave the schedule out for runs by hand only',
+    ],
     ['dag_id: a\nschedule: 0 0 30 2 *\ntasks: {t: {}}', '2:11: "0 0 30 2 *" is no schedule: it never fires'],
     [
       'dag_id: a\nschedule: "@dayly"\ntasks: {t: {}}',
