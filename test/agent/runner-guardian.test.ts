@@ -74,7 +74,8 @@ test('at the gate end a single_run is stopped and others go on; nothing starts u
   const endMs = realClock.monoMs() + 200;
   runner.renewGuardian(endMs);
   expect(await heard.end('2')).toMatchObject({ stopReason: 'gate', exitCode: 143 });
-  expect(realClock.monoMs()).toBeGreaterThanOrEqual(endMs);
+  // The first clock to reach the end counts, and the one since boot is told in steps of 10 ms.
+  expect(realClock.monoMs()).toBeGreaterThan(endMs - 10);
   runner.start(runOf('4', ['true']));
   expect(await heard.failure('4')).toMatchObject({ code: 'GATE_CLOSED' });
   expect(heard.ends.map(({ runId }) => runId)).toEqual(['2']);
