@@ -136,4 +136,11 @@ export const MUTANTS = [
     find: 'if (view.over < plan.tasks.length) return;',
     replace: 'if (view.over === 0) return;',
   },
+  {
+    name: 'deferrals_count_as_failures',
+    rule: 'P16',
+    file: 'src/core/token.ts',
+    find: 'return deferTask(draft, task, report);',
+    replace: 'return void failTry(draft, task, report);',
+  },
 ].map((mutant) => ({ ...mutant, dags: true }));

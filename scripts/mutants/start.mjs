@@ -194,4 +194,33 @@ export const MUTANTS = [
     find: '    this.dropNonce(nonce);\n    if (!this.#runs.has(token))',
     replace: '    if (!this.#runs.has(token))',
   },
+  {
+    name: 'one_more_of_each_key',
+    rule: 'keys',
+    file: 'src/core/usage.ts',
+    find: 'return this.count(name) < Math.min(limit, this.limit(name));',
+    replace: 'return this.count(name) <= Math.min(limit, this.limit(name));',
+  },
+  {
+    name: 'released_tokens_of_a_key_stay',
+    rule: 'keys',
+    file: 'src/core/start.ts',
+    find: 'draft.put({ ...other, open: null }, ...lostOutcome(other));',
+    replace: 'void other;',
+  },
+  {
+    // Guarded twice: no offer is made, and no permit given.
+    name: 'queue_limits_ignored',
+    rule: 'queues',
+    file: 'src/core/start.ts',
+    find: "(draft.queue(task?.queue ?? '')?.limit ?? Number.POSITIVE_INFINITY),",
+    replace: 'Number.POSITIVE_INFINITY,',
+    also: [
+      {
+        file: 'src/core/placement.ts',
+        find: 'if (!this.#state.hasQueueRoom(queue)) continue;',
+        replace: '',
+      },
+    ],
+  },
 ];

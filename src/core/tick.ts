@@ -11,6 +11,7 @@ import { pressAgents } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
 import { rankOf } from './rank.js';
+import { stillHeld } from './requests.js';
 import type { SessionRow, TaskRow } from './rows.js';
 import { firstMatch } from './rules.js';
 import { failAgent } from './session.js';
@@ -98,7 +99,11 @@ export const DUE_RULES: readonly {
     then: (draft, task) => {
       const { service, policy } = draft.ctx;
       const rank = rankOf(task.priority, service, policy);
-      draft.put(move(task, 'queueTask', { queuedSince: service, queuedMs: 0, rank }), { event: 'queued' });
+      // One that an operator has had tried again may wait for its instant and have a run alive nonetheless (P11).
+      const notBefore = stillHeld(task, service);
+      draft.put(move(task, 'queueTask', { queuedSince: service, queuedMs: 0, rank, notBefore }), {
+        event: 'queued',
+      });
     },
   },
   {

@@ -3,6 +3,7 @@ import {
   CHECKER_RULES,
   Checker,
   CLOCK_BOUND,
+  DEFERS,
   type HistoryEvent,
   type Settings,
   type Violation,
@@ -210,6 +211,16 @@ const KEPT: readonly (readonly [string, readonly HistoryEvent[]])[] = [
     [recorded(0, 'submitted', 0n), recorded(60_100, 'queued_timeout', 0n)],
   ],
   [
+    'a cancel that is final when the lost try of it is released, with its run alive somewhere',
+    [
+      ...run(1n).slice(0, 3),
+      recorded(200, 'lost', 1n),
+      recorded(300, 'cancel_requested', 1n),
+      recorded(400, 'try_lost', 1n),
+      recorded(400, 'cancelled', 1n),
+    ],
+  ],
+  [
     'two runs at once under single_run, on a machine that slept',
     [
       ...run(1n).slice(0, 3),
@@ -263,6 +274,23 @@ const BROKEN: readonly (readonly [string, string, readonly HistoryEvent[]])[] = 
   ],
   ['K5', "the run's own last word: none", [...run(1n).slice(0, 3), recorded(40, 'success', 1n)]],
   ['K5', 'the run ended with 0', [...run(1n).slice(0, 4), recorded(40, 'try_failed', 1n)]],
+  ['K5', 'skipped was accepted', [...run(1n).slice(0, 3), ended(30, 1n, 1), recorded(40, 'skipped', 1n)]],
+  ['K5', 'taken to wait for an event', [...run(1n).slice(0, 4), recorded(40, 'deferred', 1n)]],
+  [
+    'K5',
+    'the run ended with 75',
+    [...run(1n).slice(0, 3), ended(30, 1n, DEFERS), recorded(40, 'failed', 1n)],
+  ],
+  [
+    'P15',
+    'whose run is alive on a',
+    [...run(1n).slice(0, 3), recorded(40, 'cancelled', 1n, { reason: 'cancelled' })],
+  ],
+  [
+    'P15',
+    'lost_reported was recorded for token 1',
+    [...run(1n).slice(0, 3), recorded(40, 'lost', 1n), recorded(50, 'lost_reported', 1n)],
+  ],
   ['K5', 'poison after 1 lost tries', [recorded(0, 'permitted', 1n), recorded(10, 'poison', 1n)]],
   ['K5', 'is not recorded', [recorded(0, 'permitted', 1n), { kind: 'acknowledged', at: 10, token: 1n }]],
   [
@@ -442,14 +470,14 @@ describe('the checker', () => {
     ['was decided anew', 3],
   ])('counts no missing try of a regained run that has deferred and %s (P18)', (_, tryNumber) => {
     const regained = [recorded(0, 'regained', 1n, { tryNumber: 2 }), started(0, 1n, { tryNumber: 2 })];
-    const history = [...regained, ended(5, 1n, 1), deferred(10, 1n, 2)];
+    const history = [...regained, ended(5, 1n, DEFERS), deferred(10, 1n, 2)];
     expect(judge([...history, recorded(20, 'permitted', 2n, { tryNumber })])).toEqual([]);
     const unknown = recorded(20, 'permitted', 2n, { tryNumber: tryNumber + 2 });
     expect(judge([...history, unknown]).map(({ rule }) => rule)).toContain('K5');
   });
 
   test('lets an instance that was cleared fail in a wait before its next try', () => {
-    const before = [recorded(0, 'permitted', 1n), started(0, 1n), ended(5, 1n, 1), deferred(10, 1n, 1)];
+    const before = [recorded(0, 'permitted', 1n), started(0, 1n), ended(5, 1n, DEFERS), deferred(10, 1n, 1)];
     const failed = (at: number) =>
       recorded(at, 'failed', 0n, { tryNumber: 1, agentId: '', reason: 'deferral_timeout' });
     const cleared = recorded(30, 'cleared', 0n, { tryNumber: 1, agentId: '' });

@@ -88,6 +88,28 @@ describe('a retry by an operator', () => {
     checkWorld(w);
   });
 
+  test('waits for that release too behind a start_after that a wall clock set back has put into the future again', () => {
+    const w = world({ prefetch: 0 });
+    const a = ready(w, 'a');
+    const startAfter = later(w.wall, 1_000);
+    const taskId = w.submit({ partitionPolicy: 'single_run', killGraceMs: 60_000, startAfter });
+    live(w, 2_000, a);
+    a.talk().vanish();
+    const b = ready(w, 'b');
+    live(w, L, b);
+    const heldUntil = w.task(taskId).open?.lost?.heldUntil ?? 0;
+    w.call((callId) => ({ kind: 'resolve', callId, taskId, verdict: 'fail', reason: 'seen' }));
+    retry(w, taskId);
+    w.cancel(taskId);
+    w.wall = later(startAfter, -1_000);
+    retry(w, taskId);
+    expect(w.task(taskId).state).toBe('scheduled');
+    live(w, 2_000, b);
+    expect(w.service).toBeLessThan(heldUntil);
+    expect(w.task(taskId)).toMatchObject({ state: 'queued', notBefore: heldUntil });
+    checkWorld(w);
+  });
+
   test('makes what an older try reports later stale: its token stays closed (P10)', () => {
     const w = world({ prefetch: 0 });
     const a = ready(w, 'a');

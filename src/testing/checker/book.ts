@@ -32,6 +32,8 @@ export interface PermitEntry {
   starts: number;
   /** The first event after which nothing may start with the token (K4). */
   barred: Recorded | null;
+  /** Its agent is lost, and has not come back with it. */
+  isLost: boolean;
   /** The event that closed the token (P10). */
   closed: Recorded | null;
 }
@@ -173,6 +175,8 @@ export class Book {
     if (event.event === 'permitted' || event.event === 'regained') this.#permit(task, event);
     const permit = this.permits.get(token);
     if (permit !== undefined && BARS.has(event.event)) permit.barred ??= event;
+    if (permit !== undefined && event.event === 'lost') permit.isLost = true;
+    if (permit !== undefined && event.event === 'adopted') permit.isLost = false;
     if (permit !== undefined && CLOSES.has(event.event)) permit.closed ??= event;
     const tried = tryOf(task, event);
     if (OUTCOMES.has(event.event) && tried !== null) task.outcomes.set(tried, event);
@@ -201,7 +205,7 @@ export class Book {
     const { token, taskId, agentId, tryNumber, epoch, at } = event;
     const entry = { token, taskId, agentId, tryNumber, epoch, at, afterRuling: task.ruled };
     const isRegained = event.event === 'regained';
-    const fresh = { isRegained, isForgotten: false, starts: 0, barred: null, closed: null };
+    const fresh = { isRegained, isForgotten: false, isLost: false, starts: 0, barred: null, closed: null };
     const permit: PermitEntry = { ...entry, ...fresh };
     this.permits.set(token, permit);
     task.permits.push(permit);

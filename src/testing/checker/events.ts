@@ -47,6 +47,9 @@ export type HistoryEvent =
   /** Nothing more comes. */
   | { readonly kind: 'over'; readonly at: number };
 
+/** The exit code of a run that gives its slot back until an event (P16). */
+export const DEFERS = 75;
+
 /** The last of a run. */
 export interface Ended {
   readonly kind: 'ended';

@@ -1,7 +1,7 @@
 import { isFinal } from '../../core/rows.js';
 import { type Book, isEnd, type TaskEntry, tryOf } from './book.js';
 import { OUTCOMES } from './endings.js';
-import type { Listed, Recorded, Run } from './events.js';
+import { DEFERS, type Listed, type Recorded, type Run } from './events.js';
 import type { Rule } from './rule.js';
 
 /** P12 is judged by a tick. */
@@ -24,6 +24,12 @@ export const TASK_RULES: readonly Rule[] = [
       },
       listed: listedAsEnded,
     },
+  },
+  {
+    name: 'P15',
+    claim:
+      'Nothing is told as over while its run is alive on an agent that is not lost: what ends it is a request.',
+    on: { recorded: endedAlive },
   },
   {
     name: 'K11',
@@ -80,18 +86,34 @@ function endedForReason(event: Recorded, book: Book): string | null {
   const { token, reason, taskId } = event;
   const code = book.runs.get(token)?.code;
   if (isUnrun(event, book)) return null;
-  if (event.event === 'success' && code !== 0) {
-    return `success was accepted for token ${token}; the run's own last word: ${code ?? 'none'}`;
+  if ((event.event === 'success' || event.event === 'skipped') && code !== 0) {
+    return `${event.event} was accepted for token ${token}; the run's own last word: ${code ?? 'none'}`;
+  }
+  if (event.event === 'deferred' && code !== DEFERS) {
+    return `token ${token} was taken to wait for an event; the run's own last word: ${code ?? 'none'}`;
   }
   // The execution timeout is the coordinator's own reason, and may end a try whose agent is gone.
   const isFailure = event.event === 'failed' || event.event === 'try_failed';
   const isDue = reason === 'execution_timeout' || wasKilled(event, code, book);
-  if (isFailure && !isDue && (code === undefined || code === 0)) {
+  if (isFailure && !isDue && (code === undefined || code === 0 || code === DEFERS)) {
     return `${event.event} (${reason}) was accepted for token ${token}; the run ended with ${code ?? 'no word'}`;
   }
   if (event.event !== 'poison') return null;
   const losses = new Set(book.task(taskId).losses).add(event.tryNumber).size;
   return losses >= book.settings.poisonLimit ? null : `it failed as poison after ${losses} lost tries`;
+}
+
+/** What the coordinator may say of a run only once it is over, be it that its agent is lost. */
+const NEEDS_AN_END: ReadonlySet<string> = new Set([
+  ...['failed', 'try_failed', 'cancelled', 'cleared', 'marked', 'lost_reported'],
+]);
+
+/** A lost try may be ended with its run alive somewhere; that it is gone may be said of none that is not. */
+function endedAlive({ event, token, agentId }: Recorded, { permits, runs, settings }: Book): string | null {
+  const run = runs.get(token);
+  if (!settings.endsAreSeen || !NEEDS_AN_END.has(event) || run?.agentId !== agentId || run.over) return null;
+  if (permits.get(token)?.isLost === true && event !== 'lost_reported') return null;
+  return `${event} was recorded for token ${token}, whose run is alive on ${agentId}`;
 }
 
 /** It ends without a run of its own: an instance that is decided so, or one whose event never comes. */

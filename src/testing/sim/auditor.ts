@@ -17,6 +17,7 @@ import type { EventQueue } from './events.js';
 import type { Host } from './host.js';
 import type { Idlers } from './idlers.js';
 import { type Judged, Judges, type Watched } from './judges.js';
+import { lastWord } from './last-word.js';
 import { Past, runKey, type SeenRun, type Standstill } from './past.js';
 import { Rollbacks } from './rollbacks.js';
 import type { Gate } from './runner.js';
@@ -168,7 +169,7 @@ export class Auditor {
     // What was heard and decided is told of sessions that the rows do not have yet.
     for (const row of puts.sessions) this.#session(row);
     this.#past?.end();
-    this.#judges.committed(puts);
+    this.#judges.committed(puts, this.#decidedAt);
     for (const row of puts.history) this.watcher?.(row);
   }
 
@@ -346,7 +347,7 @@ export class Auditor {
 
   /** Its report is the run's own last word; null when it died with its agent. */
   ended(agentId: AgentId, { taskId, token }: Permit, end: Report['kind'] | null): void {
-    const code = end === null || end === 'killed' ? null : end === 'success' ? 0 : 1;
+    const code = lastWord(end);
     this.tell(`${agentId} END ${taskId} token ${token}${code === null ? '' : ` code ${code}`}`, {
       taskId,
       agentId,

@@ -9,6 +9,7 @@ import type { DagWorkload } from './dags/workload.js';
 import type { EventQueue } from './events.js';
 import type { Rewound } from './past.js';
 import { RowsAuditor } from './rows-auditor.js';
+import { StormAudit } from './storms.js';
 
 /** What the auditor knows of the world that it watches. */
 export interface Watched {
@@ -47,6 +48,9 @@ export class Judges {
   readonly checker: Checker;
   #broken: Judged['broken'];
   readonly #dags: DagsJudge | null;
+  /** Null where clocks differ so much that nobody can say who failed within a lease. */
+  readonly #storms: StormAudit | null;
+  readonly #now: () => number;
   /** Who held the bundles that the newest commit has changed, before it. */
   readonly #heldBefore = new Map<string, string | null>();
 
@@ -57,6 +61,8 @@ export class Judges {
     this.rows = new RowsAuditor(slots, policy.poisonLimit, broken);
     const leaseMs = 3 * policy.heartbeatIntervalMs;
     const areClocksBounded = clockError <= CLOCK_BOUND;
+    this.#storms = areClocksBounded ? new StormAudit(leaseMs, policy.stormBrake) : null;
+    this.#now = now;
     const { sessions } = this.rows;
     const own = { sessions, now, areClocksBounded, leaseMs, broken };
     this.#dags = judged.dags && new DagsJudge({ workload: judged.dags, ...own });
@@ -88,6 +94,7 @@ export class Judges {
 
   started(state: Parameters<DagsJudge['started']>[0]): void {
     this.#dags?.started(state);
+    this.#storms?.begunAnew(this.#now(), this.rows.sessions.values());
   }
 
   /** P17: only its holder's snapshots come into force, be it that its hold ends in the same commit. */
@@ -97,8 +104,9 @@ export class Judges {
     if (holder !== agentId && this.#heldBefore.get(bundle) !== agentId) this.#broken({ rule: 'P17', what });
   }
 
-  /** The rows of a commit, once its history was told. */
-  committed(puts: Puts): void {
+  /** The rows of a commit that was decided then, once its history was told. */
+  committed(puts: Puts, decidedAt = this.#now()): void {
+    for (const fault of this.#storms?.faultsOf(puts, this.rows.tasks, decidedAt) ?? []) this.#broken(fault);
     this.#heldBefore.clear();
     for (const { bundle } of puts.dags?.bundles ?? [])
       this.#heldBefore.set(bundle, this.dags.bundles.get(bundle)?.agentId ?? null);

@@ -3,7 +3,9 @@ import { isFinal } from '../../core/rows.js';
 import type { AgentId, Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { Puts } from '../../store/store.js';
 import type { Violation } from '../checker/index.js';
+import { PlaceAudit } from './places.js';
 import { RemovalAudit } from './removals.js';
+import { TryAudit } from './tries.js';
 
 /** Events that close a token. */
 const CLOSES: ReadonlySet<string> = new Set([
@@ -30,6 +32,8 @@ export class RowsAuditor {
   /** What an operator has said of the ends of instances, in the commit that comes. */
   readonly #marked = new Set<TaskId>();
   readonly removals = new RemovalAudit();
+  readonly #places = new PlaceAudit();
+  readonly #tries = new TryAudit();
   readonly #slots: ReadonlyMap<AgentId, number>;
   readonly #poisonLimit: number;
   readonly broken: Broken;
@@ -53,6 +57,8 @@ export class RowsAuditor {
   committed(puts: Puts): void {
     for (const { taskId, what } of this.removals.faultsOf(puts, this.tasks))
       this.broken({ rule: 'retention', what, taskId });
+    for (const fault of [...this.#places.faultsOf(puts), ...this.#tries.faultsOf(puts, this.tasks)])
+      this.broken(fault);
     // A cordon that ends in this very commit may have ended before the permit was decided.
     this.#steered = new Set(puts.agents.map(({ agentId }) => agentId));
     // One commit may draw several tokens; its rows come in no order.
