@@ -120,6 +120,11 @@ function misused(program: Command, argv: readonly string[], error: CommanderErro
     const flag = /--[\w-]+/.exec(flags)?.[0] ?? flags;
     return usage(`${flag} cannot be ${shorten(JSON.stringify(value))}`, plainRule(rule), help);
   }
+  const [, given, argument, itsRule] =
+    /^command-argument value '(.*)' is invalid for argument '(.*?)'\. (.*)$/s.exec(said) ?? [];
+  if (argument !== undefined && itsRule !== undefined) {
+    return usage(`${argument} cannot be ${shorten(JSON.stringify(given))}`, plainRule(itsRule), help);
+  }
   switch (error.code) {
     case 'commander.unknownOption': {
       const because = `${name} has no such option`;

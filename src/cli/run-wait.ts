@@ -40,7 +40,8 @@ export function requireRunSuccess({ run, instances }: RunDescription): void {
   const problems = failed.slice(0, MOST_SHOWN).map((instance) => ({
     what: `${instanceWords(instance)} ended as ${instance.state}`,
     because: [instance.reason, instance.message].filter((text) => text !== '').join(': '),
-    try: `holdfast task logs ${instance.taskId}`,
+    // What never began has said nothing.
+    try: `holdfast task ${instance.tryNumber === 0 ? 'explain' : 'logs'} ${instance.taskId}`,
   }));
   throw new Failure(EXIT.taskFailed, 'RUN_FAILED', [
     {

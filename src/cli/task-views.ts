@@ -42,7 +42,7 @@ export function taskListView(tasks: readonly Task[], view: View): Presentation {
           String(task.tryNumber),
           task.agentId || '-',
           agoWords(task.submittedAt, view.now),
-          workWords(task.spec),
+          workWords(task),
         ]),
         view.colours,
         view.out.columns,
@@ -115,9 +115,14 @@ function taskFacts(task: Task, view: View): string {
 export const instanceNameWords = ({ dagId, runId, task, mapIndex }: InstanceName): string =>
   `${dagId}/${runId} ${task}${mapIndex === undefined ? '' : `[${mapIndex}]`}`;
 
-/** What a task does, in one cell. */
-const workWords = ({ command, handler }: Task['spec']): string =>
-  command === undefined ? `handler ${handler}` : commandWords(command);
+/** What a task does, in one cell; of a DAG run it is its place there that people know it by. */
+function workWords({ instance, spec: { command, handler } }: Task): string {
+  if (instance !== undefined) {
+    const { dagId, runId, task, mapIndex } = instance;
+    return `${task}${mapIndex === undefined ? '' : `[${mapIndex}]`} of ${dagId}/${runId}`;
+  }
+  return command === undefined ? `handler ${handler}` : commandWords(command);
+}
 
 const limitWords = ({ memoryLimitBytes: memory, cpuLimitMillis: cpu }: Task['spec']): string =>
   [memory === undefined ? '' : `memory ${formatBytes(memory)}`, cpu === undefined ? '' : `CPU ${cpu / 1_000}`]

@@ -24,7 +24,8 @@ export const WAIT_FINDINGS: readonly {
   },
   {
     name: 'backoff',
-    when: ({ task }) => task.notBefore !== null,
+    // The end of a deferral stands there too, and is told as what comes next.
+    when: ({ task }) => task.notBefore !== null && task.state !== 'deferred',
     then: ({ task }) => ({
       message:
         task.state === 'up_for_retry'

@@ -266,7 +266,7 @@ export function failAgent(draft: Draft, session: SessionRow, brake: boolean): vo
       reason: 'agent_lost',
     });
   }
-  const toldSilentMs = silentMs ?? silenceSinceStart(draft, presence);
+  const toldSilentMs = Math.round(silentMs ?? silenceSinceStart(draft, presence));
   const note = { agentId: session.agentId, epoch: session.epoch, lostRuns, silentMs: toldSilentMs };
   draft.notes.push({ kind: 'agent_failed', ...note });
 }

@@ -1,4 +1,5 @@
 import { dagIdOf, type Instance } from '../core/dag/rows.js';
+import type { Presence } from '../core/presence.js';
 import type { HistoryRow, SessionRow, TaskRow, TaskSpecRow, Work } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId } from '../kit/ids.js';
@@ -122,7 +123,7 @@ export function agentOf(state: State, agentId: AgentId, now: MonoMs): Agent | un
     leaseRemaining: durationOf(session.state === 'live' ? remaining : 0),
     queues: session.queues,
     slots: session.slots,
-    running: presence === undefined ? 0 : state.occupied(presence),
+    running: presence === undefined ? 0 : takenOf(state, session, presence),
     labels: new Map(Object.entries(session.labels)),
     cordoned: agent.cordoned,
     draining: agent.draining,
@@ -135,6 +136,10 @@ export function agentOf(state: State, agentId: AgentId, now: MonoMs): Agent | un
     handlers: session.handlers,
   };
 }
+
+/** Slots that are taken: by runs, or in a triggerer by triggers. */
+const takenOf = (state: State, { kind, epoch }: SessionRow, presence: Presence): number =>
+  kind === 'triggerer' ? state.dags.triggers.of(epoch).size : state.occupied(presence);
 
 function healthOf(state: State, session: SessionRow): 'healthy' | 'suspect' | 'failed' | 'gone' {
   if (session.state === 'failed') return 'failed';

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { eventually } from '../wire/support/wait.js';
 import { holdfast } from './support/program.js';
 
 const FIXTURES = resolve(import.meta.dirname, '../dag/fixtures');
@@ -91,6 +92,32 @@ describe('holdfast dag validate', () => {
     expect(seen).toContain('watched.dag.yaml:2:1: this is no YAML');
     rmSync(file);
   });
+
+  test('with --watch looks at everything anew, and says once what it comes to', async () => {
+    const watched = mkdtempSync(join(tmpdir(), 'holdfast-watch-'));
+    const reads = join(folder, 'reads');
+    const append = `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(reads)}, 'x');`;
+    const looks = () => (existsSync(reads) ? readFileSync(reads, 'utf8').length : 0);
+    writeFileSync(
+      join(watched, 'a.dag.mjs'),
+      `${append} export default { dag_id: 'first', tasks: { t: {} } };`,
+    );
+    let seen = '';
+    const { code } = await holdfast(['dag', 'validate', watched, '--watch', '-o', 'name'], {
+      meanwhile: async (child) => {
+        child.stdout?.on('data', (chunk: Buffer) => {
+          seen += chunk.toString();
+          if (seen.includes('second')) child.kill('SIGINT');
+        });
+        await eventually('the first look', () => seen !== '');
+        writeFileSync(join(watched, 'notes.txt'), 'of no importance');
+        await eventually('the second look', () => looks() === 2);
+        writeFileSync(join(watched, 'b.dag.yaml'), 'dag_id: second\ntasks: {t: {}}\n');
+      },
+    });
+    expect([code, seen]).toEqual([0, 'first\nfirst\nsecond\n']);
+    rmSync(watched, { recursive: true });
+  });
 });
 
 describe('holdfast dag graph', () => {
@@ -112,6 +139,13 @@ describe('holdfast dag graph', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('has weather, publish')]);
     expect((await holdfast(['dag', 'graph', file, 'publsh'])).stderr).toContain('did you mean publish?');
     expect((await holdfast(['dag', 'graph', file, 'publish'])).stdout).toContain('upload');
+  });
+
+  test('of a folder finds the DAG in any of its files, and asks when there are several', async () => {
+    const good = join(FIXTURES, 'good');
+    expect((await holdfast(['dag', 'graph', good, 'hello'])).stdout).toMatch(/^hello /);
+    const { code, stderr } = await holdfast(['dag', 'graph', good]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('has hello, weather, publish')]);
   });
 });
 

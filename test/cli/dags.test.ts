@@ -222,7 +222,11 @@ describe('run', () => {
 
   test('describe of one that is not there exits 4, and of no name 2', async () => {
     expect((await cli('run', 'describe', 'daily/nobody')).code).toBe(4);
-    expect((await cli('run', 'describe', 'nobody')).code).toBe(2);
+    const { code, stderr } = await cli('run', 'describe', 'nobody');
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('error: DAG/RUN cannot be "nobody" [USAGE]\n  because: it must be DAG/RUN, as'),
+    ]);
   });
 });
 
@@ -294,6 +298,7 @@ test('an instance is a task like any other, which says of which run it is', asyn
   const tasks = await json<Json[]>('task', 'list', '--run', 'daily/tasks');
   expect(tasks).toHaveLength(4);
   expect((await json<Json[]>('task', 'list', '--dag', 'nobody')).length).toBe(0);
+  expect(await shown('task', 'list', '--run', 'daily/tasks')).toContain('extract of daily/tasks\n');
   const [id = ''] = tasks.map(({ taskId }) => String(taskId)).reverse();
   expect(await shown('task', 'describe', id)).toContain('daily/tasks extract');
   expect(await shown('task', 'explain', id)).toContain('instance daily/tasks extract');

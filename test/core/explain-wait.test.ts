@@ -23,6 +23,7 @@ describe('what is said of a deferred task', () => {
     const { findings, next } = await explained({ timeoutMs: 60_000 }, true);
     expect(findings[0]?.message).toContain('which triggerer t1 has');
     expect(next).toMatchObject([{ code: 'deferral_timeout', inMs: 60_000 }]);
+    expect(findings.map(({ code }) => code)).toEqual(['deferred']);
   });
 
   test('is the kind that was probably meant by one that nobody has', async () => {

@@ -66,6 +66,23 @@ describe('a file that is read apart', () => {
     expect(idsOf(await reader.parse(`m.dag.${end}`, text))).toEqual(['m']);
   });
 
+  test.each([
+    [
+      'ts',
+      "import { other } from './other.js';\nexport default { dag_id: other as string, tasks: { t: {} } };",
+    ],
+    ['js', "import { other } from './other.js';\nexport default { dag_id: other, tasks: { t: {} } };"],
+    ['js', "module.exports = { dag_id: 'm', tasks: { t: {} } };"],
+  ])(
+    'is read as it is written, .dag.%s, also where npm init has said "type": "commonjs"',
+    async (end, text) => {
+      using reader = new Reader();
+      reader.folder.write('package.json', '{"type": "commonjs"}');
+      reader.folder.write('other.js', "export const other = 'm';");
+      expect(idsOf(await reader.parse(`m.dag.${end}`, text))).toEqual(['m']);
+    },
+  );
+
   test('that is a module is judged by the same rules', async () => {
     using reader = new Reader();
     const text = `export default { dag_id: 'm', tasks: { t: { needs: 'u' } } };`;

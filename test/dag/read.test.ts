@@ -144,7 +144,7 @@ describe('a fault of a file', () => {
     ['dag_id: a\ntasks: [{task_id: t, needss: x}]', '2:22: unknown field "needss" (did you mean needs?)'],
     [
       'dag_id: a\ntasks: {t: {trigger_rule: all_sucess}}',
-      '2:27: tasks.t.trigger_rule cannot be "all_sucess"',
+      '2:27: tasks.t.trigger_rule cannot be "all_sucess": it must be one of all_success, all_failed, all_done, all_done_min_one_success, all_skipped, one_failed, one_success, one_done, none_failed, none_failed_min_one_success, none_skipped, always (did you mean all_success?)',
     ],
     [
       'dag_id: a\ntasks: {t: {execution_timeout: 15}}',

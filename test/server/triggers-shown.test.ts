@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
+import type { AgentId } from '../../src/kit/ids.js';
 import { listTriggers } from '../../src/server/shared-things.js';
+import { agentOf } from '../../src/server/views.js';
 import { DagWorld, deferral } from '../core/dag/support.js';
 
 /** Agents of all triggers as they are shown, and of those that wait for one. */
@@ -23,4 +25,16 @@ test('a trigger is shown with its triggerer, and without one from the failure of
   expect(await shown(world)).toEqual({ agents: [''], unassigned: 1 });
   await world.triggerer('second');
   expect(await shown(world)).toEqual({ agents: ['second'], unassigned: 0 });
+});
+
+test('a triggerer is shown with as many slots taken as it has triggers', async () => {
+  const world = await DagWorld.with([]);
+  await world.worker(10);
+  const taskId = await world.submit();
+  await world.triggerer('t1');
+  const { state } = world.engine;
+  const taken = () => agentOf(state, 't1' as AgentId, world.engine.context().now)?.running;
+  expect(taken()).toBe(0);
+  await world.finish({ [taskId]: deferral() });
+  expect(taken()).toBe(1);
 });

@@ -22,7 +22,7 @@ import { endRun, startRun, stopRun } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
 import { endingOf } from './state.js';
 import { sweepRun } from './sweeps.js';
-import { type Decision, decideByRule } from './trigger-rules.js';
+import { type Decision, decideByRule, judgement } from './trigger-rules.js';
 import { eventOf, startWait } from './triggers.js';
 
 /**
@@ -106,14 +106,17 @@ export const UNRUN_RULES: readonly {
   {
     name: 'trigger_rule_skips',
     when: ({ decision }) => decision === 'skip',
-    then: ({ task }) => ({ edge: 'skipTask', reason: 'trigger_rule', message: task.triggerRule }),
+    then: (c) => ({ edge: 'skipTask', reason: 'trigger_rule', message: ruleWords(c) }),
   },
   {
     name: 'upstream_failed',
     when: ({ decision }) => decision === 'upstream_failed',
-    then: ({ task }) => ({ edge: 'failUpstream', reason: 'upstream_failed', message: task.triggerRule }),
+    then: (c) => ({ edge: 'failUpstream', reason: 'upstream_failed', message: ruleWords(c) }),
   },
 ];
+
+const ruleWords = ({ task, view }: TaskCase): string =>
+  judgement(task.triggerRule, standingOf(view, task.needs));
 
 /** `ended`: what comes after it is to be looked at; `part`: it is to be looked at again, on rows that were not read or in the next commit. */
 type Outcome = 'left' | 'ended' | 'part';

@@ -24,8 +24,7 @@ export function triggerDag(draft: Draft, call: DagCallOf<'trigger'>): Answer {
   const runId = call.runId === '' ? runIdOf('manual', at) : call.runId;
   const known =
     draft.dags.runRow(runKeyOf(dag.dagId, runId)) ?? runOfInstant(draft, { dagId: dag.dagId, at });
-  if (known !== undefined)
-    return runExists(known, known.runId === runId ? `called ${runId}` : 'of that date');
+  if (known !== undefined) return runExists(known, known.runId === runId ? 'of that name' : 'of that date');
   const run = createRun(draft, dag, {
     type: 'manual',
     runId,
@@ -87,7 +86,7 @@ export function noDag(dagId: string): CallFault {
     code: 'DAG_NOT_FOUND',
     what: `no DAG ${dagId}`,
     because: 'no complete snapshot of a bundle has brought it, or a newer one came without it',
-    try: 'use `dag list` to see the DAGs, and whether a DAG processor is connected',
+    try: 'use `dag list` to see the DAGs, and `bundle list` for files that cannot be read and who reads them',
   };
 }
 

@@ -225,7 +225,7 @@ function deletePool(draft: Draft, { pool }: DagCallOf<'delete_pool'>): Answer {
       code: 'POOL_NOT_FOUND',
       what: `pool ${pool} stays`,
       because: 'it is there without anybody having made it, and nobody has limited it',
-      try: `use \`pool set ${pool} --slots N\` to limit it; a removal lifts that limit again`,
+      try: `use \`pool set ${pool} SLOTS\` to limit it; a removal lifts that limit again`,
     };
   }
   return {

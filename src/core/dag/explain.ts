@@ -83,7 +83,7 @@ export const DAG_FINDINGS: readonly {
     ({ state, instance: { pool } }) => pool !== DEFAULT_POOL && !state.dags.pools.has(pool),
     ({ instance: { pool } }) => ({
       message: `there is no pool ${pool}`,
-      try: `holdfast pool set ${pool} --slots N`,
+      try: `holdfast pool set ${pool} SLOTS`,
     }),
   ),
   row('pool_full', waitingForRoom, isPoolFull, ({ state, instance: { pool, poolSlots } }) => ({

@@ -35,8 +35,8 @@ export function graphOf(tasks: readonly GraphTask[]): Graph {
 
 export type Ordered =
   | { readonly ok: true; readonly order: readonly string[] }
-  /** Each needs the next, and the last the first. */
-  | { readonly ok: false; readonly cycle: readonly string[] };
+  /** At least one; in each every task needs the next, and the last the first. No task is in two of them. */
+  | { readonly ok: false; readonly cycles: readonly (readonly string[])[] };
 
 /** Every task behind its needs; among those that are free at once, in the order given. */
 export function inOrder(graph: Graph): Ordered {
@@ -54,25 +54,42 @@ export function inOrder(graph: Graph): Ordered {
     }
   }
   if (order.length === graph.needs.size) return { ok: true, order };
-  return { ok: false, cycle: findCycle(graph, open) };
+  return { ok: false, cycles: findCycles(graph, open) };
 }
 
 /**
  * Among the tasks that never got free each has a need that did not either, so walking from need to need comes back to
- * where it was. Recursion would be shorter, and would overflow on a long chain.
+ * where a walk was: to this one's, which is a cycle, or to an earlier one's. Recursion would be shorter, and would overflow
+ * on a long chain.
  */
-function findCycle(graph: Graph, open: ReadonlyMap<string, number>): readonly string[] {
+function findCycles(graph: Graph, open: ReadonlyMap<string, number>): readonly (readonly string[])[] {
   const stuck = (task: string): boolean => (open.get(task) ?? 0) > 0;
-  const placeOf = new Map<string, number>();
-  const walk: string[] = [];
-  let at = [...open.keys()].find(stuck);
-  while (at !== undefined && !placeOf.has(at)) {
-    placeOf.set(at, walk.length);
-    walk.push(at);
-    at = graph.needs.get(at)?.find(stuck);
+  const seen = new Set<string>();
+  const cycles: string[][] = [];
+  for (const first of open.keys()) {
+    if (!stuck(first) || seen.has(first)) continue;
+    const placeOf = new Map<string, number>();
+    const walk: string[] = [];
+    let at = first;
+    while (!seen.has(at)) {
+      seen.add(at);
+      placeOf.set(at, walk.length);
+      walk.push(at);
+      at = stuckNeed(graph, at, stuck);
+    }
+    const place = placeOf.get(at);
+    if (place !== undefined) cycles.push(walk.slice(place));
   }
-  invariant(at !== undefined, 'a task that is stuck has a need that is stuck');
-  return walk.slice(placeOf.get(at));
+  invariant(cycles.length > 0, 'of tasks that are stuck some wait for each other');
+  return cycles;
+}
+
+/** Itself first: behind another need, a task that needs itself would not be told. */
+function stuckNeed(graph: Graph, task: string, stuck: (task: string) => boolean): string {
+  const needs = graph.needs.get(task) ?? [];
+  const found = needs.includes(task) ? task : needs.find(stuck);
+  invariant(found !== undefined, 'a task that is stuck has a need that is stuck');
+  return found;
 }
 
 /** Everything that comes before a task, directly or not; without itself. */

@@ -55,3 +55,17 @@ export function decideByRule(rule: TriggerRule, needs: Standing): Decision {
   if (needs.total === 0) return 'run';
   return TRIGGER_RULES[rule].find(({ when }) => when(needs))?.then ?? 'wait';
 }
+
+/** What a rule was judged on, for people: `all_success, and of its needs 2 succeeded, 1 failed`. */
+export function judgement(rule: TriggerRule, needs: Standing): string {
+  const { total, success, failed, upstreamFailed, skipped } = needs;
+  const counts = [
+    [success, 'succeeded'],
+    [failed, 'failed'],
+    [upstreamFailed, 'could not run'],
+    [skipped, skipped === 1 ? 'was skipped' : 'were skipped'],
+    [total - success - failed - upstreamFailed - skipped, 'not ended'],
+  ] as const;
+  const told = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return `${rule}, and of its needs ${told.join(', ')}`;
+}

@@ -82,7 +82,8 @@ export function checkTasks(
   const graph = graphOf(tasks.map(({ taskId, fields }) => ({ taskId, needs: needsOf(fields) })));
   const sorted = inOrder(graph);
   if (sorted.ok) return { faults: misfits, order: sorted.order.map((id) => ids.get(id) as FileTask) };
-  return { faults: [...misfits, faultOfCycle(sorted.cycle, ids)], order: null };
+  const cycles = sorted.cycles.slice(0, FAULTS_SOUGHT).map((cycle) => faultOfCycle(cycle, ids));
+  return { faults: [...misfits, ...cycles], order: null };
 }
 
 function addFaultsOfNeeds(

@@ -25,7 +25,14 @@ function describe(issue: Issue, base: Path, value: unknown, hints: Hints): DagFa
     return [faultOfName(path, `${shown(path.at(-1))} is no name: ${because}`)];
   }
   const meant = issue.code === 'invalid_union' ? branchMeant(issue.errors) : undefined;
-  if (meant === undefined) return [misfit(path, issue.message, value)];
+  if (meant === undefined) {
+    const written = valueAt(value, path);
+    const hint =
+      issue.code === 'invalid_value' && typeof written === 'string'
+        ? hints.of(written, issue.values.map(String))
+        : '';
+    return [misfit(path, `${issue.message}${hint}`, value)];
+  }
   return meant.flatMap((one) => describe(one, path, value, hints));
 }
 

@@ -26,7 +26,10 @@ const PARTITION_POLICIES = ['reassign', 'single_run', 'hold'] as const;
 
 const asset = text(256, 1).describe('Name of an asset, such as s3://reports/daily.');
 const assets = list(asset, 'assets', 64);
-const template = text(65_536);
+const TEMPLATE_LENGTH = 65_536;
+const template = text(TEMPLATE_LENGTH);
+const EXPAND_RULE =
+  'it must be one expression that gives a list, such as "{{ params.months }}": a fixed list goes into params';
 const env = named(template, 'texts', 256).describe('Variables of the command. Templates.');
 
 /** Fields that default_args may hold as well. */
@@ -103,7 +106,9 @@ const taskFields = {
   short_circuit: flag
     .optional()
     .describe('Everything downstream is skipped when its result is false, null, 0 or empty. Default false.'),
-  expand: template
+  expand: z
+    .string(EXPAND_RULE)
+    .max(TEMPLATE_LENGTH, EXPAND_RULE)
     .optional()
     .describe('One expression that gives a list: one instance for each element, known to templates as item.'),
   wait: trigger.optional().describe('What to wait for before its first try, without a slot of a worker.'),

@@ -2,6 +2,7 @@
  * The process that reads DAG files, one at a time. Whatever a file does to it, it does to this process alone: the asker
  * ends it when it takes too long or too much.
  */
+import { readFileSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import * as modules from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -15,8 +16,23 @@ const BUILDER = new URL('../builder/index.js', import.meta.url).href;
 // The oldest Node that is supported cannot do this; there the package must be installed beside the files.
 modules.registerHooks?.({
   resolve: (specifier, context, next) =>
-    specifier === 'holdfast/dag' ? { url: BUILDER, shortCircuit: true } : next(specifier, context),
+    specifier === 'holdfast/dag'
+      ? { url: BUILDER, shortCircuit: true }
+      : asItIsWritten(next(specifier, context)),
 });
+
+const MODULE_SYNTAX = /^[ \t]*(?:import|export)\b/m;
+
+/**
+ * `npm init` writes "type": "commonjs", and with it a package.json above a folder of DAG files would have their imports
+ * refused. What they import from node_modules is left as it is: packages know what they are.
+ */
+function asItIsWritten(found: modules.ResolveFnOutput): modules.ResolveFnOutput {
+  const { url, format } = found;
+  if (format !== 'commonjs' && format !== 'commonjs-typescript') return found;
+  if (url.includes('/node_modules/') || !MODULE_SYNTAX.test(readFileSync(new URL(url), 'utf8'))) return found;
+  return { ...found, format: format.replace('commonjs', 'module') };
+}
 
 const send = process.send?.bind(process);
 process.on('message', (question: Question) => {

@@ -34,9 +34,14 @@ function addValidate(noun: Command, context: CliContext): void {
   addCommonFlags(command, { connects: false }).action(async (paths: string[]) => {
     const { findFiles, readFiles } = await reading();
     const { watch: goesOn } = command.opts<{ watch?: boolean }>();
+    let said = '';
     const once = async (): Promise<boolean> => {
+      const before = said;
+      said = '';
       const reports = await readFiles(await findFiles(paths));
-      await show(context, command, reports);
+      said = JSON.stringify(reports);
+      // Anything in a folder may be imported by a module, so everything is looked at; what it comes to is said once.
+      if (said !== before) await show(context, command, reports);
       return reports.every(({ errors }) => errors.length === 0);
     };
     if (goesOn === true) await onChanges(context, paths, once);
@@ -90,11 +95,17 @@ async function onChanges(
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
     let last = Promise.resolve();
+    let missing = '';
     const check = (): void => {
       timer = undefined;
       last = last.then(async () => {
+        const before = missing;
+        missing = '';
         // A file that is gone for now is no reason to stop watching.
-        await once().catch((error: Error) => terminal.err.print(`${error.message}\n`));
+        await once().catch((error: Error) => {
+          missing = error.message;
+          if (missing !== before) terminal.err.print(`${missing}\n`);
+        });
       });
     };
     watcher.on('ready', () => {

@@ -34,7 +34,7 @@ export async function findFiles(paths: readonly string[]): Promise<readonly stri
       continue;
     }
     const dags = (await listBundle(resolve(path))).filter(({ isDag }) => isDag);
-    if (dags.length === 0) throw noFile(path, `there is none in the folder: ${NAMES}`, 'name another folder');
+    if (dags.length === 0) throw noFile(`in ${path}`, NAMES, 'name another folder, or a file');
     for (const { path: file } of dags) found.add(file);
   }
   return [...found];
@@ -98,11 +98,12 @@ const invalid = (errors: readonly string[]): Failure =>
 
 /** One DAG of a file. Throws Failure: 2 when the file is wrong, 4 when it does not have that DAG. */
 export async function readDag(file: string, dagId: string | undefined): Promise<DagDefinition> {
-  const [report] = await readFiles(await findFiles([file]));
-  if (report === undefined) throw noFile(file, NAMES, 'name a file');
-  if (report.errors.length > 0) throw invalid(report.errors);
-  const ids = report.dags.map((dag) => dag.dagId);
-  const chosen = report.dags.find((dag) => dag.dagId === (dagId ?? ids[0]));
+  const reports = await readFiles(await findFiles([file]));
+  const errors = reports.flatMap((report) => report.errors);
+  if (errors.length > 0) throw invalid(errors);
+  const dags = reports.flatMap((report) => report.dags);
+  const ids = dags.map((dag) => dag.dagId);
+  const chosen = dags.find((dag) => dag.dagId === (dagId ?? ids[0]));
   if (chosen !== undefined && (dagId !== undefined || ids.length === 1)) return chosen;
   const named =
     dagId === undefined ? 'which DAG is meant is not said' : `no DAG ${dagId}${didYouMean(dagId, ids)}`;

@@ -114,7 +114,7 @@ function paramsOf({ params }: DagDefinition, written: readonly string[]): string
     filled.faults.map(({ message }) => ({
       what: message,
       because: 'the params of the DAG say so',
-      try: 'give it by --param NAME=VALUE',
+      try: 'correct --param NAME=VALUE, or the params of the file',
     })),
   );
 }

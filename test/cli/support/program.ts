@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly input?: string;
   readonly cwd?: string;
   /** Sees the process while it runs. */
-  readonly meanwhile?: (child: ChildProcess) => void;
+  readonly meanwhile?: (child: ChildProcess) => unknown;
 }
 
 /** An environment that configures nothing: a developer's own settings must not decide a test. */
@@ -43,7 +43,7 @@ export function holdfast(args: readonly string[], options: RunOptions = {}): Pro
     child.on('error', reject);
     child.on('close', (code) => resolveRun({ code, stdout, stderr }));
     child.stdin.end(options.input ?? '');
-    options.meanwhile?.(child);
+    Promise.resolve(options.meanwhile?.(child)).catch(reject);
   });
 }
 

@@ -10,6 +10,11 @@ async function ask(w: DagWorld, run: RunRow, name: string): Promise<string[]> {
   const { findings } = explain(w.engine.state, row, w.engine.context());
   return findings.map(({ code, message }) => `${code}: ${message}`);
 }
+async function advice(w: DagWorld, run: RunRow, name: string): Promise<string[]> {
+  const row = (await w.instances(run)).get(name);
+  if (row === undefined) throw new Error(`no ${name}`);
+  return explain(w.engine.state, row, w.engine.context()).findings.map((finding) => finding.try);
+}
 const clear = (run: RunRow, name: string): DagCall => ({
   ...{ action: 'clear', run: run.run, tasks: [{ task: name, mapIndex: null }], upstream: false },
   ...{ downstream: true, onlyFailed: false, dryRun: false, reason: '' },
@@ -22,6 +27,7 @@ describe('an instance that waits is explained', () => {
     ]);
     const run = await w.trigger('d');
     expect(await ask(w, run, 'a')).toEqual(['pool_missing: there is no pool p']);
+    expect(await advice(w, run, 'a')).toEqual(['holdfast pool set p SLOTS']);
     await w.call({ action: 'set_pool', pool: 'p', slots: 2, description: '' });
     expect(await ask(w, run, 'b')).toEqual([
       'pool_full: pool p has 2 slots, of which 1 are taken, and it needs 2',

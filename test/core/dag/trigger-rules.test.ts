@@ -1,6 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { TriggerRule } from '../../../src/core/dag/definition.js';
-import { type Decision, decideByRule, TRIGGER_RULES } from '../../../src/core/dag/trigger-rules.js';
+import {
+  type Decision,
+  decideByRule,
+  judgement,
+  TRIGGER_RULES,
+} from '../../../src/core/dag/trigger-rules.js';
 
 /** Ends of two needs: s success, f failed, u upstream_failed, k skipped, - has not ended. */
 const ENDS = [
@@ -78,4 +83,16 @@ describe('trigger rules decide as in Airflow', () => {
       expect([rule, decideByRule(rule, standing(''))]).toEqual([rule, 'run']);
     }
   });
+});
+
+test('what a rule was judged on is told by how its needs ended', () => {
+  expect(judgement('all_success', standing('ssfuk'))).toBe(
+    'all_success, and of its needs 2 succeeded, 1 failed, 1 could not run, 1 was skipped',
+  );
+  expect(judgement('one_failed', standing('sskk'))).toBe(
+    'one_failed, and of its needs 2 succeeded, 2 were skipped',
+  );
+  expect(judgement('all_success', standing('f--'))).toBe(
+    'all_success, and of its needs 1 failed, 2 not ended',
+  );
 });
