@@ -1,6 +1,7 @@
 import { availableParallelism, homedir, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type Log, SILENT } from '../kit/log.js';
+import type { TlsOptions } from '../wire/tls/dial.js';
 import { type HandlerChoices, handlerPool } from './handlers/pool-options.js';
 import type { AgentEnd, RunningAgent } from './options.js';
 import { startWorker } from './start.js';
@@ -9,6 +10,8 @@ import { startWorker } from './start.js';
 export interface EmbeddedWorkerOptions extends HandlerChoices {
   /** HOST:PORT of the coordinator. */
   readonly coordinator: string;
+  /** How the coordinator's TLS is spoken, and who this worker is to it. Default: plaintext. */
+  readonly tls?: TlsOptions | undefined;
   /**
    * Module whose default export is `defineHandlers({ … })`: a URL, or a path from the working directory. It is loaded by
    * child processes, never by this one. Default: none, so that only commands are run.
@@ -98,11 +101,11 @@ export class Worker implements AsyncDisposable {
 
 function filledIn(options: EmbeddedWorkerOptions): Parameters<typeof startWorker>[0] {
   const { agentId = hostAgentId(), slots = availableParallelism(), handlers, log = SILENT } = options;
-  const { coordinator, queues = ['default'], labels = {} } = options;
+  const { coordinator, tls, queues = ['default'], labels = {} } = options;
   const data = resolve(process.env.XDG_DATA_HOME || resolve(homedir(), '.local/share'), 'holdfast');
   const stateDirectory = resolve(options.stateDirectory ?? resolve(data, 'agents', agentId));
   const pool = handlers === undefined ? null : handlerPool(handlers, slots, options);
-  return { coordinator, agentId, queues, slots, labels, stateDirectory, log, handlers: pool };
+  return { coordinator, tls, agentId, queues, slots, labels, stateDirectory, log, handlers: pool };
 }
 
 /** The host's name in the form of an agent id. */

@@ -1,4 +1,6 @@
 /** The agent SDK. */
+
+export type { TlsOptions } from '../wire/tls/dial.js';
 export { type EmbeddedWorkerOptions, Worker } from './embedded.js';
 export {
   FinalError,

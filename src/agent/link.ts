@@ -1,10 +1,4 @@
-import {
-  type ClientDuplexStream,
-  connectivityState,
-  credentials,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { type ClientDuplexStream, connectivityState, type ServiceError, status } from '@grpc/grpc-js';
 import type { Token } from '../kit/ids.js';
 import {
   AgentServiceClient,
@@ -14,6 +8,8 @@ import {
 } from '../wire/gen/holdfast/v1/agent_service.js';
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
 import { millisOf } from '../wire/time.js';
+import { dialling, type TlsOptions } from '../wire/tls/dial.js';
+import { tlsFaultOf } from '../wire/tls/faults.js';
 import type { AgentClock, Timer } from './clock.js';
 import type { BundleTold } from './core/bundle-upload.js';
 import type { AgentEvent } from './core/events.js';
@@ -35,6 +31,7 @@ const CONNECT_LIMIT_MS = 10_000;
  */
 export class Link {
   readonly #address: string;
+  readonly #tls: TlsOptions | null;
   readonly #clock: AgentClock;
   readonly #listener: LinkListener;
   /** Messages of arms that this version does not know: a newer coordinator may say more than we understand. */
@@ -44,8 +41,10 @@ export class Link {
   /** Where a coordinator has sent its agents, each to be tried once. */
   #named: readonly string[] = [];
 
-  constructor(address: string, clock: AgentClock, listener: LinkListener) {
+  /** Dials in plaintext when `tls` is null. */
+  constructor(address: string, tls: TlsOptions | null, clock: AgentClock, listener: LinkListener) {
     this.#address = address;
+    this.#tls = tls;
     this.#clock = clock;
     this.#listener = listener;
   }
@@ -57,7 +56,7 @@ export class Link {
       // With none left it is the configured one again: a wrong word from a coordinator must not lose its agents (P9).
       const [address = this.#address, ...rest] = this.#named;
       this.#named = rest;
-      this.#stream = new Stream(address, streamNo, this.#clock, this.#listener, {
+      this.#stream = new Stream(address, this.#tls, streamNo, this.#clock, this.#listener, {
         unknown: () => this.unknownArms++,
         sentTo: (addresses) => {
           this.#named = addresses;
@@ -91,6 +90,7 @@ interface Asides {
 
 class Stream {
   readonly streamNo: bigint;
+  readonly #secured: boolean;
   readonly #client: AgentServiceClient;
   readonly #listener: LinkListener;
   readonly #timer: Timer;
@@ -100,12 +100,22 @@ class Stream {
   /** Parts of an acknowledgement that is not complete yet. */
   #parts: HeartbeatAck[] = [];
 
-  constructor(address: string, streamNo: bigint, clock: AgentClock, listener: LinkListener, asides: Asides) {
+  constructor(
+    address: string,
+    tls: TlsOptions | null,
+    streamNo: bigint,
+    clock: AgentClock,
+    listener: LinkListener,
+    asides: Asides,
+  ) {
     this.streamNo = streamNo;
+    this.#secured = tls !== null;
     this.#listener = listener;
     this.#asides = asides;
-    this.#client = new AgentServiceClient(address, credentials.createInsecure(), {
+    const { credentials, options } = dialling(address, tls, () => clock.wallMs());
+    this.#client = new AgentServiceClient(address, credentials, {
       ...KEEPALIVE,
+      ...options,
       'grpc.keepalive_permit_without_calls': 1,
       'grpc.enable_retries': 0,
       'grpc.use_local_subchannel_pool': 1,
@@ -124,9 +134,20 @@ class Stream {
     const channel = this.#client.getChannel();
     const state = channel.getConnectivityState(true);
     if (state === connectivityState.READY) return this.#open();
-    if (state === connectivityState.TRANSIENT_FAILURE)
-      return this.#lost(`no connection to ${address}`, false);
+    if (state === connectivityState.TRANSIENT_FAILURE) return this.#askWhy(address);
     channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#awaitConnection(address));
+  }
+
+  /** Only a call is told what the connection failed of; it fails at once, for there is none. */
+  #askWhy(address: string): void {
+    const call = this.#client.connect();
+    this.#call = call;
+    call.on('error', ({ details }: ServiceError) => {
+      const fault = tlsFaultOf(details, this.#secured);
+      if (fault === null) return this.#lost(`no connection to ${address}`, false);
+      const why = `no connection to ${address}: ${fault.because}. Try: ${fault.try}`;
+      this.#lost(why, fault.lasting);
+    });
   }
 
   write(request: ConnectRequest): void {

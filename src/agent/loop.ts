@@ -4,6 +4,7 @@ import type { AgentId, Epoch, InstanceId, Token } from '../kit/ids.js';
 import { NAME_PATTERN } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import { VERSION } from '../kit/version.js';
+import type { TlsOptions } from '../wire/tls/dial.js';
 import { drawId, realClock, realRandom, type Timer } from './clock.js';
 import type { AgentEvent, Effect } from './core/events.js';
 import type { Instant } from './core/gate.js';
@@ -20,6 +21,8 @@ import { requestsOf } from './translate.js';
 export interface LoopOptions {
   /** HOST:PORT of the coordinator. */
   readonly coordinator: string;
+  /** How the coordinator's TLS is spoken. Default: plaintext. */
+  readonly tls?: TlsOptions | null | undefined;
   readonly agentId: string;
   /** Journal and lock; one agent each. */
   readonly stateDirectory: string;
@@ -89,7 +92,7 @@ export class AgentLoop {
       this.#end = resolve;
     });
     this.session = new AgentSession(identity, recoveredFrom(taken), realRandom);
-    this.link = new Link(options.coordinator, realClock, {
+    this.link = new Link(options.coordinator, options.tls ?? null, realClock, {
       happened: (event) => this.happened(event),
       logAcknowledged: (...acknowledged) => host.logAcknowledged(...acknowledged),
       bundleTold: (told) => host.bundleTold(told),

@@ -29,6 +29,12 @@ export function logNote(log: Log, note: AgentNote): void {
         'the stream to the coordinator is lost; dialing again',
       );
     case 'unreachable':
+      if (note.denied) {
+        return log.error(
+          { event, code: 'COORDINATOR_DENIED', attempt: note.attempt },
+          `${note.why}; dialing goes on every half minute`,
+        );
+      }
       return log.error(
         { event, code: 'COORDINATOR_UNREACHABLE', attempt: note.attempt },
         `${note.why}, because nothing answers there; dialing goes on. Try: check the address, and that the coordinator runs`,

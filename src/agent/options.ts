@@ -1,10 +1,13 @@
 import type { Log } from '../kit/log.js';
+import type { TlsOptions } from '../wire/tls/dial.js';
 import type { HandlerPoolOptions } from './runner/index.js';
 
 /** What a worker agent is started with. */
 export interface WorkerOptions {
   /** HOST:PORT of the coordinator. */
   readonly coordinator: string;
+  /** How the coordinator's TLS is spoken, and who this agent is to it. Default: plaintext. */
+  readonly tls?: TlsOptions | null | undefined;
   /** Stable name, one live agent each. */
   readonly agentId: string;
   /** At least one. */
@@ -25,6 +28,8 @@ export interface WorkerOptions {
 export interface TriggererOptions {
   /** HOST:PORT of the coordinator. */
   readonly coordinator: string;
+  /** How the coordinator's TLS is spoken, and who this agent is to it. Default: plaintext. */
+  readonly tls?: TlsOptions | null | undefined;
   /** Stable name, one live agent each. */
   readonly agentId: string;
   /** Triggers held at once, 1 to 100,000. */

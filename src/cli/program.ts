@@ -8,7 +8,7 @@ import { addHealth } from './health.js';
 import { addQueue } from './queue.js';
 import { addRun } from './run.js';
 import { addServer } from './server.js';
-import { addCommonFlags, commonFlags, verb } from './session.js';
+import { addCommonFlags, commonFlags, ROOT, verb } from './session.js';
 import { addAsset, addBundle, addPool, addTrigger } from './shared.js';
 import { addTask } from './task.js';
 import type { CliContext } from './terminal.js';
@@ -20,7 +20,7 @@ export function buildProgram(
   extend: (program: Command, nouns: { readonly agent: Command; readonly server: Command }) => void = () => {},
 ): Command {
   const { terminal, version } = context;
-  const program = new Command('holdfast')
+  const program = new Command(ROOT)
     .description(
       'Remote execution over one gRPC stream per agent: nothing starts without a durable confirmation.',
     )

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Client, connect, HoldfastError } from '../client/index.js';
 import { interrupted, timedOut } from './failure.js';
 import { readVariables } from './flags.js';
@@ -7,6 +7,8 @@ import { present, presentItem } from './present.js';
 import type { CliContext, ClientSettings, CommonFlags, Terminal } from './terminal.js';
 import { type Colours, coloursFor } from './words.js';
 
+/** The program itself, above all of its commands. */
+export const ROOT = 'holdfast';
 const CALL_TIMEOUT_MS = 10_000;
 
 /** What a command works with. */
@@ -22,6 +24,26 @@ export interface Session {
   showItem(of: Presentation): Promise<void>;
 }
 
+/** Flags of TLS, what they are, and the settings that they stand for. */
+const TLS_FLAGS: readonly (readonly [string, string, keyof CommonFlags])[] = [
+  ['--tls', 'speak TLS to the coordinator; implied by the flags below [HOLDFAST_TLS]', 'tls.enabled'],
+  ['--no-tls', 'speak plaintext, whatever file and environment say', 'tls.enabled'],
+  ['--tls-ca <FILE>', "authorities of the coordinator's certificate [HOLDFAST_TLS_CA]", 'tls.ca'],
+  ['--tls-client-cert <FILE>', 'certificate of the caller [HOLDFAST_TLS_CLIENT_CERT]', 'tls.clientCert'],
+  ['--tls-client-key <FILE>', 'its private key [HOLDFAST_TLS_CLIENT_KEY]', 'tls.clientKey'],
+  [
+    '--tls-server-name <NAME>',
+    "name in the coordinator's certificate [HOLDFAST_TLS_SERVER_NAME]",
+    'tls.serverName',
+  ],
+];
+
+/** Taken before and after the command's name, shown once: mostly they come from a file or the environment. */
+function addTlsFlags(command: Command): void {
+  const isRoot = command.name() === ROOT;
+  for (const [flags, doc] of TLS_FLAGS) command.addOption(new Option(flags, doc).hideHelp(!isRoot));
+}
+
 /** The flags that every client command has; their values are read by `settings` together with file and environment. */
 export function addCommonFlags(
   command: Command,
@@ -34,6 +56,7 @@ export function addCommonFlags(
       '--timeout <DURATION>',
       'longest wait: of a call (10s), or of all waiting [HOLDFAST_TIMEOUT]',
     );
+    addTlsFlags(command);
   }
   command.option('-o, --output <FORM>', 'table, json, jsonl, yaml or name [HOLDFAST_OUTPUT]');
   command.option('--config <FILE>', 'configuration file [HOLDFAST_CONFIG]');
@@ -49,6 +72,10 @@ export function commonFlags(command: Command): CommonFlags {
     for (const name of ['coordinator', 'output', 'timeout', 'config']) {
       const value: unknown = options[name];
       if (typeof value === 'string') merged[name] = value;
+    }
+    for (const [flags, , key] of TLS_FLAGS) {
+      const value: unknown = options[new Option(flags).attributeName()];
+      if (typeof value === 'boolean' || typeof value === 'string') merged[key] = String(value);
     }
   }
   return merged;
@@ -67,7 +94,8 @@ export function clientAction<Flags>(
     const settings = await context.settings(commonFlags(command));
     const timeoutMs = settings.timeoutMs ?? CALL_TIMEOUT_MS;
     // People at a terminal would rather hear at once that nobody is there; submissions are repeated with a word.
-    const client = connect(settings.coordinator, { timeoutMs, retry: false });
+    const tls = (await settings.tls()) ?? undefined;
+    const client = connect(settings.coordinator, { timeoutMs, retry: false, tls });
     const { output } = settings;
     try {
       const session: Session = {

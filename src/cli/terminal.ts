@@ -1,3 +1,5 @@
+import type { TlsOptions } from '../client/index.js';
+
 /** Where a command's words go. */
 export interface Sink {
   readonly isTTY: boolean;
@@ -29,12 +31,19 @@ export interface ClientSettings {
   readonly output: OutputForm;
   /** Null: 10 s for each call, no limit for waiting. */
   readonly timeoutMs: number | null;
+  /** How TLS is spoken, its files found to be usable; null: plaintext. Throws Failure. */
+  tls(): Promise<TlsOptions | null>;
 }
 
 export type OutputForm = 'table' | 'json' | 'jsonl' | 'yaml' | 'name';
 
-/** Values of the flags that every command has, as given. */
+/** Values of the flags that every command has, as given, under the names of their settings. */
 export interface CommonFlags {
+  readonly 'tls.enabled'?: string;
+  readonly 'tls.ca'?: string;
+  readonly 'tls.clientCert'?: string;
+  readonly 'tls.clientKey'?: string;
+  readonly 'tls.serverName'?: string;
   readonly coordinator?: string;
   readonly output?: string;
   readonly timeout?: string;

@@ -2,12 +2,12 @@ import {
   type ChannelOptions,
   Client,
   connectivityState,
-  credentials,
   Metadata,
   type MethodDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
 import { type Backoff, fullJitter } from '../kit/backoff.js';
+import { dialling, type TlsOptions } from '../wire/tls/dial.js';
 import type { ClientClock } from './clock.js';
 import { cancelled, type HoldfastError, isUnavailable, lateAnswer, toHoldfastError } from './errors.js';
 
@@ -47,6 +47,8 @@ export type Method<Request, Response> = Pick<
 export interface ChannelChoices {
   readonly timeoutMs: number;
   readonly retry: boolean;
+  /** Null: plaintext. */
+  readonly tls: TlsOptions | null;
   readonly clock: ClientClock;
 }
 
@@ -60,6 +62,7 @@ export class Channel {
   /** Whether calls that are safe to repeat are repeated while the coordinator is away. */
   readonly retries: boolean;
   readonly #client: Client;
+  readonly #secured: boolean;
   readonly #timeoutMs: number;
 
   constructor(address: string, choices: ChannelChoices) {
@@ -67,7 +70,9 @@ export class Channel {
     this.clock = choices.clock;
     this.retries = choices.retry;
     this.#timeoutMs = choices.timeoutMs;
-    this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#secured = choices.tls !== null;
+    const { credentials, options } = dialling(address, choices.tls, choices.clock.now);
+    this.#client = new Client(address, credentials, { ...CHANNEL_OPTIONS, ...options });
   }
 
   /** Makes a call that does no more the second time than the first: again while the coordinator is away. */
@@ -179,7 +184,7 @@ export class Channel {
 
   #explain(error: ServiceError, timeoutMs: number | undefined): HoldfastError {
     const connected = this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
-    return toHoldfastError(error, { address: this.address, connected, timeoutMs });
+    return toHoldfastError(error, { address: this.address, connected, secured: this.#secured, timeoutMs });
   }
 
   close(): void {

@@ -1,8 +1,11 @@
+import { CertificateError } from '../wire/tls/certificates.js';
+import { checkTls, type TlsOptions } from '../wire/tls/dial.js';
 import { Agents, backUpCoordinator, readCoordinator } from './agents.js';
 import { Backfills } from './backfills.js';
 import { type CallChoices, Channel } from './channel.js';
 import { CLIENT_CLOCK, type ClientClock } from './clock.js';
 import { Dags } from './dags.js';
+import { HoldfastError } from './errors.js';
 import { Queues } from './queues.js';
 import { Runs } from './runs.js';
 import { Assets, Pools, Triggers } from './shared.js';
@@ -13,6 +16,11 @@ import type { BackupMade, CoordinatorInfo } from './types.js';
 export interface ConnectOptions {
   /** Milliseconds that each call may take in all, its attempts and the waits between them included. Default 10,000. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * How the coordinator's TLS is spoken, and who this client is to it; `{}` trusts the authorities that Node trusts. The
+   * files are read when the client is made, and again for each connection. Default: plaintext.
+   */
+  readonly tls?: TlsOptions | undefined;
   /**
    * Whether a call that is safe to repeat is made again, with back-off and within its deadline, while the coordinator
    * is away or overloaded. Default true: submissions then carry an idempotency key each, drawn when the task has none.
@@ -55,13 +63,16 @@ export interface Client {
   close(): void;
 }
 
-/** A client of the coordinator at `address` (HOST:PORT). Plaintext; close it when done. */
+/**
+ * A client of the coordinator at `address` (HOST:PORT); close it when done. Throws HoldfastError `INVALID_OPTIONS` when files
+ * for TLS cannot be used.
+ */
 export function connect(address: string, options: ConnectOptions = {}): Client {
-  const channel = new Channel(address, {
-    timeoutMs: options.timeoutMs ?? 10_000,
-    retry: options.retry ?? true,
-    clock: options.clock ?? CLIENT_CLOCK,
-  });
+  const clock = options.clock ?? CLIENT_CLOCK;
+  const tls = options.tls ?? null;
+  if (tls !== null) refuseUnusable(tls, clock.now());
+  const { timeoutMs = 10_000, retry = true } = options;
+  const channel = new Channel(address, { timeoutMs, retry, tls, clock });
   const dags = new Dags(channel);
   return {
     address,
@@ -78,4 +89,14 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
     backUp: (file, choices) => backUpCoordinator(channel, file, choices),
     close: () => channel.close(),
   };
+}
+
+function refuseUnusable(tls: TlsOptions, nowMs: number): void {
+  try {
+    checkTls(tls, nowMs);
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    const { what, because: reason, try: advice } = error;
+    throw new HoldfastError({ code: 'INVALID_OPTIONS', what, reason, advice, cause: error });
+  }
 }

@@ -1,9 +1,11 @@
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { CallCode } from '../wire/status.js';
+import { type TlsFault, tlsFaultOf } from '../wire/tls/faults.js';
 
 /** Codes that this library gives itself, when no coordinator has said one, and the gRPC status nearest to each. */
 export const CLIENT_STATUS = {
   COORDINATOR_UNREACHABLE: status.UNAVAILABLE,
+  TLS_FAILED: status.UNAUTHENTICATED,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   CANCELLED: status.CANCELLED,
   UNIMPLEMENTED: status.UNIMPLEMENTED,
@@ -84,6 +86,8 @@ export interface FailedCall {
   readonly address: string;
   /** Whether the channel was connected when the call failed. */
   readonly connected: boolean;
+  /** Whether the connection is to be secured by TLS. */
+  readonly secured: boolean;
   /** The call's deadline in milliseconds; undefined without one. */
   readonly timeoutMs: number | undefined;
 }
@@ -102,6 +106,8 @@ export function toHoldfastError(error: ServiceError, call: FailedCall): Holdfast
     });
   }
   const timedOut = error.code === status.DEADLINE_EXCEEDED;
+  const fault = error.code === status.UNAVAILABLE ? tlsFaultOf(error.details, call.secured) : null;
+  if (fault !== null) return insecure(call, fault, error);
   if (error.code === status.UNAVAILABLE || (timedOut && !call.connected)) {
     return new HoldfastError({
       code: 'COORDINATOR_UNREACHABLE',
@@ -123,6 +129,17 @@ export function toHoldfastError(error: ServiceError, call: FailedCall): Holdfast
   }
   const name = status[error.code] ?? 'UNKNOWN';
   return new HoldfastError({ code: name, grpcStatus: error.code, what: error.details || name, cause: error });
+}
+
+/** A connection that could not be secured; while its cause may pass by itself, the coordinator counts as out of reach. */
+function insecure({ address }: FailedCall, fault: TlsFault, cause: ServiceError): HoldfastError {
+  return new HoldfastError({
+    code: fault.lasting ? 'TLS_FAILED' : 'COORDINATOR_UNREACHABLE',
+    what: `cannot reach the coordinator at ${address}`,
+    reason: fault.because,
+    advice: fault.try,
+    cause,
+  });
 }
 
 /** The deadline of a call has passed. */

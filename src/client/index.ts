@@ -1,3 +1,4 @@
+export type { TlsOptions } from '../wire/tls/dial.js';
 export type { AgentFilter, Agents } from './agents.js';
 export * from './backfill-types.js';
 export type { Backfills } from './backfills.js';

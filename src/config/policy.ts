@@ -76,14 +76,27 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
 
 /** Refuses to listen beyond this machine by accident. Throws ConfigError. */
-export function checkListening(config: Config): void {
+export function checkListening(config: Config, speaksTls: boolean): void {
   const host = config.get('server.host');
   if (isLoopback(host) || config.get('server.allowPlaintext')) return;
+  if (speaksTls) return checkCallers(config, host);
   throw new ConfigError([
     {
       what: `the coordinator does not listen on ${host}`,
       because: 'it speaks without TLS, and whoever reaches the port may run commands on every agent',
-      try: 'listen on 127.0.0.1, or say --allow-plaintext if the network is yours alone',
+      try: 'give it a certificate (--tls-cert, --tls-key, --tls-client-ca), listen on 127.0.0.1, or say --allow-plaintext if the network is yours alone',
+    },
+  ]);
+}
+
+/** TLS alone keeps others from reading along; it keeps nobody out. */
+function checkCallers(config: Config, host: string): void {
+  if (config.find('server.tlsClientCa') !== null || config.get('server.allowAnonymous')) return;
+  throw new ConfigError([
+    {
+      what: `the coordinator does not listen on ${host}`,
+      because: 'it asks nobody who they are, and whoever reaches the port may run commands on every agent',
+      try: 'name the authorities of your agents and operators with --tls-client-ca, or say --allow-anonymous if the network is yours alone',
     },
   ]);
 }

@@ -4,7 +4,8 @@ import { variableOf } from '../kit/variable.js';
 import { type ConfigFile, configPlaces, readConfigFile } from './file.js';
 import type { Kind, Parsed } from './kinds.js';
 import { ConfigError, type Problem } from './problem.js';
-import { SETTINGS, type Setting, type SettingKey, type ValueOf } from './settings.js';
+import type { Setting } from './setting.js';
+import { SETTINGS, type SettingKey, type ValueOf } from './settings.js';
 
 /** Where values may come from, strongest first: flags, environment, file, defaults. */
 export interface Sources {

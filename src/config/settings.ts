@@ -6,7 +6,6 @@ import {
   choice,
   duration,
   integer,
-  type Kind,
   labels,
   name,
   names,
@@ -16,27 +15,10 @@ import {
   type WebhookEntry,
   webhooks,
 } from './kinds.js';
-
-/** One thing that a deployment may choose. */
-export interface Setting<T> {
-  /** Its flag without dashes. Several settings may share one flag: each command has the one that it needs. */
-  readonly flag: string;
-  readonly short?: string;
-  readonly kind: Kind<T>;
-  /** Null when it depends on the machine (paths, host name), or when there is none. */
-  readonly fallback: T | null;
-  /** In words: what holds when nothing is given and `fallback` is null. */
-  readonly otherwise?: string;
-  readonly doc: string;
-  /** Other programs' variables that mean the same, asked after our own. */
-  readonly foreign?: readonly { readonly variable: string; readonly parse: (given: string) => Parsed<T> }[];
-  /** Its value must not be shown, and may be read from the file named by the variable with `_FILE`. */
-  readonly secret?: true;
-}
+import { type Setting, setting } from './setting.js';
+import { CLIENT_TLS_SETTINGS, SERVER_TLS_SETTINGS } from './tls-settings.js';
 
 const MIB = 1024 * 1024;
-
-const setting = <T>(of: Setting<T>): Setting<T> => of;
 
 const fromSeconds = (given: string): Parsed<number> => {
   const seconds = Number(given);
@@ -53,6 +35,7 @@ export const SETTINGS = {
     fallback: '127.0.0.1:7400',
     doc: 'address of the coordinator',
   }),
+  ...CLIENT_TLS_SETTINGS,
   output: setting<'table' | 'json' | 'jsonl' | 'yaml' | 'name'>({
     flag: 'output',
     short: 'o',
@@ -96,6 +79,7 @@ export const SETTINGS = {
     fallback: false,
     doc: 'listen beyond this machine without TLS: anybody who reaches the port may run commands',
   }),
+  ...SERVER_TLS_SETTINGS,
   'server.dbFile': setting<string>({
     flag: 'db-file',
     kind: text('PATH'),
@@ -349,6 +333,8 @@ export type SettingKey = keyof typeof SETTINGS;
 /** The type of a setting's value. */
 export type ValueOf<K extends SettingKey> = (typeof SETTINGS)[K] extends Setting<infer T> ? T : never;
 
+/** What agents and clients have in common. */
+const CLIENT_TLS_KEYS = Object.keys(CLIENT_TLS_SETTINGS) as (keyof typeof CLIENT_TLS_SETTINGS)[];
 const LOG_KEYS: readonly SettingKey[] = ['log.level', 'log.format'];
 /** Settings of `server start`. */
 export const SERVER_KEYS: readonly SettingKey[] = [
@@ -358,12 +344,14 @@ export const SERVER_KEYS: readonly SettingKey[] = [
 /** Settings of `agent start`. */
 export const AGENT_KEYS: readonly SettingKey[] = [
   'coordinator',
+  ...CLIENT_TLS_KEYS,
   ...(Object.keys(SETTINGS) as SettingKey[]).filter((key) => key.startsWith('agent.')),
   ...LOG_KEYS,
 ];
 /** Settings of `dev`. */
 export const DEV_KEYS: readonly SettingKey[] = [
-  ...SERVER_KEYS,
+  // In plaintext and for this machine: a trial begins without certificates.
+  ...SERVER_KEYS.filter((key) => !(key in SERVER_TLS_SETTINGS)),
   'agent.queues',
   'agent.slots',
   'agent.handlers',

@@ -8,7 +8,9 @@ import { openLog, type ProcessLog } from './log.js';
 import { handlerPool, startDagProcessor, startTriggerer, startWorker } from './parts.js';
 import { dataFolder, makeFolder } from './paths.js';
 import { reloadLevel } from './server.js';
+import { asFailure } from './settings.js';
 import { catchStopSignals, onFault, type StopSignals } from './signals.js';
+import { clientTlsOf } from './tls.js';
 
 /** `agent start`: runs until it is drained, stopped or broken; returns the exit code. */
 export async function runAgent(config: Config, reload: () => Promise<Config>): Promise<number> {
@@ -16,12 +18,13 @@ export async function runAgent(config: Config, reload: () => Promise<Config>): P
   const log = await openLog(config, 'holdfast-agent');
   onFault(log, EXIT.internal);
   const signals = catchStopSignals();
+  const tls = await asFailure(EXIT.badConfiguration, () => clientTlsOf(config, Date.now()));
   const agentId = agentIdOf(config);
   const stateDirectory = resolve(
     config.find('agent.stateDir') ?? resolve(dataFolder(process.env, homedir()), 'agents', agentId),
   );
   makeStateFolder(stateDirectory);
-  const common = { coordinator: config.get('coordinator'), agentId, stateDirectory, log };
+  const common = { coordinator: config.get('coordinator'), tls, agentId, stateDirectory, log };
   const agent = await start(config, common).catch((error: unknown) => {
     throw error instanceof Failure ? error : agentFailure(error);
   });
@@ -32,7 +35,7 @@ export async function runAgent(config: Config, reload: () => Promise<Config>): P
   return exitCodeOf(end);
 }
 
-type Common = Pick<WorkerOptions, 'coordinator' | 'agentId' | 'stateDirectory'> & {
+type Common = Pick<WorkerOptions, 'coordinator' | 'tls' | 'agentId' | 'stateDirectory'> & {
   readonly log: ProcessLog;
 };
 type Start = (config: Config, common: Common) => Promise<RunningAgent>;

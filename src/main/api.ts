@@ -3,4 +3,4 @@ export type { NotificationEvent } from '../core/rows.js';
 export type { Log } from '../kit/log.js';
 export type { WebhookOptions } from '../webhooks/endpoint.js';
 export { Coordinator } from './coordinator.js';
-export type { CoordinatorOptions } from './coordinator-options.js';
+export type { CoordinatorOptions, CoordinatorTls } from './coordinator-options.js';

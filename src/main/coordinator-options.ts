@@ -2,7 +2,19 @@ import { HoldfastError } from '../client/index.js';
 import { isLoopback } from '../config/policy.js';
 import { checkPolicy, DEFAULT_POLICY, type Policy } from '../core/policy.js';
 import type { Log } from '../kit/log.js';
+import type { ServerTlsFiles } from '../server/tls.js';
 import { eventsOf, type WebhookOptions, webhookFaults } from '../webhooks/endpoint.js';
+import { CertificateError, readAuthorities, readKeyPair } from '../wire/tls/certificates.js';
+
+/** The files of a coordinator that speaks TLS, all PEM, read again while it runs. */
+export interface CoordinatorTls {
+  /** Its certificate, with the intermediate ones behind it. */
+  readonly certFile: string;
+  /** The private key of `certFile`, without a passphrase. */
+  readonly keyFile: string;
+  /** Authorities; callers need a certificate that one of them has signed. Default: callers are not asked who they are. */
+  readonly clientCaFile?: string | undefined;
+}
 
 /** What a coordinator inside a program is made of. Only `dbFile` is needed; all are checked at start, with their relations. */
 export interface CoordinatorOptions {
@@ -17,6 +29,10 @@ export interface CoordinatorOptions {
   readonly port?: number | undefined;
   /** Listen beyond this machine without TLS: whoever reaches the port may run commands on every agent. Default false. */
   readonly allowPlaintext?: boolean | undefined;
+  /** Speak TLS 1.3 alone, with these files; see docs/how-to/tls.md. Default plaintext. */
+  readonly tls?: CoordinatorTls | undefined;
+  /** Listen beyond this machine although `tls` has no `clientCaFile`: anybody may run commands. Default false. */
+  readonly allowAnonymous?: boolean | undefined;
   /** Directory of task output. Default: `dbFile` with `.logs` behind it. */
   readonly logDirectory?: string | undefined;
   /** Where log lines go: a pino logger, or anything with its four methods. Default: nowhere. */
@@ -77,10 +93,11 @@ export interface CheckedOptions {
   readonly logDirectory: string | null;
   readonly log: Log | null;
   readonly policy: Policy;
+  readonly tls: ServerTlsFiles | null;
   readonly webhooks: readonly WebhookOptions[];
 }
 
-type Kind = 'string' | 'number' | 'boolean';
+type Kind = 'string' | 'number' | 'boolean' | 'object';
 
 /** What may be given: programs in plain JavaScript misspell names, and a misspelt option would be ignored in silence. */
 const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> = {
@@ -88,6 +105,8 @@ const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> =
   host: 'string',
   port: 'number',
   allowPlaintext: 'boolean',
+  tls: 'object',
+  allowAnonymous: 'boolean',
   logDirectory: 'string',
   log: 'log',
   heartbeatIntervalMs: 'number',
@@ -120,10 +139,17 @@ export function checkOptions(options: CoordinatorOptions): CheckedOptions {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     faults.push(`port is ${port}, because it must be a whole number from 0 to 65535`);
   }
+  const tls = tlsOf(options.tls, faults);
   if (!isLoopback(host) && options.allowPlaintext !== true) {
-    faults.push(
-      `host is ${host}, because the coordinator speaks without TLS: set allowPlaintext if the network is yours alone`,
-    );
+    if (options.tls === undefined) {
+      faults.push(
+        `host is ${host}, because the coordinator speaks without TLS: set tls, or allowPlaintext if the network is yours alone`,
+      );
+    } else if (options.tls.clientCaFile === undefined && options.allowAnonymous !== true) {
+      faults.push(
+        `host is ${host}, because callers are not asked who they are: set tls.clientCaFile, or allowAnonymous if the network is yours alone`,
+      );
+    }
   }
   faults.push(...checkPolicy(policy).map((fault) => inOptions(fault)));
   faults.push(...webhookFaults(webhooks, (url) => mayReach(url, options.allowPlaintext === true)));
@@ -137,8 +163,22 @@ export function checkOptions(options: CoordinatorOptions): CheckedOptions {
   }
   const { dbFile, logDirectory, log } = options;
   const notify = eventsOf(webhooks);
-  const checked = { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, webhooks };
+  const checked = { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, tls, webhooks };
   return { ...checked, policy: { ...policy, notify } };
+}
+
+/** The files, found to be usable now; what is wrong with them is one more fault. */
+function tlsOf(tls: CoordinatorTls | undefined, faults: string[]): ServerTlsFiles | null {
+  if (typeof tls !== 'object' || tls === null) return null;
+  const { certFile, keyFile, clientCaFile = null } = tls;
+  try {
+    readKeyPair(certFile, keyFile, Date.now());
+    if (clientCaFile !== null) readAuthorities(clientCaFile, Date.now());
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    faults.push(`tls cannot be used, because ${error.message}`);
+  }
+  return { certFile, keyFile, clientCaFile };
 }
 
 /** A signature protects what is sent from being changed, not from being read. */
@@ -179,6 +219,7 @@ const KIND_WORDS = {
   string: 'string',
   number: 'number',
   boolean: 'boolean',
+  object: 'an object',
   log: 'a logger',
   list: 'a list',
 };

@@ -118,7 +118,7 @@ export class Coordinator implements AsyncDisposable {
 }
 
 async function open(options: CheckedOptions): Promise<RunningCoordinator> {
-  const { host, port, policy } = options;
+  const { host, port, policy, tls } = options;
   const dbFile = resolve(options.dbFile);
   const logDirectory = resolve(options.logDirectory ?? logFolderOf(dbFile));
   let store: Store | null = null;
@@ -135,7 +135,7 @@ async function open(options: CheckedOptions): Promise<RunningCoordinator> {
   const outlet = outletOf(options.webhooks, store, log);
   try {
     const dags = await dagParts();
-    return await startCoordinator({ host, port, store, policy, logDirectory, log, outlet, ...dags });
+    return await startCoordinator({ host, port, store, policy, tls, logDirectory, log, outlet, ...dags });
   } catch (error) {
     await store.close().catch(() => {});
     throw toError(listenProblem(host, port, error, NAMES), error);

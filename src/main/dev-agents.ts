@@ -80,6 +80,8 @@ export function startAgentProcess(agent: DevAgent, config: Config, server: Serve
     ...[fileURLToPath(new URL('./bin.js', import.meta.url)), 'agent', 'start'],
     ...['--coordinator', server.coordinator.address, '--agent-id', agent.agentId],
     ...['--state-dir', devStateFolderOf(server.dbFile, agent.agentId), '--drain-timeout', `${drainMs}ms`],
+    // Whatever the environment says for others: our coordinator speaks plaintext to this machine.
+    ...['--tls', 'false'],
     ...agent.flags,
     ...agent.further,
     ...(config.file === null ? [] : ['--config', config.file]),

@@ -14,7 +14,7 @@ export async function runDev(config: Config): Promise<number> {
   onFault(log, EXIT.unexpected);
   const signals = catchStopSignals();
   const agents = devAgents(config);
-  const server = await openServer(config, log);
+  const server = await openServer(config, log, null, null);
   const children = agents.map((agent) => startAgentProcess(agent, config, server));
   process.stdout.write(banner(server, config, agents));
   const { coordinator } = server;

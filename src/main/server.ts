@@ -3,6 +3,7 @@ import { EXIT, Failure } from '../cli/index.js';
 import { checkListening, policyOf } from '../config/policy.js';
 import type { Config } from '../config/resolve.js';
 import type { Coordinator } from '../server/options.js';
+import type { ServerTlsFiles } from '../server/tls.js';
 import type { Store } from '../store/store.js';
 import { eventsOf } from '../webhooks/endpoint.js';
 import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './address-file.js';
@@ -13,6 +14,7 @@ import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './pa
 import { restoreBackup } from './restore.js';
 import { asFailure } from './settings.js';
 import { catchStopSignals, onFault } from './signals.js';
+import { serverTlsOf } from './tls.js';
 import { webhooksOf } from './webhooks.js';
 
 /** A coordinator with everything around it. */
@@ -28,11 +30,12 @@ export interface Server {
 export async function openServer(
   config: Config,
   log: ProcessLog,
-  backup: string | null = null,
+  backup: string | null,
+  tls: ServerTlsFiles | null,
 ): Promise<Server> {
   const webhooks = await asFailure(EXIT.usage, () => webhooksOf(config));
   const policy = await asFailure(EXIT.usage, () => policyOf(config));
-  await asFailure(EXIT.usage, () => checkListening(config));
+  await asFailure(EXIT.usage, () => checkListening(config, tls !== null));
   const dbFile = resolve(config.get('server.dbFile'));
   const logDirectory = logFolderOf(dbFile);
   const host = config.get('server.host');
@@ -48,7 +51,7 @@ export async function openServer(
     const outlet = outletOf(webhooks, store, log);
     const notify = eventsOf(webhooks);
     coordinator = await startCoordinator({
-      ...{ host, port, store, logDirectory, log, outlet, ...(await dagParts()) },
+      ...{ host, port, store, logDirectory, log, outlet, tls, ...(await dagParts()) },
       policy: { ...policy, notify },
     });
   } catch (error) {
@@ -91,7 +94,8 @@ export async function runServer(
   const log = await openLog(config, 'holdfast-server');
   onFault(log, EXIT.unexpected);
   const signals = catchStopSignals();
-  const server = await openServer(config, log, backup);
+  const tls = await asFailure(EXIT.usage, () => serverTlsOf(config, Date.now()));
+  const server = await openServer(config, log, backup, tls);
   const { coordinator } = server;
   log.info(
     {
@@ -101,6 +105,7 @@ export async function runServer(
       logDirectory: server.logDirectory,
       heartbeatIntervalMs: config.get('server.heartbeatInterval'),
       configFile: config.file,
+      tls,
     },
     `coordinator accepts calls on ${coordinator.address}; its data is in ${server.dbFile}`,
   );
@@ -112,7 +117,10 @@ export async function runServer(
         .catch((error: unknown) => log.error({ error: String(error) }, 'stopping went wrong'));
     },
     second: () => process.exit(EXIT.interrupted),
-    reload: () => reloadLevel(log, reload),
+    reload: () => {
+      coordinator.readCertificates();
+      reloadLevel(log, reload);
+    },
   });
   const error = await coordinator.ended;
   signals.release();
@@ -139,7 +147,10 @@ export function reloadLevel(log: ProcessLog, reload: () => Promise<Config>): voi
   reload().then(
     (config) => {
       log.level = config.get('log.level');
-      log.info({ level: log.level }, 'configuration read again: the log level may change, nothing else does');
+      log.info(
+        { level: log.level },
+        'configuration read again: the log level may change, and the files of certificates are read; nothing else does',
+      );
     },
     (error: unknown) =>
       log.error({ error: String(error) }, 'the configuration cannot be used; all stays as it was'),

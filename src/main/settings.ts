@@ -4,9 +4,11 @@ import { type Command, Option } from 'commander';
 import { type ClientSettings, type CommonFlags, EXIT, Failure } from '../cli/index.js';
 import { ConfigError } from '../config/problem.js';
 import { type Config, resolveConfig, type Sources } from '../config/resolve.js';
-import { SETTINGS, type Setting, type SettingKey } from '../config/settings.js';
+import type { Setting } from '../config/setting.js';
+import { SETTINGS, type SettingKey } from '../config/settings.js';
 import { variableOf } from '../kit/variable.js';
 import { dataFolder, hostAgentId } from './paths.js';
+import { clientTlsOf } from './tls.js';
 
 type Flags = Partial<Record<SettingKey, string | string[]>>;
 
@@ -87,12 +89,14 @@ export async function clientSettings(
   flags: CommonFlags,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<ClientSettings> {
-  const { coordinator, output, timeout, config: file } = flags;
-  const given = Object.entries({ coordinator, output, timeout }).filter(([, value]) => value !== undefined);
+  const { config: file, ...rest } = flags;
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
   const config = await readSettings(Object.fromEntries(given) as Flags, file, {}, EXIT.usage, env);
   return {
     coordinator: config.get('coordinator'),
     output: config.get('output'),
     timeoutMs: config.find('timeout'),
+    // Only what is dialled with is read: a command without a coordinator needs no certificates.
+    tls: () => asFailure(EXIT.usage, () => clientTlsOf(config, Date.now())),
   };
 }

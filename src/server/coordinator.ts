@@ -31,6 +31,7 @@ import type { AgentCall } from './outbox.js';
 import { ProgressBoard } from './progress.js';
 import { AgentStream } from './stream.js';
 import { taskService } from './task-service.js';
+import { ServerTls } from './tls.js';
 import type { Specs } from './translate-down.js';
 import { segmentTerms } from './try-log.js';
 import { RunWatchers, Watchers } from './watchers.js';
@@ -68,6 +69,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
   #logs: TaskLogs | null = null;
   #upkeep: LogUpkeep | null = null;
   #outlet: Outlet | null = null;
+  #tls: ServerTls | null = null;
   #stopped: Promise<void> | null = null;
   #end: (error: Error | null) => void = () => {};
 
@@ -117,8 +119,10 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#addServices(engine, this.#logs, newTaskId);
     try {
       this.#outlet = (await this.#options.outlet?.(() => engine.serviceNow)) ?? null;
-      this.address = await this.#listen(host, port);
+      this.#tls = this.#openTls();
+      this.address = await this.#listen(host, port, this.#tls ?? ServerCredentials.createInsecure());
     } catch (error) {
+      this.#tls?.close();
       await this.#outlet?.stop();
       await engine.stop();
       throw error;
@@ -179,6 +183,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       ...this.#alarms,
       ...(engine.storeFull ? ['store_full'] : []),
       ...(logs.full ? ['output_full'] : []),
+      ...(this.#tls?.expired ? ['certificate_expired'] : []),
       ...(this.#outlet?.failing ? ['webhook_failing'] : []),
     ];
     this.#server.addService(
@@ -188,9 +193,29 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#health.addToServer(this.#server);
   }
 
-  #listen(host: string, port: number): Promise<string> {
+  #openTls(): ServerTls | null {
+    const files = this.#options.tls ?? null;
+    if (files === null) return null;
+    return ServerTls.open({
+      ...{ files, log: this.#log, clock: REAL_CLOCK, timers: REAL_TIMERS },
+      authoritiesChanged: () => this.#comeAgain(),
+    });
+  }
+
+  readCertificates(): void {
+    this.#tls?.reload();
+  }
+
+  /** Every connection was accepted on the word of authorities that may no longer count: all are made anew. */
+  #comeAgain(): void {
+    for (const stream of this.#streams.values())
+      stream.reconnect('other authorities vouch for agents now', RECONNECT_DELAY_MS);
+    this.#server.drain(this.address, STOP_GRACE_MS);
+  }
+
+  #listen(host: string, port: number, credentials: ServerCredentials): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
         if (error === null) resolve(`${host}:${bound}`);
         else reject(error);
       });
@@ -241,6 +266,7 @@ class RunningCoordinator implements Coordinator, EngineListener {
       { error: error.message, stack: error.stack },
       'the coordinator stops: nothing more is confirmed',
     );
+    this.#tls?.close();
     this.#server.forceShutdown();
     const ends = [this.#outlet, this.#upkeep].map(async (part) => part?.stop());
     const closed = Promise.allSettled([...ends, this.#removing])
@@ -258,12 +284,17 @@ class RunningCoordinator implements Coordinator, EngineListener {
 
   async #stop(): Promise<void> {
     this.#health.setStatus('', 'NOT_SERVING');
+    this.#tls?.close();
     // What has arrived is decided and answered before the streams end; the sessions live on (P7).
     await this.#engine?.stop();
     for (const stream of this.#streams.values())
       stream.reconnect('the coordinator is stopping', RECONNECT_DELAY_MS);
     await new Promise<void>((resolve) => {
-      const timer = REAL_TIMERS.after(STOP_GRACE_MS, () => this.#server.forceShutdown());
+      const timer = REAL_TIMERS.after(STOP_GRACE_MS, () => {
+        this.#server.forceShutdown();
+        // The library waits for peers to close their side, which one that says nothing never does.
+        resolve();
+      });
       this.#server.tryShutdown(() => {
         timer.cancel();
         resolve();

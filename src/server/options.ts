@@ -4,10 +4,11 @@ import type { Log } from '../kit/log.js';
 import type { ServiceMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 import type { DagCheck, LargeDagCheck } from './snapshot-check.js';
+import type { ServerTlsFiles } from './tls.js';
 
 /** What a coordinator is started with. */
 export interface CoordinatorOptions {
-  /** Address to listen on. Default 127.0.0.1; other interfaces need TLS or the word that plaintext is meant. */
+  /** Address to listen on. */
   readonly host: string;
   /** Port for gRPC; 0 lets the system choose. */
   readonly port: number;
@@ -16,6 +17,8 @@ export interface CoordinatorOptions {
   readonly policy: Policy;
   /** Directory for task output; null keeps it in memory (tests). */
   readonly logDirectory: string | null;
+  /** Files of its certificate and of the authorities that vouch for its callers. Default: plaintext. */
+  readonly tls?: ServerTlsFiles | null;
   readonly log: Log;
   /** Instants of schedules. Default: DAGs have none of their own, and run by hand and by assets. */
   readonly timetable?: Timetable;
@@ -41,6 +44,8 @@ export interface Coordinator {
   /** HOST:PORT on which it accepts calls. */
   readonly address: string;
   readonly coordinatorId: string;
+  /** Reads the files of certificates again now, instead of within the next ten seconds. */
+  readCertificates(): void;
   /** Tells agents to reconnect, finishes what was accepted, closes the store. Fails no work. Idempotent. */
   stop(): Promise<void>;
   /** Settles when the coordinator has ended: with null after stop(), with the error when it had to stop itself. */

@@ -212,7 +212,19 @@ describe('settings that contradict each other stop the start', () => {
       [{ 'server.host': '::1' }, true],
     ] as const) {
       const config = await read({ flags });
-      expect((await problemsOf(() => checkListening(config))).length === 0).toBe(good);
+      expect((await problemsOf(() => checkListening(config, false))).length === 0).toBe(good);
+    }
+  });
+
+  test('with TLS beyond loopback only where callers say who they are, or somebody said that they need not', async () => {
+    for (const [flags, good] of [
+      [{}, true],
+      [{ 'server.host': '0.0.0.0' }, false],
+      [{ 'server.host': '0.0.0.0', 'server.tlsClientCa': 'ca.pem' }, true],
+      [{ 'server.host': '0.0.0.0', 'server.allowAnonymous': 'true' }, true],
+    ] as const) {
+      const config = await read({ flags });
+      expect((await problemsOf(() => checkListening(config, true))).length === 0).toBe(good);
     }
   });
 });

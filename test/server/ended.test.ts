@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { MemoryStore } from '../../src/store/memory/store.js';
@@ -52,4 +53,15 @@ test('a coordinator whose disk breaks says that it has ended once everything is 
   }));
   await expect(stage.api.submit({ queue: 'q' })).rejects.toBeDefined();
   expect(await ended).toEqual({ error: expect.stringContaining('io'), closed: true, files: 0 });
+});
+
+test('a coordinator that is stopped waits a second at most for a peer that says nothing and never hangs up', async () => {
+  stage = await Stage.start();
+  const [host = '', port] = stage.address.split(':');
+  const peer = createConnection({ host, port: Number(port), allowHalfOpen: true });
+  // What it is told first shows that it is served.
+  await new Promise((resolve) => peer.once('data', resolve));
+  await stage.coordinator.stop();
+  expect(await stage.coordinator.ended).toBeNull();
+  peer.destroy();
 });

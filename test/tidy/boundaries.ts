@@ -70,6 +70,12 @@ export const rooms: Readonly<Record<string, Room>> = {
     builtins: [],
     packages: ['@grpc/*', '@bufbuild/*'],
   },
+  'wire/tls': {
+    job: 'certificates and keys from their files, and how a coordinator is dialled with them',
+    mayImport: ['kit'],
+    builtins: ['node:crypto', 'node:fs', 'node:net', 'node:tls'],
+    packages: ['@grpc/grpc-js'],
+  },
   engine: {
     job: 'inbox, batch, commit, outbox, timers, the real clock',
     mayImport: ['store', 'core', 'kit'],
@@ -78,7 +84,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   server: {
     job: "gRPC services, one stream's life, frames to inputs and back, authentication",
-    mayImport: ['engine', 'store', 'wire', 'core', 'kit'],
+    mayImport: ['engine', 'store', 'wire', 'wire/tls', 'core', 'kit'],
     builtins: [...files, 'node:crypto', 'node:tls'],
     packages: ['@grpc/grpc-js', 'grpc-health-check', 'jose'],
   },
@@ -90,7 +96,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   agent: {
     job: 'the SDK: connection, worker, triggerer, dag-processor, runner',
-    mayImport: ['agent/core', 'agent/load.ts', 'wire', 'kit'],
+    mayImport: ['agent/core', 'agent/load.ts', 'wire', 'wire/tls', 'kit'],
     builtins: 'all',
     packages: ['@grpc/grpc-js', '@standard-schema/spec'],
   },
@@ -121,7 +127,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   client: {
     job: 'typed client of the public API',
-    mayImport: ['wire', 'kit'],
+    mayImport: ['wire', 'wire/tls', 'kit'],
     builtins: ['node:crypto'],
     packages: ['@grpc/grpc-js'],
   },

@@ -60,8 +60,16 @@ export type AgentNote =
   | { readonly kind: 'gate_closed'; readonly running: number }
   | { readonly kind: 'gate_open' }
   | { readonly kind: 'stream_lost'; readonly why: string; readonly running: number }
-  /** A dial has failed; told at the first attempt, the second, the fourth, and so on. */
-  | { readonly kind: 'unreachable'; readonly why: string; readonly attempt: number }
+  /**
+   * A dial has failed; told at the first attempt, the second, the fourth, and so on. One that somebody has to do something
+   * about (`denied`) is told each time: it is tried every half minute (P9).
+   */
+  | {
+      readonly kind: 'unreachable';
+      readonly why: string;
+      readonly attempt: number;
+      readonly denied: boolean;
+    }
   | { readonly kind: 'refused'; readonly reason: string; readonly message: string; readonly delayMs: number }
   | { readonly kind: 'permit_void'; readonly taskId: TaskId; readonly token: Token; readonly why: string }
   | { readonly kind: 'stop_told'; readonly token: Token; readonly reason: string }

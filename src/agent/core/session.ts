@@ -254,7 +254,8 @@ export class AgentSession {
     if (this.#stream === 'down') return;
     const attempt = this.#dialer.attempts + 1;
     if (this.#stream !== 'dialing') note(effects, { kind: 'stream_lost', why, running: this.#runs.size });
-    else if (Number.isInteger(Math.log2(attempt))) note(effects, { kind: 'unreachable', why, attempt });
+    else if (denied || Number.isInteger(Math.log2(attempt)))
+      note(effects, { kind: 'unreachable', why, attempt, denied });
     this.#asks.dropOffers();
     this.#triggers.dropAll(effects);
     // A goodbye that was not answered: nothing is held, so nothing depends on it; the lease ends the session.
