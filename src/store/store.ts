@@ -79,6 +79,13 @@ export interface Store extends DagStore {
     file: string,
     tell?: (progress: { readonly copied: number; readonly total: number }) => void,
   ): Promise<void>;
+  /**
+   * Of a store that another process may take over: whether that is certainly not so at this moment, nor so lately that an
+   * agent may be told otherwise (P18). A store without it is its owner's for as long as it is open.
+   */
+  isOwned?(): boolean;
+  /** Settles once isOwned() holds again. Throws StoreError, `locked` when there is another owner. */
+  proveOwned?(): Promise<void>;
   close(): Promise<void>;
 }
 

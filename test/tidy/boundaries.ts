@@ -59,10 +59,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     packages: [],
   },
   'store/postgres': {
-    job: 'rows shared by several coordinators',
+    job: 'rows kept in a schema of a PostgreSQL database, one coordinator at a time',
     mayImport: ['store', 'core', 'kit'],
     builtins: [],
-    packages: ['pg', 'kysely'],
+    packages: ['pg'],
   },
   wire: {
     job: 'generated stubs, links, status table, limits',

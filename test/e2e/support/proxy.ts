@@ -13,11 +13,13 @@ export class PausingProxy {
     this.#server = server;
   }
 
+  /** `target` is HOST:PORT, or the path of a Unix socket. */
   static async start(target: string): Promise<PausingProxy> {
     const [host = '', port = ''] = target.split(':');
+    const reach = () => (target.startsWith('/') ? connect(target) : connect(Number(port), host));
     const server = createServer();
     const proxy = new PausingProxy(server);
-    server.on('connection', (near) => proxy.#join(near, connect(Number(port), host)));
+    server.on('connection', (near) => proxy.#join(near, reach()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
@@ -38,7 +40,6 @@ export class PausingProxy {
         this.#passed += data.length;
         if (this.#passed < this.#limit) return;
         this.#limit = Number.POSITIVE_INFINITY;
-        this.pause();
         this.#reached();
       });
       from.on('end', () => to.end());
@@ -59,9 +60,26 @@ export class PausingProxy {
 
   /** Pauses once so many bytes have passed, both directions together; resolves then. */
   pauseAfter(bytes: number): Promise<void> {
+    return this.#after(bytes, () => this.pause());
+  }
+
+  /** Ends every connection once so many bytes have passed, both directions together; resolves then. */
+  cutAfter(bytes: number): Promise<void> {
+    return this.#after(bytes, () => this.cut());
+  }
+
+  /** Ends every connection; new ones are taken. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #after(bytes: number, act: () => void): Promise<void> {
     this.#limit = this.#passed + bytes;
     return new Promise((resolve) => {
-      this.#reached = resolve;
+      this.#reached = () => {
+        act();
+        resolve();
+      };
     });
   }
 
@@ -71,7 +89,7 @@ export class PausingProxy {
   }
 
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
     this.#server.close();
   }
 }

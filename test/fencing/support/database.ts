@@ -84,7 +84,7 @@ async function startServer(binaries: string): Promise<Database> {
     return new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
   };
   const made = await ended(
-    spawned('initdb', '-D', data, '-U', 'holdfast', '-A', 'trust', '-N', '--no-locale'),
+    spawned('initdb', '-D', data, '-U', 'holdfast', '-A', 'trust', '-N', '--no-locale', '-E', 'UTF8'),
   );
   if (made !== 0) throw new Error(`initdb ended with ${made}:\n${said}`);
   // No port: a socket in the folder is all there is, so two tests at once never meet.
