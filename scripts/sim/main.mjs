@@ -1,4 +1,5 @@
-// `npm run sim -- --seeds 1000 [--from 1] [--minutes 20]` runs many seeds; `-- --seed N [--trace]` one of them again.
+// `npm run sim -- --seeds 1000 [--from 1] [--minutes 20]` runs many seeds, `--for 40` as many as are begun within 40 minutes;
+// `-- --seed N [--trace]` one of them again.
 // `--coverage` prints what was reached, `--record` adds the run to the track record of docs/safety.md.
 // `--replicas 1` is the number of coordinators; there is no other yet. Exits 2 when it cannot do what it is asked.
 // Exits 1 when a promise was broken, with the story's end and the one line that replays it.
@@ -21,6 +22,7 @@ const { values } = readFlags(
     seeds: { type: 'string', of: 'N', whole: 1, says: 'so many seeds, each a story; 100 without a profile' },
     from: { type: 'string', of: 'N', whole: 0, default: '1', says: 'the first of them' },
     seed: { type: 'string', of: 'N', whole: 0, says: 'this story alone' },
+    for: { type: 'string', of: 'MINUTES', whole: 1, says: 'begins no seed after that' },
     minutes: { type: 'string', of: 'N', default: '20', says: 'length of a story, in minutes of its clocks' },
     profile: {
       type: 'string',
@@ -61,6 +63,7 @@ async function replay(seed) {
 /** Seeds are dealt to one process per core; each answers with what it counted. */
 async function runMany(from, seeds) {
   const begin = performance.now();
+  const end = values.for === undefined ? Number.POSITIVE_INFINITY : begin + Number(values.for) * 60_000;
   const processes = Math.min(availableParallelism(), seeds);
   let next = from;
   const results = [];
@@ -70,7 +73,7 @@ async function runMany(from, seeds) {
       const child = fork(new URL('./worker.mjs', import.meta.url), [String(minutes)]);
       for (;;) {
         const seed = next++;
-        if (seed >= from + seeds) break;
+        if (seed >= from + seeds || performance.now() > end) break;
         const result = await ask(child, seed);
         results.push(result);
         if (result.violations.length > 0) broken.push(result);
@@ -91,13 +94,13 @@ async function runMany(from, seeds) {
   );
   const isNightly = values.profile === 'nightly';
   const unreached = values.coverage || isNightly ? printCoverage(results) : [];
-  if (values.record) record({ seeds, hours, starts, faults, violations: broken.length });
+  if (values.record) record({ seeds: results.length, hours, starts, faults, violations: broken.length });
   const seconds = (performance.now() - begin) / 1000;
   console.log(
-    `\n${seeds} seeds from ${from}: ${hours.toFixed(1)} simulated hours, ${starts} starts, ${faults} faults, ` +
+    `\n${results.length} seeds from ${from}: ${hours.toFixed(1)} simulated hours, ${starts} starts, ${faults} faults, ` +
       `${broken.length} violations, ${seconds.toFixed(1)} s`,
   );
-  console.log(`${seeds - broken.length} passed, ${broken.length} failed`);
+  console.log(`${results.length - broken.length} passed, ${broken.length} failed`);
   process.exitCode = broken.length > 0 || (isNightly && unreached.length > 0) ? 1 : 0;
 }
 

@@ -5,6 +5,7 @@ import type { Random } from '../../kit/random.js';
 import { AGENT_FAULTS, aim, drawFault, heal, later, span } from './agent-faults.js';
 import type { AgentNode } from './agent-node.js';
 import type { Auditor } from './auditor.js';
+import { COMMIT_LOSSES } from './commit-losses.js';
 import type { CoordinatorNode } from './coordinator-node.js';
 import type { Disk } from './disk.js';
 import type { EventQueue } from './events.js';
@@ -24,11 +25,13 @@ export interface FaultWorld {
   /** Its store may lose commits that it has synced (P18). */
   readonly losesCommits: boolean;
   newTask(): NewTask;
+  /** Somebody submits a few tasks. */
+  submit(): void;
   chance(share: number): boolean;
   pick<T>(values: readonly T[]): T;
 }
 
-interface Fault {
+export interface Fault {
   readonly name: string;
   /** How often, relative to the others. */
   readonly weight: number;
@@ -109,28 +112,7 @@ const FAULTS: readonly Fault[] = [
       };
     },
   },
-  {
-    name: 'commits_lost',
-    weight: 4,
-    where: ({ losesCommits }) => losesCommits,
-    happen: (world) => {
-      const copy = world.coordinator.copy();
-      const { commits, rollbacks } = world.auditor;
-      const isRestore = world.chance(0.4);
-      later(world, world.random() * world.pick([50, 1_000, span(world), 120_000]), () => {
-        // A copy of a history that is lost itself is a copy of nothing.
-        if (world.events.now > world.faultsEnd || world.auditor.rollbacks !== rollbacks) return;
-        world.coordinator.rollBack(copy, isRestore);
-        world.auditor.rolledBack(commits, isRestore);
-        later(world, world.pick([10, 1_000, span(world)]), () => void world.coordinator.start());
-        for (const taskId of world.accepted) {
-          if (world.auditor.tasks.has(taskId)) continue;
-          world.accepted.delete(taskId);
-          world.auditor.count('lost.tasks');
-        }
-      });
-    },
-  },
+  ...COMMIT_LOSSES,
   {
     name: 'store_busy',
     weight: 1,

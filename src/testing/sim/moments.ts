@@ -18,7 +18,7 @@ const REACTIONS: readonly Reaction[] = [
   // It may wait for its instant still.
   { name: 'cancel_at_submission', event: 'submitted', share: 1 / 150, withinMs: 40, act: cancel },
   // It is offered, and its agent is about to ask for it.
-  { name: 'move_at_submission', event: 'submitted', share: 1 / 60, withinMs: 20, act: move },
+  { name: 'move_at_submission', event: 'submitted', share: 1 / 20, withinMs: 20, act: move },
   // The permit is on its way, or its agent is about to start it.
   { name: 'cancel_at_permit', event: 'permitted', share: 1 / 150, withinMs: 40, act: cancel },
   // The same moment, and the agent's machine, network or process fails.

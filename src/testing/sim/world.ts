@@ -162,7 +162,7 @@ class World implements AgentWorld, FaultWorld {
     this.events.after(RECOVERED_MS, () => this.#look(idlers));
     // What was submitted before has mostly ended by then: some more, so that there is something to start.
     for (let i = 0; i < LATE_BATCHES; i++)
-      this.events.after(RECOVERED_MS + i * LATE_EVERY_MS, () => this.#submit());
+      this.events.after(RECOVERED_MS + i * LATE_EVERY_MS, () => this.submit());
     const settledFrom = this.events.now + RECOVERED_MS + LATE_BATCHES * LATE_EVERY_MS;
     while (this.events.now < end && (this.events.now < settledFrom || this.#unfinished()))
       await this.#runUntil(Math.min(end, this.events.now + 10_000));
@@ -256,12 +256,12 @@ class World implements AgentWorld, FaultWorld {
     const next = this.random() * (this.dags === null ? 4_000 : 20_000);
     this.events.after(next, () => {
       if (this.events.now > this.faultsEnd - 60_000) return;
-      this.#submit();
+      this.submit();
       this.#submitForEver();
     });
   }
 
-  #submit(): void {
+  submit(): void {
     const tasks = Array.from({ length: 1 + Math.floor(this.random() ** 3 * 12) }, () => this.newTask());
     void this.coordinator
       .call((callId) => ({ kind: 'submit', callId, tasks }))
