@@ -85,7 +85,7 @@ export class BareAgent {
   }
 
   send({ streamNo, message }) {
-    this.link.send(streamNo, requestsOf(message, { loopLagMs: 0, unknownArms: 0 }));
+    this.link.send(streamNo, requestsOf(message, { loopLagMs: 0, logBytesWaiting: 0, unknownArms: 0 }));
     if (message.kind === 'heartbeat' && message.beat.rttMs !== null) this.#told.rtt?.(message.beat.rttMs);
   }
 

@@ -18,6 +18,7 @@ import {
   reportOf,
 } from './reports.js';
 import {
+  type HandlerCall,
   type HandlerPoolOptions,
   type HandlerProgress,
   type RunEnd,
@@ -66,6 +67,10 @@ export class CommandRunner {
   #runner: RunnerHandle | null = null;
   #inProcess: InProcessHandlers | null = null;
   #guardedUntil = Number.NEGATIVE_INFINITY;
+  /** Of this turn, to be journalled in one write. */
+  #calls: HandlerCall[] = [];
+  /** Groups of children that could not be journalled yet. */
+  readonly #unnoted = new Set<number>();
 
   constructor(host: CommandHost) {
     this.#host = host;
@@ -81,6 +86,11 @@ export class CommandRunner {
       output: (runId, stream, data) =>
         this.#host.output.add(BigInt(runId) as Token, stream, data, this.#host.clock.wallMs()),
       ended: (end) => this.#ended(end),
+      groupMade: (pgid) => this.#noteGroup(pgid),
+      groupGone: (pgid) => {
+        this.#unnoted.delete(pgid);
+        this.#host.journal.endGroup(pgid);
+      },
       progress: (runId, progress) => this.#host.progress(BigInt(runId) as Token, progress),
       lost: (loss) => this.#runnerLost(loss),
     };
@@ -101,7 +111,7 @@ export class CommandRunner {
     listener: RunnerListener,
   ): Promise<readonly string[]> {
     if (pool.isolation === 'process') return runner.openPool(pool);
-    const ports = { clock: this.#host.clock, log: this.#host.log, listener, pgid: runner.pid };
+    const ports = { clock: this.#host.clock, log: this.#host.log, listener };
     this.#inProcess = await InProcessHandlers.open(pool.module, pool.env.NODE_ENV, ports);
     return this.#inProcess.names;
   }
@@ -149,12 +159,49 @@ export class CommandRunner {
 
   #callHandler(permit: Permit, { name, input, inputType }: HandlerWork): void {
     const { taskId, tryNumber, queue, traceparent, partitionPolicy, resumption } = permit;
-    (this.#inProcess ?? this.#runner)?.call({
+    const count = this.#calls.push({
       ...this.#begin(permit, null),
       ...{ handler: name, input, inputType },
       exclusive: partitionPolicy !== 'reassign',
       ...{ taskId, tryNumber, queue, traceparent, agentId: this.#host.agentId, resumption },
     });
+    if (count === 1) this.#host.clock.soon(() => this.#callAll());
+  }
+
+  /**
+   * All calls of a turn, journalled in one write. They name the group of the runner, that they end with: those that they
+   * are called in are journalled by themselves, once, before the first call.
+   */
+  #callAll(): void {
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const pgid of this.#unnoted) if (this.#noteGroup(pgid)) this.#runner?.groupNoted(pgid);
+    const pgid = this.#runner?.pid ?? 0;
+    const may = new Set(this.#started(calls.map(({ runId }) => ({ runId, pid: pgid, pgid }))));
+    (this.#inProcess ?? this.#runner)?.call(calls.filter(({ runId }) => may.has(runId)));
+    for (const { runId } of calls) if (!may.has(runId)) this.#neverCalled(runId, 'gate_closed');
+  }
+
+  #noteGroup(pgid: number): boolean {
+    const written = this.#host.journal.startGroup({ pgid, atMs: this.#host.clock.wallMs() });
+    if (written.kind === 'written') this.#unnoted.delete(pgid);
+    else {
+      this.#unnoted.add(pgid);
+      this.#host.log.error({ pgid }, written.text);
+    }
+    return written.kind === 'written';
+  }
+
+  #neverCalled(runId: string, reason: string): void {
+    const run = this.#runs.get(runId);
+    if (run !== undefined) this.#over(runId, run, neverStarted(this.#reported(run), reason));
+  }
+
+  /** Handlers that are not called yet must not be any more: the gate is closed, or the session is another one (P3). */
+  withdraw(): void {
+    for (const [runId, { directory, permit }] of this.#runs) {
+      if (directory === null && !this.#host.mayStart(permit.token)) this.#runner?.abandon(runId);
+    }
   }
 
   /** Notes the run, and gives the terms on which any kind of run is started. */
@@ -192,6 +239,8 @@ export class CommandRunner {
     const leftMs = (deadline as number) - (this.#host.clock.monoMs() as number);
     if (laterMs >= 0 && laterMs < leftMs * GUARDIAN_STEP) return;
     this.#guardedUntil = deadline as number;
+    // Before the gate is told to be open: permits of an earlier session are void.
+    this.withdraw();
     this.#runner?.renewGuardian(deadline);
   }
 
@@ -247,7 +296,7 @@ export class CommandRunner {
       end.runId,
       run,
       reportOf(
-        { ...this.#reported(run), endedAtMs: end.endedAtMs },
+        { ...this.#reported(run), ...timesOf(run, end) },
         end,
         run.directory === null ? null : filesOf(run.directory, run.permit),
       ),
@@ -287,6 +336,11 @@ export class CommandRunner {
       endedAtMs: this.#host.clock.wallMs() as number,
     };
   }
+}
+
+/** The runner's word, where it has one: it was there. */
+function timesOf({ startedAtMs }: Running, end: RunEnd): Pick<ReportedRun, 'startedAtMs' | 'endedAtMs'> {
+  return { startedAtMs: end.startedAtMs ?? startedAtMs, endedAtMs: end.endedAtMs };
 }
 
 /** The handlers module is of no use. Says what, because, try. */

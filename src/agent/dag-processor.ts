@@ -44,7 +44,7 @@ export async function startDagProcessor(options: DagProcessorOptions): Promise<R
 
 /** A DAG processor's process: it reads its bundle whether there is a coordinator or not, and sends what is newest. */
 class DagProcessor implements RunningAgent, LoopHost {
-  readonly pending = false;
+  readonly waitingBytes = 0;
   readonly #log: Log;
   readonly #options: DagProcessorOptions;
   readonly #loop: AgentLoop;
@@ -137,6 +137,9 @@ class DagProcessor implements RunningAgent, LoopHost {
 
   /** The Welcome says nothing of bundles: what does follows at once. */
   connected(): void {}
+
+  /** It starts nothing that would wait. */
+  draining(): void {}
 
   disconnected(): void {
     this.#upload.disconnected();

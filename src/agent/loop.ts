@@ -44,8 +44,10 @@ export interface LoopHost extends Omit<LinkListener, 'happened'> {
   connected(): void;
   /** The stream is gone, or is about to be ended. */
   disconnected(): void;
-  /** Whether something still waits to be sent: the goodbye waits for it. */
-  readonly pending: boolean;
+  /** Nothing new is started any more. */
+  draining(): void;
+  /** Bytes that are not acknowledged yet: the goodbye waits for them. */
+  readonly waitingBytes: number;
   /** Ends whatever the agent does; called once, before the state directory is let go. */
   close(): Promise<void>;
 }
@@ -126,7 +128,7 @@ export class AgentLoop {
       // The ends of this turn are journalled before they are first said: the next process says them if this one dies.
       const written = this.#taken.journal.flush();
       if (written.kind === 'refused') this.#log.error({}, written.text);
-      this.#perform(this.session.step({ kind: 'output', pending: this.#host.pending }, this.now()));
+      this.#perform(this.session.step({ kind: 'output', pending: this.#host.waitingBytes > 0 }, this.now()));
       this.#perform(this.session.flush(this.now()));
       this.#setTimer();
     });
@@ -159,7 +161,11 @@ export class AgentLoop {
         // failpoint: FP10 before
         this.link.send(
           effect.streamNo,
-          requestsOf(effect.message, { loopLagMs: this.#loopLagMs, unknownArms: this.link.unknownArms }),
+          requestsOf(effect.message, {
+            loopLagMs: this.#loopLagMs,
+            logBytesWaiting: this.#host.waitingBytes,
+            unknownArms: this.link.unknownArms,
+          }),
         );
         // failpoint: FP4 after
         // failpoint: FP10 after
@@ -178,6 +184,7 @@ export class AgentLoop {
         this.#taken.journal.raiseHighest(effect.highestToken, effect.highestEpoch);
         return;
       case 'note':
+        if (effect.note.kind === 'draining') this.#host.draining();
         return logNote(this.#log, effect.note);
       case 'exit':
         return this.finish({ kind: 'drained' });

@@ -55,6 +55,7 @@ export class OutputShipper {
   readonly #port: OutputPort;
   readonly #runs = new Map<Token, RunOutput>();
   readonly #window = new SendWindow(LIMITS.logWindowBytes);
+  #waitingBytes = 0;
   #connected = false;
   /** The coordinator cannot write just now; runs must not wait for that. */
   #held = false;
@@ -63,10 +64,9 @@ export class OutputShipper {
     this.#port = port;
   }
 
-  /** Whether output still waits. */
-  get pending(): boolean {
-    for (const run of this.#runs.values()) if (run.bytes > 0) return true;
-    return false;
+  /** Output that is not acknowledged yet, in bytes. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   begin(token: Token, taskId: TaskId): void {
@@ -105,6 +105,7 @@ export class OutputShipper {
       run.pieces.push({ offset: run.end, data: part, stream, atMs, sentAtMs: 0 });
       run.end += part.length;
       run.bytes += part.length;
+      this.#waitingBytes += part.length;
     }
   }
 
@@ -162,6 +163,7 @@ export class OutputShipper {
     ) {
       const piece = run.pieces.shift() as Piece;
       run.bytes -= piece.data.length;
+      this.#waitingBytes -= piece.data.length;
       run.start = piece.offset + piece.data.length;
       this.#window.acknowledged(piece.data.length, this.#port.now() - piece.sentAtMs);
     }

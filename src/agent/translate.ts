@@ -39,6 +39,8 @@ const CHUNK_BYTES = 512 * 1024;
 /** What an agent says of itself beside what its core decides; for people, nothing is decided on it. */
 export interface Condition {
   readonly loopLagMs: number;
+  /** Output of tasks that is not acknowledged yet. */
+  readonly logBytesWaiting: number;
   /** Messages of arms that this version does not know, since the process started. */
   readonly unknownArms: number;
 }
@@ -85,7 +87,7 @@ function helloOf(hello: Hello): proto.ConnectRequest[] {
   return [{ message: { $case: 'hello', value } }, ...followUps(chunks)];
 }
 
-function beatOf(beat: Beat, { loopLagMs, unknownArms }: Condition): proto.ConnectRequest[] {
+function beatOf(beat: Beat, { loopLagMs, logBytesWaiting, unknownArms }: Condition): proto.ConnectRequest[] {
   const chunks = beat.fullInventory === null ? [] : chunksOf(beat.fullInventory.map(entryOf), []);
   const value: proto.Heartbeat = {
     seq: BigInt(beat.seq),
@@ -102,7 +104,7 @@ function beatOf(beat: Beat, { loopLagMs, unknownArms }: Condition): proto.Connec
         : {
             loopLag: durationOf(loopLagMs),
             rtt: durationOf(beat.rttMs),
-            logBytesWaiting: 0n,
+            logBytesWaiting: BigInt(logBytesWaiting),
             unknownMessages: BigInt(unknownArms),
           },
     triggerEvents: beat.triggerEvents.map(triggerEventOf),

@@ -20,7 +20,7 @@ class TriggererAgent implements RunningAgent, LoopHost {
   /** Filled before the first Hello names them. */
   readonly #kinds: string[] = [];
   /** Of triggers nothing is sent beside the heartbeats. */
-  readonly pending = false;
+  readonly waitingBytes = 0;
 
   constructor(options: TriggererOptions, taken: TakenState) {
     const { agentId, slots, labels, module, log, blockLimitMs = BLOCK_LIMIT_MS } = options;
@@ -83,6 +83,9 @@ class TriggererAgent implements RunningAgent, LoopHost {
   }
 
   connected(): void {}
+
+  /** It starts nothing that would wait. */
+  draining(): void {}
 
   disconnected(): void {}
 

@@ -103,8 +103,12 @@ class WorkerAgent implements RunningAgent, LoopHost {
     this.#output.disconnected();
   }
 
-  get pending(): boolean {
-    return this.#output.pending;
+  draining(): void {
+    this.#commands.withdraw();
+  }
+
+  get waitingBytes(): number {
+    return this.#output.waitingBytes;
   }
 
   perform(effect: KindEffect): void {
@@ -124,7 +128,8 @@ class WorkerAgent implements RunningAgent, LoopHost {
   }
 
   #runEnded(report: Report): void {
-    if (report.kind !== 'never_started') {
+    // One that was journalled as started and never was would be taken for lost by the next process.
+    if (report.kind !== 'never_started' || this.#journal.hasStarted(report.token)) {
       const written = this.#journal.endRun(report.token, reportToJson(report));
       if (written.kind === 'refused') this.#log.error({ taskId: report.taskId }, written.text);
     }
@@ -139,7 +144,7 @@ class WorkerAgent implements RunningAgent, LoopHost {
 
   logAcknowledged(...acknowledged: Parameters<OutputShipper['acknowledged']>): void {
     this.#output.acknowledged(...acknowledged);
-    if (!this.#output.pending) this.#loop.flushSoon();
+    if (this.#output.waitingBytes === 0) this.#loop.flushSoon();
   }
 
   /** A worker reads no bundles. */

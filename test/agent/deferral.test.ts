@@ -55,6 +55,7 @@ describe('a command', () => {
     ...{
       runId: '1',
       executed: true,
+      startedAtMs: null,
       endedAtMs: 2,
       exitCode,
       signal: null,

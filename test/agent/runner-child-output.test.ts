@@ -13,7 +13,10 @@ class Scene {
   readonly output = new ChildOutput(
     realClock,
     (message) => void (message.kind === 'output' && this.told.push(message)),
+    () => this.catchUp(),
   );
+  /** What the child has said when its output is read. */
+  catchUp = (): void => {};
 
   constructor() {
     this.output.attach('stdout', this.out, null);
@@ -89,6 +92,24 @@ describe('the output of a process for handlers', () => {
     await turn();
     expect(scene.output.lastWords()).toMatch(/^x+the last words$/);
     expect(scene.output.lastWords()).toHaveLength(8 * 1024);
+  });
+
+  test('that is read before the end of the run before it was heard belongs to whoever has written it', async () => {
+    for (const [end, whose] of [
+      ['end', '2'],
+      ['endWritten', '1'],
+    ] as const) {
+      const scene = new Scene();
+      scene.output.begin('1');
+      scene.catchUp = () => {
+        scene.catchUp = () => {};
+        scene.output[end]();
+        scene.output.begin('2');
+      };
+      scene.out.write('whose');
+      await turn();
+      expect(scene.words).toEqual([`${whose} stdout whose`]);
+    }
   });
 
   test('of a dead child is read to its end, or given up when somebody holds the pipe', async () => {

@@ -59,6 +59,17 @@ test('a deadline that is told before the sleep of its host and read after it kee
   expect(guardian.gate()).toBe('closed');
 });
 
+test('what is to begin soon begins before the end of the gate, by every clock', () => {
+  const clock = new HandClock();
+  const guardian = new Guardian(clock, () => {});
+  expect(guardian.within(10)).toEqual({ monoMs: 1_010, wallMs: 5_010, bootMs: 2_020 });
+  const end = gateEndOf(clock, 1_005);
+  guardian.renew(end);
+  expect(guardian.within(10)).toEqual(end);
+  guardian.renew(gateEndOf(clock, 3_000));
+  expect(guardian.within(10).monoMs).toBe(1_010);
+});
+
 test('at the gate end a single_run is stopped and others go on; nothing starts until the gate is open again', async () => {
   const heard = await listen('auto');
   const { runner } = heard;

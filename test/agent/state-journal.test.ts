@@ -35,8 +35,28 @@ test('a new journal knows nothing', () => {
     highestToken: 0n,
     highestEpoch: 0n,
     runs: [],
+    groups: [],
     reports: [],
   });
+});
+
+test('the groups that handlers run in are known until they are told to be gone, over a new writing of the file too', () => {
+  const stateDir = newFolder();
+  const journal = open(stateDir);
+  for (const pgid of [7, 8, 9]) journal.startGroup({ pgid, atMs: 1_000 + pgid });
+  journal.endGroup(8);
+  journal.close();
+  const left = [7, 9].map((pgid) => ({ pgid, atMs: 1_000 + pgid }));
+  expect(open(stateDir).recovered.groups).toEqual(left);
+  expect(open(stateDir).recovered.groups).toEqual(left);
+});
+
+test('a run has started until its end, whatever that is', () => {
+  const journal = open(newFolder());
+  journal.startRuns([run(1n)]);
+  expect([journal.hasStarted(1n), journal.hasStarted(2n)]).toEqual([true, false]);
+  journal.endRun(1n, { kind: 'never_started' });
+  expect(journal.hasStarted(1n)).toBe(false);
 });
 
 test('what was journalled is recovered: runs without an end, reports without an acknowledgement, the highest numbers', () => {

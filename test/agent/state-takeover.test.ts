@@ -81,6 +81,21 @@ test('what an earlier instance left alive is killed and counted', async () => {
   expect([marked.pid, pgid].map((pid) => isAlive(pid as number))).toEqual([false, false]);
 });
 
+test('a group that handlers ran in is looked for as a run is, by when it was made, and only once', async () => {
+  const stateDir = newFolder();
+  const first = await takeOver({ stateDir, instanceId: randomUUID(), clock: realClock, log: SILENT });
+  const env = { PATH: process.env.PATH };
+  const left = spawn('sleep', ['60'], { detached: true, env, stdio: 'ignore' }).pid as number;
+  first.journal.startGroup({ pgid: left, atMs: realClock.wallMs() });
+  first.journal.close();
+  first.lock.release();
+
+  const { proof, recovered } = await take(stateDir);
+  expect([proof.proven, proof.escaped, isAlive(left)]).toEqual([true, 1, false]);
+  expect(recovered.groups.map(({ pgid }) => pgid)).toEqual([left]);
+  expect((await take(stateDir)).recovered.groups).toEqual([]);
+});
+
 test("a process that came by a journalled group's number is left alone", async () => {
   const stateDir = newFolder();
   const first = await takeOver({ stateDir, instanceId: randomUUID(), clock: realClock, log: SILENT });

@@ -123,14 +123,18 @@ export class Heard {
 const open: Heard[] = [];
 
 /** Starts a runner from the sources. */
-export async function listen(namespace: NamespaceChoice, stateDir = newFolder()): Promise<Heard> {
+export async function listen(
+  namespace: NamespaceChoice,
+  stateDir = newFolder(),
+  entry = pathToFileURL(fixture('runner.mjs')),
+): Promise<Heard> {
   const heard = new Heard();
   heard.runner = await startRunner({
     instanceId: randomUUID(),
     lockFile: join(stateDir, 'runner.lock'),
     log: SILENT,
     namespace,
-    entry: pathToFileURL(fixture('runner.mjs')),
+    entry,
     listener: {
       started: (runs) =>
         runs.flatMap((run) => {
@@ -145,6 +149,8 @@ export async function listen(namespace: NamespaceChoice, stateDir = newFolder())
       },
       ended: (end) => heard.ends.push(end),
       progress() {},
+      groupMade: () => true,
+      groupGone() {},
       lost: (loss) => heard.losses.push(loss),
     },
   });

@@ -15,7 +15,7 @@ import { messageType } from '../wire/support/proto.js';
 import { IDENTITY, reportOf, token } from './core/scene.js';
 
 function sent(up: Up): ConnectRequest[] {
-  const requests = requestsOf(up, { loopLagMs: 0, unknownArms: 0 });
+  const requests = requestsOf(up, { loopLagMs: 0, logBytesWaiting: 0, unknownArms: 0 });
   for (const request of requests) {
     expect(ConnectRequest.encode(request).finish().length).toBeLessThanOrEqual(LIMITS.messageBytes);
   }
@@ -195,4 +195,14 @@ describe('what the agent hears, a later version of the coordinator included', ()
       acknowledgements: [{ token: 5n, disposition: 'recorded' }],
     });
   });
+});
+
+test('a heartbeat tells how much output waits to be acknowledged', () => {
+  const beat: Beat = {
+    ...{ seq: 2, applied: 1, reports: [], inventoryChanges: [], inventoryCount: 0, inventoryHash: 0 },
+    ...{ startRequests: [], freeSlots: 1, rttMs: 3, fullInventory: null, triggerEvents: [] },
+  };
+  const condition = { loopLagMs: 0, logBytesWaiting: 4_096, unknownArms: 0 };
+  const [{ message } = {}] = requestsOf({ kind: 'heartbeat', beat }, condition);
+  expect(message?.$case === 'heartbeat' && message.value.health?.logBytesWaiting).toBe(4_096n);
 });

@@ -13,9 +13,7 @@ import { ENDED, Stop } from './stop.js';
 export interface InProcessPorts {
   readonly clock: AgentClock;
   readonly log: Log;
-  readonly listener: Omit<RunnerListener, 'lost'>;
-  /** A group that is gone when this process is: the journal must not name the group of whoever started this process. */
-  readonly pgid: number;
+  readonly listener: Pick<RunnerListener, 'startFailed' | 'output' | 'ended' | 'progress'>;
 }
 
 interface Running {
@@ -65,9 +63,8 @@ export class InProcessHandlers {
     return [...this.#handlers.keys()];
   }
 
-  /** Later than the call, as with a child: whoever asks for a start is not in the middle of another. */
-  call(call: HandlerCall): void {
-    this.#ports.clock.soon(() => this.#begin(call));
+  call(calls: readonly HandlerCall[]): void {
+    for (const call of calls) this.#begin(call);
   }
 
   /** Aborts the signal. After `graceMs` there is only a line in the log: nothing can end the handler but itself. */
@@ -88,16 +85,13 @@ export class InProcessHandlers {
 
   #begin(call: HandlerCall): void {
     const { runId, timeoutMs, killGraceMs } = call;
-    const { clock, listener, pgid } = this.#ports;
+    const { clock, listener } = this.#ports;
     if (call.exclusive) {
       const text =
         'a task that must not run twice needs a handler that can be killed: run the worker with --isolation process';
       return listener.startFailed({ runId, code: 'EINVAL', text });
     }
     const run: Running = { call, stop: new Stop(), reason: null, timedOut: false, limit: null, grace: null };
-    if (!listener.started([{ runId, pid: process.pid, pgid }]).includes(runId)) {
-      return this.#end(run, false, null);
-    }
     this.#runs.set(runId, run);
     if (timeoutMs !== undefined) {
       run.limit = clock.setTimer(timeoutMs, () => {
@@ -124,13 +118,13 @@ export class InProcessHandlers {
     run.grace?.cancel();
     run.stop.now(ENDED);
     this.#runs.delete(runId);
-    this.#end(run, true, outcome);
+    this.#end(run, outcome);
   }
 
-  #end(run: Running, executed: boolean, outcome: HandlerOutcome | null): void {
+  #end(run: Running, outcome: HandlerOutcome): void {
     const { clock, listener } = this.#ports;
     listener.ended({
-      ...{ runId: run.call.runId, executed, endedAtMs: clock.wallMs(), outcome },
+      ...{ runId: run.call.runId, executed: true, startedAtMs: null, endedAtMs: clock.wallMs(), outcome },
       ...{ stopReason: run.reason, timedOut: run.timedOut },
       ...{ exitCode: 0, signal: null, outOfMemory: null, outputTruncated: false },
     });

@@ -25,10 +25,16 @@ export class ChildOutput {
   private runId: string | null = null;
   private underWayBytes = 0;
   private paused = false;
+  private isEnding = false;
   private words = Buffer.alloc(0);
   private closed: () => void = () => {};
+  private readonly catchUp: () => void;
+  /** Read, and not yet known whose it is. */
+  private held: { readonly stream: OutputStream; readonly data: Buffer } | null = null;
 
-  constructor(clock: AgentClock, send: (message: RunnerMessage) => void) {
+  /** `catchUp` hears what the child has said until now: a run may have ended, and the next one have begun to write. */
+  constructor(clock: AgentClock, send: (message: RunnerMessage) => void, catchUp: () => void) {
+    this.catchUp = catchUp;
     this.gatherer = new Gatherer(clock, (stream, data) => {
       if (this.runId !== null) send({ kind: 'output', runId: this.runId, stream, data });
     });
@@ -60,11 +66,15 @@ export class ChildOutput {
 
   /** The run is over and has written: what it wrote is in the pipes by now, and is told before its end. */
   endWritten(): void {
+    // Whoever has written was the only one until its end was told.
+    this.tellHeld();
+    this.isEnding = true;
     for (const { stream, pipe, fd } of this.sources) {
       // What was read and held back while it was paused comes first, as `data`.
       while (pipe.read() !== null);
       if (fd !== null && this.open.has(pipe)) this.drain(stream, fd);
     }
+    this.isEnding = false;
     this.end();
   }
 
@@ -115,10 +125,21 @@ export class ChildOutput {
   }
 
   private pass(stream: OutputStream, data: Buffer): void {
-    this.tell(stream, data);
+    if (this.isEnding) this.tell(stream, data);
+    else {
+      this.held = { stream, data };
+      this.catchUp();
+      this.tellHeld();
+    }
     if (this.paused || this.underWayBytes < OUTPUT_WINDOW_BYTES) return;
     this.paused = true;
     for (const pipe of this.open) pipe.pause();
+  }
+
+  private tellHeld(): void {
+    const { held } = this;
+    this.held = null;
+    if (held !== null) this.tell(held.stream, held.data);
   }
 
   private tell(stream: OutputStream, data: Buffer): void {

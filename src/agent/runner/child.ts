@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -6,14 +7,18 @@ import { pause } from '../clock.js';
 import { ChildOutput } from './child-output.js';
 import { allowedEnvironment, runMark } from './environment.js';
 import { FrameWriter, frameReader } from './frames.js';
+import type { GateEnd } from './guardian.js';
 import { leaderArgv } from './layers.js';
 import { groupMembers, isGroupAlive, residentBytes, signal } from './procfs.js';
 import {
   CHILD_FD,
+  CHILD_WORD_FD,
   type ChildOrder,
   type ChildWord,
+  type HandlerCall,
   type HandlerPoolOptions,
   INSTANCE_VARIABLE,
+  isNoisy,
   OUTPUT_TAIL_MS,
   RUN_VARIABLE,
 } from './protocol.js';
@@ -36,6 +41,7 @@ export interface ChildListener {
 const HEAP_SHARE = 0.75;
 const MIB = 1024 * 1024;
 const WORD_FD = 3;
+const WORDS_BYTES = 64 * 1024;
 const BURY_WAIT_MS = 50;
 
 /** What V8 says when it gives up. */
@@ -50,13 +56,27 @@ export class HandlerChild {
   residentBytes = 0;
   /** It gets no further call, and is about to die or dead. */
   retired = false;
+  /** The module is there. */
+  isLoaded = false;
+  /** The agent has journalled its group. */
+  isNoted = false;
   readonly output: ChildOutput;
   private readonly ports: RunPorts;
   private readonly listener: ChildListener;
   private readonly leader: ChildProcess;
   private readonly writer: FrameWriter<ChildOrder>;
   private readonly mark: string;
+  private readonly read: (chunk: Buffer) => void;
   private readonly channelClosed: Promise<void>;
+  /** What it says can be looked for at any time by this descriptor; null where there are no named pipes. */
+  private wordFd: number | null = null;
+  private words: Readable | null = null;
+  private orders = 0;
+  /** Orders that are done or left. */
+  private answered = 0;
+  private noisy = 0;
+  /** Of the calls that were sent behind another last. */
+  private startBy: GateEnd | null = null;
   /** The process that the handlers are in; the group's leader may be the outer end of a namespace. */
   private pid: number | null = null;
   private readonly memoryBytes: number;
@@ -69,7 +89,13 @@ export class HandlerChild {
     this.listener = listener;
     this.memoryBytes = pool.memoryBytes;
     this.mark = runMark(ports.instanceId, `child-${id}`);
-    this.output = new ChildOutput(ports.clock, (message) => ports.send(message));
+    this.output = new ChildOutput(
+      ports.clock,
+      (message) => ports.send(message),
+      () => {
+        if (this.orders - this.answered > 1) this.catchUp();
+      },
+    );
     this.leader = this.spawnLeader(pool, entry);
     // Its reason follows as an event, which must not end the runner.
     this.leader.on('error', () => {});
@@ -78,17 +104,12 @@ export class HandlerChild {
     ports.lifeline.watch(this.pgid);
     const channel = this.leader.stdio[CHILD_FD] as Duplex;
     this.writer = new FrameWriter<ChildOrder>(channel, ports.clock);
-    const read = frameReader<ChildWord>((word) => this.hear(word));
-    channel.on('data', (data: Buffer) => {
-      try {
-        read(data);
-      } catch {
-        // A handler has written to a descriptor that is not its own.
-        this.kill();
-      }
-    });
+    this.read = frameReader<ChildWord>((word) => this.hear(word));
     channel.on('error', () => {});
-    this.channelClosed = new Promise((resolve) => channel.on('close', () => resolve()));
+    channel.resume();
+    this.channelClosed = this.listen(
+      this.words ?? ((this.leader.stdio as unknown as Readable[])[CHILD_WORD_FD] as Readable),
+    );
     const word = this.leader.stdio[WORD_FD] as Duplex;
     word.on('error', () => {});
     word.resume();
@@ -96,8 +117,58 @@ export class HandlerChild {
     this.leader.on('exit', (code, name) => void this.finish(code, name));
   }
 
+  private listen(words: Readable): Promise<void> {
+    words.on('data', (data: Buffer) => this.take(data));
+    words.on('error', () => {});
+    return new Promise((resolve) => words.on('close', () => resolve()));
+  }
+
+  private take(data: Buffer): void {
+    try {
+      this.read(data);
+    } catch {
+      // A handler has written to a descriptor that is not its own.
+      this.kill();
+    }
+  }
+
   tell(order: ChildOrder): void {
     this.writer.send(order);
+  }
+
+  /** The number of the order. With `startBy` it is behind others, and begins by then or never. */
+  call(call: HandlerCall, startBy: GateEnd | null): number {
+    const number = ++this.orders;
+    this.calls++;
+    this.startBy = startBy ?? this.startBy;
+    const following = startBy === null ? null : { startBy, noisy: this.noisy };
+    this.tell({ kind: 'call', number, call, following });
+    return number;
+  }
+
+  /** Whether calls may be sent behind another: what it has said must be known before anything is taken back. */
+  get canBeFollowed(): boolean {
+    return this.wordFd !== null && !this.retired;
+  }
+
+  /** What was sent behind another has begun by now, or never will. */
+  get isLate(): boolean {
+    return this.startBy !== null && this.ports.clock.monoMs() > this.startBy.monoMs;
+  }
+
+  /** Hears all that it has said by now. */
+  catchUp(): void {
+    while (this.wordFd !== null && this.words?.destroyed === false) {
+      const piece = Buffer.allocUnsafe(WORDS_BYTES);
+      try {
+        const bytes = readSync(this.wordFd, piece);
+        if (bytes === 0) return;
+        this.take(piece.subarray(0, bytes));
+      } catch {
+        // Without waiting: there is no more.
+        return;
+      }
+    }
   }
 
   /** SIGKILL to the group; `dead` follows. */
@@ -117,6 +188,11 @@ export class HandlerChild {
 
   private hear(word: ChildWord): void {
     if (word.kind === 'loaded') this.pid = this.innermost();
+    else if (word.kind === 'left') this.answered += word.numbers.length;
+    else if (word.kind === 'done') {
+      this.answered++;
+      if (isNoisy(word)) this.noisy++;
+    }
     this.listener.word(this, word);
   }
 
@@ -132,7 +208,7 @@ export class HandlerChild {
     const heapMib = Math.floor((pool.memoryBytes * HEAP_SHARE) / MIB);
     const node = [process.execPath, `--max-old-space-size=${heapMib}`, '--enable-source-maps'];
     const [program = '', ...args] = leaderArgv(layers, [...node, fileURLToPath(entry), pool.module]);
-    const [out, err] = [pipes.open(), pipes.open()];
+    const [out, err, words] = [pipes.open(), pipes.open(), pipes.open()];
     const env = {
       ...allowedEnvironment(process.env),
       ...pool.env,
@@ -140,14 +216,17 @@ export class HandlerChild {
       [RUN_VARIABLE]: this.mark,
     };
     try {
-      const stdio = ['ignore', out.target, err.target, 'pipe', 'pipe'] as const;
+      const stdio = ['ignore', out.target, err.target, 'pipe', 'pipe', words.target] as const;
       const leader = spawn(program, args, { detached: true, env, stdio: [...stdio] });
       this.output.attach('stdout', out.reader ?? (leader.stdout as Readable), out.readFd);
       this.output.attach('stderr', err.reader ?? (leader.stderr as Readable), err.readFd);
+      this.words = words.reader;
+      this.wordFd = words.readFd;
       return leader;
     } finally {
       out.release();
       err.release();
+      words.release();
     }
   }
 

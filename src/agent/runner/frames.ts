@@ -26,7 +26,7 @@ type Message = AgentMessage | RunnerMessage | ChildOrder | ChildWord;
  * that it carries as they are. A structured clone takes any value, at several times the cost of each of the six messages
  * of a run.
  */
-function encodeFrame(message: Message): Buffer {
+export function encodeFrame(message: Message): Buffer {
   const bytes = carriedBy(message);
   const text = JSON.stringify(bytes === null ? message : withBytes(message, ELSEWHERE));
   const textLength = Buffer.byteLength(text);

@@ -3,6 +3,9 @@ import type { AgentClock, Timer } from '../clock.js';
 /** Longest time between two looks at the clocks: a timer does not run while the host is suspended. */
 const LOOK_MS = 500;
 
+/** The steps of the clock since boot, in milliseconds. */
+const BOOT_STEP_MS = 10;
+
 /** When a gate closes, on each clock of the host, in milliseconds: the first of them to come counts. */
 export interface GateEnd {
   readonly monoMs: number;
@@ -17,6 +20,15 @@ export interface GateEnd {
 export function gateEndOf(clock: AgentClock, deadlineMonoMs: number): GateEnd {
   const leftMs = deadlineMonoMs - clock.monoMs();
   return { monoMs: deadlineMonoMs, wallMs: clock.wallMs() + leftMs, bootMs: clock.bootMs() + leftMs };
+}
+
+/** Whether it has come by any of the clocks. */
+export function hasCome(end: GateEnd, clock: AgentClock): boolean {
+  return leftMs(end, clock) <= 0;
+}
+
+function leftMs({ monoMs, wallMs, bootMs }: GateEnd, clock: AgentClock): number {
+  return Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs(), bootMs - clock.bootMs());
 }
 
 /**
@@ -45,22 +57,29 @@ export class Guardian {
   /** `untold` before the first deadline. */
   gate(): 'untold' | 'open' | 'closed' {
     if (this.end === null) return 'untold';
-    return this.leftMs(this.end) > 0 ? 'open' : 'closed';
+    return hasCome(this.end, this.clock) ? 'closed' : 'open';
+  }
+
+  /** `ms` from now, or the gate's end where that comes first. */
+  within(ms: number): GateEnd {
+    const { monoMs, wallMs, bootMs } = gateEndOf(this.clock, this.clock.monoMs() + ms);
+    const soon = { monoMs, wallMs, bootMs: bootMs + BOOT_STEP_MS };
+    if (this.end === null) return soon;
+    return {
+      monoMs: Math.min(soon.monoMs, this.end.monoMs),
+      wallMs: Math.min(soon.wallMs, this.end.wallMs),
+      bootMs: Math.min(soon.bootMs, this.end.bootMs),
+    };
   }
 
   close(): void {
     this.timer?.cancel();
   }
 
-  private leftMs({ monoMs, wallMs, bootMs }: GateEnd): number {
-    const { clock } = this;
-    return Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs(), bootMs - clock.bootMs());
-  }
-
   private look(end: GateEnd): void {
     this.timer?.cancel();
-    const leftMs = this.leftMs(end);
-    if (leftMs <= 0) this.expire();
-    else this.timer = this.clock.setTimer(Math.min(leftMs, LOOK_MS), () => this.look(end));
+    const left = leftMs(end, this.clock);
+    if (left <= 0) this.expire();
+    else this.timer = this.clock.setTimer(Math.min(left, LOOK_MS), () => this.look(end));
   }
 }

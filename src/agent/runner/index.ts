@@ -1,5 +1,6 @@
 /** What the agent may use of its runner. */
 export type {
+  HandlerCall,
   HandlerOutcome,
   HandlerPoolOptions,
   HandlerProgress,

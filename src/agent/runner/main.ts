@@ -83,7 +83,10 @@ async function main(): Promise<void> {
       if (message.kind === 'close') resolve();
       else service.take(message);
     });
-    socket.on('data', read);
+    socket.on('data', (data: Buffer) => {
+      read(data);
+      service.settle();
+    });
   });
   send({ kind: 'ready', protection: layers.protection, limits: limits.inForce });
 

@@ -106,11 +106,13 @@ export type AgentMessage =
   | { readonly kind: 'start'; readonly spec: RunSpec }
   /** Makes the children for handlers; answered by `poolReady` or `poolFailed`. Once, before the first `call`. */
   | { readonly kind: 'openPool'; readonly pool: HandlerPoolOptions }
-  /** Takes a child for the run and holds it before the call; answered as `start` is. */
+  /** The start is journalled: calls the handler in the first child that is free; answered by `ended` or `startFailed`. */
   | { readonly kind: 'call'; readonly call: HandlerCall }
+  /** The group of a child is journalled: handlers may be called in it. */
+  | { readonly kind: 'groupNoted'; readonly pgid: number }
   /** The start is journalled: exec now. */
   | { readonly kind: 'go'; readonly runId: string }
-  /** The start could not be journalled: end without exec. */
+  /** The start could not be journalled, or may not be any more: end without exec. A handler that was called goes on. */
   | { readonly kind: 'abandon'; readonly runId: string }
   /** SIGTERM to the group, `graceMs`, SIGKILL. Said again: the earlier SIGKILL holds, and the first reason. */
   | { readonly kind: 'stop'; readonly runId: string; readonly reason: StopReason; readonly graceMs: number }
@@ -121,7 +123,10 @@ export type AgentMessage =
   /** Kill everything, then exit. */
   | { readonly kind: 'close' };
 
-/** From runner to agent. For each `start`: one `startFailed`, or one `started` and, after all output, one `ended`. */
+/**
+ * From runner to agent. For each `start`: one `startFailed`, or one `started` and, after all output, one `ended`. For each
+ * `call` the same without `started`.
+ */
 export type RunnerMessage =
   | { readonly kind: 'ready'; readonly protection: Protection; readonly limits: LimitsInForce }
   /** The runner cannot serve and exits. */
@@ -130,6 +135,10 @@ export type RunnerMessage =
   | { readonly kind: 'poolReady'; readonly handlers: readonly string[] }
   /** The module could not be loaded. */
   | { readonly kind: 'poolFailed'; readonly text: string }
+  /** A child for handlers is there: journal its group, then say so. */
+  | { readonly kind: 'groupMade'; readonly pgid: number }
+  /** No process of it is alive. */
+  | { readonly kind: 'groupGone'; readonly pgid: number }
   | ({ readonly kind: 'progress'; readonly runId: string } & HandlerProgress)
   | ({ readonly kind: 'started' } & RunStarted)
   | ({ readonly kind: 'startFailed' } & StartFailure)
@@ -149,24 +158,46 @@ export interface HandlerProgress {
   readonly message: string;
 }
 
+/** A call that is sent while another still runs in its child may begin behind it on these terms, or is handed back. */
+export interface Following {
+  /** Not later than this, so that it can be taken back from a child that is busy, and never behind a closed gate (P3). */
+  readonly startBy: GateEnd;
+  /** Runs of the child, as told until now, that left something to see to: none may have been added when it begins. */
+  readonly noisy: number;
+}
+
 /** From runner to the child that a handler runs in. The end of the stream ends the child. */
 export type ChildOrder =
-  | { readonly kind: 'call'; readonly call: HandlerCall }
-  | { readonly kind: 'stop'; readonly reason: StopReason };
+  /** `number`: of this order, counted from 1. A null `following`: the child has nothing else to do. */
+  | {
+      readonly kind: 'call';
+      readonly number: number;
+      readonly call: HandlerCall;
+      readonly following: Following | null;
+    }
+  /** Of the call with this number: hands it back if it has not begun. Else its signal is aborted. */
+  | { readonly kind: 'stop'; readonly number: number; readonly reason: StopReason };
 
-/** From the child to its runner: `loaded` or `unusable` first, then one `done` for each call. */
+/** From the child to its runner: `loaded` or `unusable` first, then one `done` or `left` for each call. */
 export type ChildWord =
   | { readonly kind: 'loaded'; readonly handlers: readonly string[] }
   | { readonly kind: 'unusable'; readonly text: string }
   | ({ readonly kind: 'said' } & HandlerProgress)
-  | {
-      readonly kind: 'done';
-      readonly outcome: HandlerOutcome;
-      /** The run has written to its standard output or standard error. */
-      readonly wrote: boolean;
-      /** The run has started processes of its own. */
-      readonly spawned: boolean;
-    };
+  /** These have not begun and will not. */
+  | { readonly kind: 'left'; readonly numbers: readonly number[] }
+  | ({ readonly kind: 'done'; readonly outcome: HandlerOutcome; readonly tookMs: number } & Traces);
+
+/** What a run has left for its runner to see to: before that, none that follows it begins. */
+export interface Traces {
+  /** It has written to its standard output or standard error. */
+  readonly wrote: boolean;
+  /** It has started processes of its own. */
+  readonly spawned: boolean;
+  /** It was told to stop. */
+  readonly stopped: boolean;
+}
+
+export const isNoisy = ({ wrote, spawned, stopped }: Traces): boolean => wrote || spawned || stopped;
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -207,6 +238,8 @@ export interface RunEnd {
   readonly runId: string;
   /** False: nothing of the command ever ran (abandoned, stopped before exec, or the gate closed): P13's `never started`. */
   readonly executed: boolean;
+  /** When a handler was called, by the wall clock in milliseconds; null for commands, and when it was not. */
+  readonly startedAtMs: number | null;
   /**
    * When nothing of it was alive any more, by the wall clock in milliseconds. The runner's word: an agent that was
    * stopped meanwhile hears of it too late to tell.
@@ -268,6 +301,9 @@ export const RESULT_FILE_VARIABLE = 'HOLDFAST_RESULT_FILE';
 export const CHANNEL_FD = 3;
 /** The descriptor on which a handler's child finds its runner; 3 is its leader's, for the word. */
 export const CHILD_FD = 4;
+
+/** The descriptor on which it answers: a pipe of its own, so that the runner can look into it at any time. */
+export const CHILD_WORD_FD = 5;
 
 /** Runs held by one runner; the next start is refused with LIMIT. */
 export const MAX_RUNS = 4_096;

@@ -236,6 +236,7 @@ export class Run {
       kind: 'ended',
       runId: this.spec.runId,
       executed,
+      startedAtMs: null,
       endedAtMs,
       ...this.status(code, name),
       stopReason: this.stopReason,

@@ -36,6 +36,9 @@ export interface RunnerListener {
   /** Consumed when it returns, unless the run's output is paused. `data` may be kept. */
   output(runId: string, stream: OutputStream, data: Uint8Array): void;
   ended(end: RunEnd): void;
+  /** Handlers are to be called in a group that is new: journal it. False: it could not be. */
+  groupMade(pgid: number): boolean;
+  groupGone(pgid: number): void;
   /** A handler says how far it has come. */
   progress(runId: string, progress: HandlerProgress): void;
   /** The runner is dead without having been closed, and so is everything it ran. Nothing more is told. */
@@ -73,8 +76,12 @@ export interface RunnerHandle {
   start(spec: RunSpec): void;
   /** Makes the children for handlers, once; settles with the handlers' names, rejects when the module is of no use. */
   openPool(pool: HandlerPoolOptions): Promise<readonly string[]>;
-  /** As `start`, for a handler; after `openPool`. */
-  call(call: HandlerCall): void;
+  /** Calls handlers whose starts are journalled, after `openPool`; answered by `ended` or `startFailed`. */
+  call(calls: readonly HandlerCall[]): void;
+  /** A group that could not be journalled is by now. */
+  groupNoted(pgid: number): void;
+  /** What is not called yet is not called any more, and ends as never started. */
+  abandon(runId: string): void;
   /** SIGTERM to the run's group, SIGKILL after `graceMs` milliseconds. */
   stop(runId: string, reason: StopReason, graceMs: number): void;
   /** The gate's end (monotonic milliseconds, `AgentClock.monoMs`): `single_run` runs are killed then (P11). */
@@ -200,8 +207,17 @@ class Runner implements RunnerHandle {
     if (this.admits(spec.runId)) this.send({ kind: 'start', spec });
   }
 
-  call(call: HandlerCall): void {
-    if (this.admits(call.runId)) this.send({ kind: 'call', call });
+  call(calls: readonly HandlerCall[]): void {
+    for (const call of calls) if (this.admits(call.runId)) this.send({ kind: 'call', call });
+    this.writer.flush();
+  }
+
+  groupNoted(pgid: number): void {
+    this.send({ kind: 'groupNoted', pgid });
+  }
+
+  abandon(runId: string): void {
+    this.send({ kind: 'abandon', runId });
   }
 
   /** Notes a run, or tells why it is not started. */
@@ -263,6 +279,10 @@ class Runner implements RunnerHandle {
         return this.opening?.resolve(message.handlers);
       case 'poolFailed':
         return this.opening?.reject(new Error(message.text));
+      case 'groupMade':
+        return listener.groupMade(message.pgid) ? this.groupNoted(message.pgid) : undefined;
+      case 'groupGone':
+        return listener.groupGone(message.pgid);
       case 'progress': {
         const { runId, fraction, message: words } = message;
         return listener.progress(runId, { fraction, message: words });

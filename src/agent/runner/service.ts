@@ -66,12 +66,13 @@ export class RunnerService {
     if (message.kind === 'start') return this.start(new Run(message.spec, this.ports));
     if (message.kind === 'openPool') return this.openPool(message.pool);
     if (message.kind === 'call') return this.call(message.call);
+    if (message.kind === 'groupNoted') return this.pool?.noted(message.pgid);
     if (message.kind === 'renewGuardian') return this.ports.guardian.renew(message.end);
     // None: it ended while the message was under way.
     const run = this.runs.get(message.runId);
     switch (message.kind) {
       case 'go':
-        return run?.go();
+        return run instanceof Run ? run.go() : undefined;
       case 'abandon':
         return run?.abandon();
       case 'stop':
@@ -79,6 +80,11 @@ export class RunnerService {
       case 'outputTaken':
         return run?.taken(message.bytes);
     }
+  }
+
+  /** All that came in one piece was taken. */
+  settle(): void {
+    this.pool?.serve();
   }
 
   /** Kills every run at once, and whatever else carries the instance id. Nothing is started any more. */

@@ -20,6 +20,7 @@ import {
   parseRecord,
   printRecord,
   recordsOf,
+  type StartedGroup,
   type StartedRun,
   type StoredReport,
 } from './records.js';
@@ -44,6 +45,8 @@ export interface Recovered {
   readonly highestEpoch: bigint;
   /** Started, end unknown: to be reported as lost, or never started (fault 3). */
   readonly runs: readonly StartedRun[];
+  /** That handlers ran in, not told to be gone. */
+  readonly groups: readonly StartedGroup[];
   /** Ended, not acknowledged: to be reported again (fault 5). */
   readonly reports: readonly StoredReport[];
 }
@@ -103,6 +106,7 @@ export class Journal {
       highestToken: state.highestToken,
       highestEpoch: state.highestEpoch,
       runs: [...state.runs.values()],
+      groups: [...state.groups.values()],
       reports: [...state.reports.values()],
     };
     this.compact();
@@ -130,6 +134,22 @@ export class Journal {
     if (started.length === runs.length) return { count: runs.length, refusal: null };
     const text = `the journal is full (${held} runs and reports, ${this.bytes} bytes): no run starts until reports are acknowledged`;
     return { count: started.length, refusal: { kind: 'refused', code: 'full', text } };
+  }
+
+  /** Before the first run in it. */
+  startGroup(group: StartedGroup): JournalWrite {
+    return this.append([{ kind: 'group', ...group }]);
+  }
+
+  /** Written by the next `flush`, or along with any other record: a group that is gone is looked for in vain. */
+  endGroup(pgid: number): void {
+    const record = { kind: 'groupGone', pgid } as const;
+    if (this.state.groups.has(pgid)) this.keep(record, printRecord(record));
+  }
+
+  /** Whether the run was started, as far as the journal knows, and has no end. */
+  hasStarted(token: bigint): boolean {
+    return this.state.runs.has(token);
   }
 
   /** Written by the next `flush`, which must come before the report is first sent. */

@@ -22,6 +22,13 @@ export interface StartedRun {
   readonly atMs: number;
 }
 
+/** A process group that handlers run in, journalled before the first of them is called in it. */
+export interface StartedGroup {
+  readonly pgid: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
 /** The end of a run as it is to be reported until acknowledged. */
 export interface StoredReport {
   readonly token: bigint;
@@ -34,6 +41,8 @@ export type JournalRecord =
   | { readonly kind: 'journal'; readonly version: number }
   | ({ readonly kind: 'instance' } & InstanceRecord)
   | ({ readonly kind: 'started' } & StartedRun)
+  | ({ readonly kind: 'group' } & StartedGroup)
+  | { readonly kind: 'groupGone'; readonly pgid: number }
   | ({ readonly kind: 'ended' } & StoredReport)
   | { readonly kind: 'acknowledged'; readonly token: bigint }
   | { readonly kind: 'highest'; readonly token: bigint; readonly epoch: bigint };
@@ -48,6 +57,8 @@ export interface JournalState {
   readonly instances: InstanceRecord[];
   /** By token: started, no end recorded. */
   readonly runs: Map<bigint, StartedRun>;
+  /** By number: not told to be gone. */
+  readonly groups: Map<number, StartedGroup>;
   /** By token: ended, not acknowledged. */
   readonly reports: Map<bigint, StoredReport>;
   highestToken: bigint;
@@ -57,6 +68,7 @@ export interface JournalState {
 export const emptyState = (): JournalState => ({
   instances: [],
   runs: new Map(),
+  groups: new Map(),
   reports: new Map(),
   highestToken: 0n,
   highestEpoch: 0n,
@@ -79,6 +91,12 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
       if (run.token > state.highestToken) state.highestToken = run.token;
       return;
     }
+    case 'group':
+      state.groups.set(record.pgid, { pgid: record.pgid, atMs: record.atMs });
+      return;
+    case 'groupGone':
+      state.groups.delete(record.pgid);
+      return;
     case 'ended':
       state.runs.delete(record.token);
       state.reports.set(record.token, { token: record.token, report: record.report });
@@ -99,6 +117,7 @@ export function recordsOf(state: JournalState): readonly JournalRecord[] {
     { kind: 'journal', version: JOURNAL_VERSION },
     { kind: 'highest', token: state.highestToken, epoch: state.highestEpoch },
     ...state.instances.map((instance) => ({ kind: 'instance' as const, ...instance })),
+    ...[...state.groups.values()].map((group) => ({ kind: 'group' as const, ...group })),
     ...[...state.runs.values()].map((run) => ({ kind: 'started' as const, ...run })),
     ...[...state.reports.values()].map((report) => ({ kind: 'ended' as const, ...report })),
   ];
@@ -112,6 +131,8 @@ export function printRecord(record: JournalRecord): string {
 function printable(record: JournalRecord): object {
   switch (record.kind) {
     case 'journal':
+    case 'group':
+    case 'groupGone':
       return record;
     case 'instance':
       return { ...record, device: String(record.device), inode: String(record.inode) };
@@ -153,6 +174,10 @@ export function parseRecord(line: string): JournalRecord {
         pgid: fields.number('pgid'),
         atMs: fields.number('atMs'),
       };
+    case 'group':
+      return { kind, pgid: fields.number('pgid'), atMs: fields.number('atMs') };
+    case 'groupGone':
+      return { kind, pgid: fields.number('pgid') };
     case 'ended':
       return { kind, token: fields.uint64('token'), report: fields.json('report') };
     case 'acknowledged':

@@ -6,7 +6,7 @@ import { findMarked, groupMembers, type ProcessStat, signal, sweepMarked } from 
 import { INSTANCE_VARIABLE } from '../runner/protocol.js';
 import { Journal } from './journal.js';
 import { isLocalFileSystem, type LockIdentity, type StateLock, tryLock } from './lock.js';
-import type { InstanceRecord, StartedRun } from './records.js';
+import type { InstanceRecord, StartedGroup } from './records.js';
 
 const AGENT_LOCK_FILE = 'agent.lock';
 /** Held by the runner, until its last sweep is done. */
@@ -79,6 +79,8 @@ export async function takeOver(options: TakeOverOptions): Promise<TakeOver> {
       pidNamespace: pidNamespace(),
     };
     const proof = await prove(options, journal, self, runnerGone);
+    // Their numbers may be anybody's from now on.
+    if (proof.proven) for (const { pgid } of journal.recovered.groups) journal.endGroup(pgid);
     const written = journal.startInstance(self);
     if (written.kind === 'refused') throw new StateDirectoryError('UNUSABLE', written.text);
     return { lock, journal, proof };
@@ -112,14 +114,14 @@ async function prove(
   self: InstanceRecord,
   runnerGone: boolean,
 ): Promise<PredecessorProof> {
-  const { previousInstance, instances, runs } = journal.recovered;
+  const { previousInstance, instances, runs, groups } = journal.recovered;
   if (previousInstance === null) return { predecessor: null, proven: false, unproven: null, escaped: 0 };
   const { instanceId } = previousInstance;
   const predecessor = { instanceId, ...identityOf(previousInstance) };
   const foreign = differenceFrom(self, previousInstance, options.stateDir);
   if (foreign !== null) return { predecessor, proven: false, unproven: foreign, escaped: 0 };
 
-  const { found, left } = await buryInstances(options.clock, instances, runs);
+  const { found, left } = await buryInstances(options.clock, instances, [...runs, ...groups]);
   if (found > 0) {
     options.log.warn(
       { found, left },
@@ -152,34 +154,34 @@ function differenceFrom(self: InstanceRecord, previous: InstanceRecord, stateDir
 async function buryInstances(
   clock: AgentClock,
   instances: readonly InstanceRecord[],
-  runs: readonly StartedRun[],
+  groups: readonly StartedGroup[],
 ): Promise<{ found: number; left: number }> {
   const marks = instances.map(({ instanceId }) => ({ variable: INSTANCE_VARIABLE, value: instanceId }));
   // The groups first: as long as a marked member is alive, the group is known to be ours.
   const marked = new Set(findMarked(marks).map(({ pid }) => pid));
-  const inGroups = runs.map((run) => groupOf(run, marked));
+  const inGroups = groups.map((group) => groupOf(group, marked));
   const unmarked = inGroups.flatMap(({ ours }) => ours).filter(({ pid }) => !marked.has(pid));
   for (const { pid } of unmarked) signal(pid, 'SIGKILL');
   const swept = await sweepMarked(clock, marks, SWEEP_MS);
   const doubtful = inGroups.flatMap(({ doubtful }) => doubtful).length;
-  const left = await stillAlive(clock, runs, unmarked);
+  const left = await stillAlive(clock, groups, unmarked);
   return { found: swept.found + unmarked.length + doubtful, left: swept.left + left + doubtful };
 }
 
 /**
  * The living members of a journalled group. Its number may by now be somebody else's: it is ours if a member carries our
- * mark or its leader was started when the run was. Without a leader it cannot be told: then nobody is killed and nothing
+ * mark or its leader was started when the journal says. Without a leader it cannot be told: then nobody is killed and nothing
  * proven.
  */
 function groupOf(
-  run: StartedRun,
+  { pgid, atMs }: StartedGroup,
   marked: ReadonlySet<number>,
 ): { ours: readonly ProcessStat[]; doubtful: readonly ProcessStat[] } {
-  const members = groupMembers(run.pgid);
+  const members = groupMembers(pgid);
   if (members.some(({ pid }) => marked.has(pid))) return { ours: members, doubtful: [] };
-  const leader = members.find(({ pid }) => pid === run.pgid);
+  const leader = members.find(({ pid }) => pid === pgid);
   if (leader === undefined) return { ours: [], doubtful: members };
-  const apartMs = Math.abs(startedAtMs(leader) - run.atMs);
+  const apartMs = Math.abs(startedAtMs(leader) - atMs);
   return { ours: apartMs <= START_TOLERANCE_MS ? members : [], doubtful: [] };
 }
 
@@ -195,12 +197,12 @@ function startedAtMs(stat: ProcessStat): number {
 /** Of the processes killed for their group: how many the kernel has not let go of in time. */
 async function stillAlive(
   clock: AgentClock,
-  runs: readonly StartedRun[],
+  journalled: readonly StartedGroup[],
   killed: readonly ProcessStat[],
 ): Promise<number> {
   const endMs = clock.monoMs() + SWEEP_MS;
   const groups = new Set(killed.map(({ group }) => group));
-  const pgids = runs.map(({ pgid }) => pgid).filter((pgid) => groups.has(pgid));
+  const pgids = journalled.map(({ pgid }) => pgid).filter((pgid) => groups.has(pgid));
   for (;;) {
     const alive = pgids.flatMap((pgid) => groupMembers(pgid)).length;
     if (alive === 0 || clock.monoMs() >= endMs) return alive;

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { realClock, type Timer } from '../../../src/agent/clock.js';
@@ -29,23 +30,16 @@ export default defineHandlers({
 class Heard {
   /** Timers that still keep the process alive. */
   readonly timers = new Set<Timer>();
-  readonly starts: string[] = [];
   readonly failures: StartFailure[] = [];
   readonly ends: RunEnd[] = [];
   readonly warnings: string[] = [];
   output = '';
-  leave = true;
 
   async open(nodeEnvironment?: string): Promise<InProcessHandlers> {
     return InProcessHandlers.open(moduleFile(), nodeEnvironment, {
       clock: { ...realClock, setTimer: (ms, task) => this.#timer(ms, task) },
       log: { ...SILENT, warn: (_: unknown, text?: string) => void this.warnings.push(String(text)) },
-      pgid: 4711,
       listener: {
-        started: (runs) => {
-          this.starts.push(...runs.map(({ runId, pgid }) => `${runId} ${pgid}`));
-          return this.leave ? runs.map(({ runId }) => runId) : [];
-        },
         startFailed: (failure) => void this.failures.push(failure),
         output: (_run, _stream, data) => {
           this.output += Buffer.from(data).toString();
@@ -87,46 +81,37 @@ describe('without isolation', () => {
     await expect(new Heard().open(env)).rejects.toThrow(/refused unless NODE_ENV is "development"/);
   });
 
-  test("a handler runs in this very process, with the journal before it and the runner's group in it", async () => {
+  test('a handler runs in this very process, and is told its token', async () => {
     const heard = new Heard();
     const handlers = await heard.open('development');
     expect(handlers.names).toEqual(['pid', 'waits', 'deaf']);
-    handlers.call(callOf('pid'));
-    expect(heard.starts).toEqual([]);
+    handlers.call([callOf('pid')]);
     const { outcome, executed } = await heard.end();
     expect([executed, outcome?.kind]).toEqual([true, 'success']);
     const result = outcome?.kind === 'success' ? Buffer.from(outcome.result ?? []).toString() : '';
     expect(JSON.parse(result)).toEqual({ pid: process.pid, token: '7' });
-    expect(heard.starts).toEqual(['7 4711']);
     expect(heard.output).toContain('"message":"here"');
-  });
-
-  test('a start that could not be journalled, or whose gate has closed, never calls the handler', async () => {
-    const heard = new Heard();
-    heard.leave = false;
-    (await heard.open('development')).call(callOf('pid'));
-    expect(await heard.end()).toMatchObject({ executed: false, outcome: null });
   });
 
   test('a task that must not run twice is refused: nothing could end its handler', async () => {
     const heard = new Heard();
-    (await heard.open('development')).call(callOf('pid', { exclusive: true, singleRun: true }));
+    (await heard.open('development')).call([callOf('pid', { exclusive: true, singleRun: true })]);
     const failure = await until('a refusal', () => heard.failures[0]);
     expect(failure).toMatchObject({ code: 'EINVAL', text: expect.stringMatching(/--isolation process/) });
-    expect([heard.starts, heard.ends]).toEqual([[], []]);
+    expect(heard.ends).toEqual([]);
   });
 
   test('a handler hears of a cancel and of its timeout by its signal', async () => {
     const cancelled = new Heard();
     const handlers = await cancelled.open('development');
-    handlers.call(callOf('waits'));
-    await until('its start', () => cancelled.starts[0]);
+    handlers.call([callOf('waits')]);
+    await turn();
     handlers.stop('7', 'cancelled', 10_000);
     expect(await cancelled.end()).toMatchObject({ stopReason: 'cancelled', timedOut: false });
     expect(cancelled.timers.size).toBe(0);
 
     const late = new Heard();
-    (await late.open('development')).call(callOf('waits', { timeoutMs: 5 }));
+    (await late.open('development')).call([callOf('waits', { timeoutMs: 5 })]);
     expect(await late.end()).toMatchObject({ stopReason: 'timeout', timedOut: true });
     expect(late.timers.size).toBe(0);
   });
@@ -134,8 +119,7 @@ describe('without isolation', () => {
   test('a handler that does not hear its signal goes on, and the log says so', async () => {
     const heard = new Heard();
     const handlers = await heard.open('development');
-    handlers.call(callOf('deaf'));
-    await until('its start', () => heard.starts[0]);
+    handlers.call([callOf('deaf')]);
     handlers.stop('7', 'cancelled', 5);
     await until('the warning', () =>
       heard.warnings.find((text) => /deaf has not ended on cancelled/.test(text)),
