@@ -327,8 +327,13 @@ export class AgentNode {
 
   #receive(streamNo: bigint, message: unknown): void {
     const down = message as { readonly kind: string; readonly told: BundleTold };
-    if (down.kind === 'bundle') this.#process?.run(() => this.#duty?.told(down.told));
+    if (down.kind === 'bundle') this.#process?.run(() => this.#told(streamNo, down.told));
     else this.#happened({ streamNo, ...(message as object) } as AgentEvent);
+  }
+
+  /** What comes late on a stream that it has left is of no session that it has. */
+  #told(streamNo: bigint, told: BundleTold): void {
+    if (this.#connection?.streamNo === streamNo) this.#duty?.told(told);
   }
 
   #lost(streamNo: bigint, why: string): void {
