@@ -55,8 +55,12 @@ export const dagDescriptionShape = ({
   params,
   tasks,
   versions,
+  maxActiveTasks,
+  dagrunTimeoutMs,
 }: DagDescription): Shape => ({
   ...dagShape(dag),
+  maxActiveTasks,
+  dagrunTimeoutMs: dagrunTimeoutMs ?? null,
   definitionVersion: String(definitionVersion),
   params: params.map((param) => ({
     ...param,

@@ -77,7 +77,8 @@ export function dagDescriptionView(description: DagDescription, view: View): Pre
   };
 }
 
-function dagFacts({ dag, definitionVersion, versions }: DagDescription, view: View): string {
+function dagFacts(description: DagDescription, view: View): string {
+  const { dag, definitionVersion, versions, maxActiveTasks, dagrunTimeoutMs } = description;
   const unheard = dag.bundleUnheardForMs;
   const kept = versions.map((one) => one.definitionVersion).filter((one) => one !== dag.definitionVersion);
   return renderFacts(
@@ -92,6 +93,8 @@ function dagFacts({ dag, definitionVersion, versions }: DagDescription, view: Vi
       ['dates', datesWords(dag)],
       ['catchup', dag.catchup ? 'yes' : ''],
       ['runs', `${dag.runningRuns} running, ${dag.queuedRuns} queued, ${dag.maxActiveRuns} at once`],
+      ['tasks of a run', maxActiveTasks === 0 ? '' : `${maxActiveTasks} at once`],
+      ['run timeout', dagrunTimeoutMs === undefined ? '' : formatDuration(dagrunTimeoutMs)],
       ['assets pending', dag.pendingAssets.map(({ asset, count }) => `${asset} (${count})`).join(', ')],
       ['file', `${dag.bundle}: ${dag.file}`],
       ['bundle', unheard === undefined ? '' : `nobody has been reading it for ${spanWords(unheard)}`],

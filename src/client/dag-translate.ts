@@ -96,6 +96,8 @@ export const descriptionFromWire = (answer: wire.GetDagResponse, dag: wire.Dag):
   tasks: answer.tasks,
   versions: answer.versions,
   definition: jsonOf(answer.definition),
+  maxActiveTasks: answer.maxActiveTasks,
+  dagrunTimeoutMs: answer.dagrunTimeout && durationFromWire(answer.dagrunTimeout),
 });
 
 export const runFromWire = (run: wire.Run): Run => ({

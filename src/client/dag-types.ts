@@ -161,6 +161,10 @@ export interface DagDescription {
   readonly versions: readonly DagVersion[];
   /** The whole definition; undefined unless it was asked for. */
   readonly definition: unknown;
+  /** Task instances of one run that may be queued or running at once; 0 when the coordinator is too old to say. */
+  readonly maxActiveTasks: number;
+  /** Milliseconds after which a run that is still running fails; undefined means never. */
+  readonly dagrunTimeoutMs: number | undefined;
 }
 
 /** Which DAGs are meant: those that fit every field that is there. */

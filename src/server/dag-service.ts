@@ -15,6 +15,7 @@ import type {
   WatchRunRequest,
   WatchRunResponse,
 } from '../wire/gen/holdfast/v1/dag_service.js';
+import { durationOf } from '../wire/time.js';
 import { createBackfill, listBackfills, steerBackfill } from './backfills.js';
 import { type DagServiceHost, decided, findDag } from './dag-host.js';
 import { instantOf, jsonObjectOf, runIdOf } from './dag-requests.js';
@@ -104,6 +105,9 @@ async function getDag(host: DagServiceHost, request: GetDagRequest): Promise<Get
     tasks: definition.tasks.map(definedTaskOf),
     versions: await versionsOf(host.store, dag),
     definition: request.withDefinition ? row.definition : '',
+    maxActiveTasks: definition.maxActiveTasks,
+    // Definitions that were written before it was there have none.
+    dagrunTimeout: definition.dagrunTimeoutMs == null ? undefined : durationOf(definition.dagrunTimeoutMs),
   };
 }
 

@@ -47,7 +47,7 @@ beforeAll(async () => {
           }),
         ]),
       },
-      { definition: dag('stuck', [task('waiting')]) },
+      { definition: dag('stuck', [task('waiting')], { dagrunTimeoutMs: 7_200_000 }) },
       {
         definition: dag('held', [task('waiting'), task('after', { needs: ['waiting'] })], {
           maxActiveRuns: 1,
@@ -112,6 +112,13 @@ describe('dag', () => {
     expect(text).toMatch(/year +integer +2026 +a integer/);
     expect(text).toMatch(/each\[\] +extract +all_success/);
     expect(await shown('dag', 'describe', 'waits')).toMatch(/ waits for external\n/);
+    expect(text).toMatch(/\ntasks of a run: +16 at once\n/);
+    expect(text).not.toContain('timeout');
+    expect(await shown('dag', 'describe', 'stuck')).toMatch(/\nrun timeout: +2h\n/);
+    expect(await json('dag', 'describe', 'stuck')).toMatchObject({
+      dagrunTimeoutMs: 7_200_000,
+      maxActiveTasks: 16,
+    });
     expect(await json('dag', 'describe', 'daily')).toMatchObject({
       tasks: [{ task: 'extract' }, { task: 'load', needs: ['extract'] }, { task: 'each', mapped: true }],
       params: [{ name: 'year', required: false, default: 2026 }, { name: 'name' }, { name: 'list' }],
