@@ -131,7 +131,7 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 export const explanationShape = (explanation: Explanation): Shape => ({
-  taskId: explanation.task.taskId,
+  taskId: orNull(explanation.task.taskId),
   state: explanation.task.state,
   summary: explanation.summary,
   findings: explanation.findings.map((finding) => ({

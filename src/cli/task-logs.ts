@@ -1,12 +1,9 @@
 import { TextDecoder } from 'node:util';
 import type { Command } from 'commander';
 import type { LogPiece, LogStreamName } from '../client/index.js';
-import { didYouMean } from '../kit/suggest.js';
-import { usage } from './failure.js';
 import { flag, wholeNumber } from './flags.js';
-import { runOf } from './run-ref.js';
-import { instanceWords } from './run-views.js';
 import { clientAction, type Session, verb, waiting } from './session.js';
+import { addTaskName, decidedTask } from './task-name.js';
 import type { CliContext } from './terminal.js';
 
 interface LogFlags {
@@ -17,9 +14,8 @@ interface LogFlags {
 
 /** `task logs`: a task's output is the data of this command, so all of it goes to standard output. */
 export function addLogs(noun: Command, context: CliContext): void {
-  const command = verb(noun, 'logs', 'output of a task')
-    .argument('<ID>', 'task id; or DAG/RUN, and then a task of that run')
-    .argument('[TASK]', 'TASK, or TASK[INDEX] for one of a mapped task, as `run describe` shows it');
+  const command = verb(noun, 'logs', 'output of a task');
+  addTaskName(command);
   flag(command, '-f, --follow', 'go on until the task has ended', { variable: 'HOLDFAST_LOGS_FOLLOW' });
   flag(command, '--try <N>', 'of this try only', {
     parse: wholeNumber(1, 1_000_000),
@@ -30,7 +26,7 @@ export function addLogs(noun: Command, context: CliContext): void {
     variable: 'HOLDFAST_LOGS_TAIL',
   });
   clientAction<LogFlags>(context, command, async (session, [name = '', task], flags) => {
-    const id = await taskIdOf(session, name, task);
+    const id = await decidedTask(session, name, task);
     const print = printerFor(session, id);
     await waiting(session, `the output of task ${id} has not ended`, async (signal) => {
       const choices = {
@@ -45,25 +41,6 @@ export function addLogs(noun: Command, context: CliContext): void {
       for await (const piece of session.client.tasks.logs(id, choices)) print(piece);
     });
   });
-}
-
-/** A task by its id, or as an instance of a run. */
-async function taskIdOf(session: Session, name: string, task: string | undefined): Promise<string> {
-  if (task === undefined) return name;
-  if (!name.includes('/')) {
-    const because = 'only a run has tasks of such names';
-    throw usage(`${name} is no run`, because, 'name the run as DAG/RUN, as `holdfast run list` shows it');
-  }
-  const { dagId, runId } = runOf(name);
-  const { instances } = await session.client.runs.get(dagId, runId, session.call);
-  const found = instances.find((instance) => instanceWords(instance) === task);
-  if (found !== undefined) return found.taskId;
-  const near = didYouMean(task, instances.map(instanceWords));
-  throw usage(
-    `run ${name} has no task instance ${task}${near}`,
-    'nothing of it is decided yet, or it is none of its DAG; one of a mapped task needs its index, as in TASK[0]',
-    `holdfast run describe ${name}`,
-  );
 }
 
 /** Bytes as they are for people; one object a piece for scripts. */

@@ -196,7 +196,7 @@ export function explanationView(explanation: Explanation, view: View): Presentat
     names: [task.taskId],
     table: () =>
       [
-        `${task.taskId}  ${stateColour(words, colours)(words)}`,
+        ...(task.taskId === '' ? [] : [`${task.taskId}  ${stateColour(words, colours)(words)}`]),
         ...(task.instance === undefined ? [] : [`instance ${instanceNameWords(task.instance)}`]),
         explanation.summary,
         ...(findings.length === 0 ? [] : ['', colours.bold('What blocks it'), ...findings]),

@@ -7,6 +7,7 @@ import type { Presentation } from './present.js';
 import { type RunRef, runOf } from './run-ref.js';
 import { clientAction, type Session, verb } from './session.js';
 import { addLogs } from './task-logs.js';
+import { addTaskName, taskNamed } from './task-name.js';
 import { addSteering } from './task-steer.js';
 import { addSubmit } from './task-submit.js';
 import { changeView, explanationView, taskListView, taskView, type View } from './task-views.js';
@@ -81,13 +82,12 @@ function addDescribe(noun: Command, context: CliContext): void {
 }
 
 function addExplain(noun: Command, context: CliContext): void {
-  const command = verb(noun, 'explain', 'what a task waits for, and what happens next').argument(
-    '<ID>',
-    'task id',
-  );
-  clientAction(context, command, async (session, [id = '']) => {
+  const command = verb(noun, 'explain', 'what a task waits for, and what happens next');
+  addTaskName(command);
+  clientAction(context, command, async (session, [name = '', task]) => {
+    const which = await taskNamed(session, name, task);
     await session.show(
-      explanationView(await session.client.tasks.explain(id, session.call), viewOf(session)),
+      explanationView(await session.client.tasks.explain(which, session.call), viewOf(session)),
     );
   });
 }

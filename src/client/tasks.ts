@@ -18,6 +18,7 @@ import {
   type Explanation,
   type HistoryEvent,
   hasEnded,
+  type InstanceName,
   type LogPiece,
   type SubmittedTask,
   type Task,
@@ -136,9 +137,14 @@ export class Tasks {
     } while (pageToken !== '');
   }
 
-  /** What the task waits for, what happens next and when, and what its policy guarantees. */
-  async explain(taskId: string, choices?: CallChoices): Promise<Explanation> {
-    const answer = await this.#channel.repeatable(TaskServiceService.explainTask, { taskId }, choices);
+  /**
+   * What the task waits for, what happens next and when, and what its policy guarantees. By name an instance of a run that
+   * goes on, which has no id while nothing of it is decided: then the task's id is empty.
+   */
+  async explain(task: string | InstanceName, choices?: CallChoices): Promise<Explanation> {
+    const request =
+      typeof task === 'string' ? { taskId: task, instance: undefined } : { taskId: '', instance: task };
+    const answer = await this.#channel.repeatable(TaskServiceService.explainTask, request, choices);
     if (answer.task === undefined) throw incomplete('task');
     return explanationFromWire(answer, answer.task);
   }

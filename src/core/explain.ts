@@ -75,7 +75,7 @@ interface Situation {
 }
 
 /** P11's words, never more than the policy keeps. */
-const GUARANTEES: Readonly<Record<PartitionPolicy, string>> = {
+export const GUARANTEES: Readonly<Record<PartitionPolicy, string>> = {
   reassign: 'reassign: one open token, one outcome; a cut-off worker may still be running the old try',
   single_run:
     'single_run: never two copies, given bounded clock rates and pauses; a lost try is released once it is provably dead',

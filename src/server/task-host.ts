@@ -5,9 +5,11 @@ import { formatDuration } from '../kit/duration.js';
 import { NAME_PATTERN, type TaskId } from '../kit/ids.js';
 import type { Log } from '../kit/log.js';
 import type { Store, TaskFilter } from '../store/store.js';
+import type { Task } from '../wire/gen/holdfast/v1/task_service.js';
 import { Fault } from './fault.js';
 import type { TaskLogs } from './logs.js';
 import type { ProgressBoard } from './progress.js';
+import { taskOf } from './views.js';
 import type { Watchers } from './watchers.js';
 
 /** What the service for tasks needs of its coordinator. */
@@ -30,6 +32,19 @@ export async function readTask(
   const [row] = await host.store.readTasks([taskId]);
   if (row !== undefined) return row;
   throw noTask(host, taskId);
+}
+
+/** One task with its spec and history, as it is now. Throws Fault TASK_NOT_FOUND. */
+export async function shown(
+  host: Pick<TaskServiceHost, 'engine' | 'store' | 'progress'>,
+  taskId: TaskId,
+  history: boolean,
+): Promise<Task> {
+  const row = await readTask(host, taskId);
+  const [spec] = await host.store.readSpecs([taskId]);
+  const rows = history ? await host.store.readHistory(taskId) : [];
+  const progress = host.progress.of(row);
+  return taskOf(row, host.engine.serviceNow, { spec, history: rows, result: true, progress });
 }
 
 /** A task that is not there; its id alone does not tell whether it ever was. */

@@ -1,10 +1,8 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { explain } from '../core/explain.js';
 import type { TaskRow } from '../core/rows.js';
-import type { AgentId, TaskId } from '../kit/ids.js';
+import type { AgentId } from '../kit/ids.js';
 import type { Store, TaskFilter } from '../store/store.js';
 import type {
-  ExplainTaskResponse,
   ListTasksRequest,
   ListTasksResponse,
   ReadTaskLogsRequest,
@@ -17,12 +15,12 @@ import type {
   WatchTasksResponse,
 } from '../wire/gen/holdfast/v1/task_service.js';
 import { resolveVerdicts, taskStates } from '../wire/names.js';
-import { durationOf } from '../wire/time.js';
+import { explained } from './explained.js';
 import { expectReply, Fault, unary } from './fault.js';
 import { followLogs } from './log-reader.js';
 import { steerTasks } from './steering.js';
 import { newTaskOf } from './submission.js';
-import { idOf, instancesOf, readTask, type TaskServiceHost } from './task-host.js';
+import { idOf, instancesOf, shown, type TaskServiceHost } from './task-host.js';
 import { taskOf } from './views.js';
 import { watchTasks } from './watch.js';
 
@@ -80,7 +78,7 @@ export function taskService(host: TaskServiceHost): TaskServiceServer {
       return { task: taskOf(expectReply('task', reply).task, host.engine.serviceNow, BARE) };
     }),
     steerTasks: unary(log, (request) => steerTasks(host, request)),
-    explainTask: unary(log, ({ taskId }) => explained(host, idOf(taskId))),
+    explainTask: unary(log, (request) => explained(host, request)),
     watchTasks: (call: ServerWritableStream<WatchTasksRequest, WatchTasksResponse>) => watchTasks(host, call),
     readTaskLogs: (call: ServerWritableStream<ReadTaskLogsRequest, ReadTaskLogsResponse>) =>
       followLogs(host, call),
@@ -99,19 +97,6 @@ async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Pro
   const checked = tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), ctx));
   const reply = await host.engine.call((callId) => ({ kind: 'submit', callId, tasks: checked }));
   return { tasks: expectReply('submitted', reply).tasks };
-}
-
-/** One task with its spec and history, as it is now. Throws Fault TASK_NOT_FOUND. */
-async function shown(
-  host: Pick<TaskServiceHost, 'engine' | 'store' | 'progress'>,
-  taskId: TaskId,
-  history: boolean,
-): Promise<Task> {
-  const row = await readTask(host, taskId);
-  const [spec] = await host.store.readSpecs([taskId]);
-  const rows = history ? await host.store.readHistory(taskId) : [];
-  const progress = host.progress.of(row);
-  return taskOf(row, host.engine.serviceNow, { spec, history: rows, result: true, progress });
 }
 
 async function list(
@@ -175,18 +160,6 @@ async function withResults(store: Store, rows: readonly TaskRow[]): Promise<Task
     page.push(row);
   }
   return page;
-}
-
-async function explained(host: TaskServiceHost, taskId: TaskId): Promise<ExplainTaskResponse> {
-  const row = await readTask(host, taskId);
-  const { summary, findings, next, guarantee } = explain(host.engine.state, row, host.engine.context());
-  return {
-    task: await shown(host, taskId, false),
-    summary,
-    findings,
-    next: next.map(({ code, inMs, message }) => ({ code, in: durationOf(inMs), message })),
-    guarantee,
-  };
 }
 
 function short(text: string): string {

@@ -311,6 +311,25 @@ test('an instance is a task like any other, which says of which run it is', asyn
   expect(await shown('task', 'explain', id)).toContain('instance daily/tasks extract');
 });
 
+test('a task of which nothing is decided yet is explained by its run and name', async () => {
+  await shown('dag', 'trigger', 'held', '--run-id', 'explained');
+  const text = await shown('task', 'explain', 'held/explained', 'after');
+  expect(text).toMatch(/^instance held\/explained after\nnothing of it is decided yet; its run is \w+\n/);
+  expect(text).toContain('waits for its needs: waiting has not ended [needs_not_ended]');
+  expect(await json('task', 'explain', 'held/explained', 'after')).toMatchObject({ taskId: null });
+  const unknown = await cli('task', 'explain', 'held/explained', 'aftr');
+  expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('did you mean after?')]);
+  const logs = await cli('task', 'logs', 'held/explained', 'after');
+  expect([logs.code, logs.stderr]).toEqual([2, expect.stringContaining('nothing of it is decided yet')]);
+  const client = connect(stage.address);
+  const of = (runId: string, task: string) => ({ dagId: 'held', runId, task, mapIndex: undefined });
+  await expect(client.tasks.explain(of('nobody', 'after'))).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });
+  await expect(client.tasks.explain(of('explained', 'nobody'))).rejects.toMatchObject({
+    code: 'TASK_NOT_IN_DAG',
+  });
+  client.close();
+});
+
 test('pools are set and shown with what is used and what waits', async () => {
   expect(await json('pool', 'set', 'small', '3', '--description', 'three')).toMatchObject({
     ...{ pool: 'small', slots: 3, used: 0, waiting: 0, description: 'three' },
