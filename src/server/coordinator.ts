@@ -18,8 +18,10 @@ import { DagServiceService } from '../wire/gen/holdfast/v1/dag_service.js';
 import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
 import { KEEPALIVE, LIMITS } from '../wire/limits.js';
+import { doorkeeper } from './access.js';
 import { Backups } from './backup.js';
 import { BundleDesk } from './bundle-desk.js';
+import { callerOf } from './callers.js';
 import { dagService } from './dag-service.js';
 import { fleetService } from './fleet-service.js';
 import { drawCoordinatorId, taskIds } from './ids.js';
@@ -84,7 +86,13 @@ class RunningCoordinator implements Coordinator, EngineListener {
       'grpc.max_receive_message_length': LIMITS.messageBytes,
       'grpc.max_concurrent_streams': 100,
       'grpc.enable_channelz': 0,
+      interceptors: this.#asks ? [doorkeeper(REAL_CLOCK, this.#log)] : [],
     });
+  }
+
+  /** Whether callers have to say who they are. */
+  get #asks(): boolean {
+    return (this.#options.tls?.clientCaFile ?? null) !== null;
   }
 
   async start(): Promise<void> {
@@ -162,7 +170,8 @@ class RunningCoordinator implements Coordinator, EngineListener {
     this.#server.addService(AgentServiceService, {
       connect: (call: AgentCall) => {
         const streamId = this.#nextStream();
-        this.#streams.set(streamId, new AgentStream(streamId, call, streamHost));
+        const caller = callerOf(call.getAuthContext(), this.#asks);
+        this.#streams.set(streamId, new AgentStream(streamId, call, caller, streamHost));
       },
     });
     const after = (ms: number, task: () => void) => REAL_TIMERS.after(ms, task);

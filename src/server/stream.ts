@@ -16,8 +16,10 @@ import type {
 } from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { CLOSE_STATUS, HELLO_STATUS, type StreamEnd } from '../wire/status.js';
+import { refuseHello } from './access.js';
 import type { BundleDesk } from './bundle-desk.js';
 import { BundleIntake, type UploadState } from './bundle-intake.js';
+import type { Caller } from './callers.js';
 import { Malformed } from './fields.js';
 import type { TaskLogs } from './logs.js';
 import { type AgentCall, Outbox } from './outbox.js';
@@ -36,6 +38,11 @@ import {
   welcomeOf,
 } from './translate-down.js';
 import { heartbeatOf, helloOf } from './translate-up.js';
+
+/** How long an agent waits whose certificate has expired: its next one may be there already. */
+const EXPIRED_DELAY_MS = 500;
+/** How long one waits that is not who it says. */
+const DENIED_DELAY_MS = 30_000;
 
 /** What a stream needs of its coordinator. */
 export interface StreamHost {
@@ -68,6 +75,7 @@ interface Assembly {
 export class AgentStream {
   readonly #streamId: StreamId;
   readonly #call: AgentCall;
+  readonly #caller: Caller;
   readonly #host: StreamHost;
   readonly #outbox: Outbox;
   readonly #helloTimer: { cancel(): void };
@@ -79,8 +87,9 @@ export class AgentStream {
   #handed = 1;
   #acknowledged = 1;
 
-  constructor(streamId: StreamId, call: AgentCall, host: StreamHost) {
+  constructor(streamId: StreamId, call: AgentCall, caller: Caller, host: StreamHost) {
     this.#streamId = streamId;
+    this.#caller = caller;
     this.#call = call;
     this.#host = host;
     this.#outbox = new Outbox(call, () => this.#finish('slow'));
@@ -229,16 +238,35 @@ export class AgentStream {
     const at = clock.mono();
     if (assembly.of.kind === 'hello') {
       const hello = helloOf(assembly.of.hello, entries, reports, maxSlots, coordinates.maxInventory);
+      const foreign = refuseHello(this.#caller, hello);
+      if (foreign !== null) return this.#turnAway(foreign);
       this.#state = 'greeting';
       this.#agentId = hello.agentId;
       return engine.put({ kind: 'hello', streamId: this.#streamId, at, hello });
     }
     const beat = heartbeatOf(assembly.of.beat, assembly.of.beat.fullInventory === undefined ? null : entries);
     this.#handed = beat.seq;
+    if (this.#isOver()) return this.reconnect('the certificate of this stream has expired', EXPIRED_DELAY_MS);
     engine.counters.heartbeats++;
     engine.counters.reports += beat.reports.length;
     if (this.#handed - this.#acknowledged >= LIMITS.heartbeatWindow) this.#call.pause();
     engine.put({ kind: 'heartbeat', streamId: this.#streamId, at, beat });
+  }
+
+  /** Somebody else's name: nothing is known of this Hello but that it was refused. */
+  #turnAway(why: string): void {
+    this.#host.log.warn(
+      { event: 'hello_refused', why },
+      'a Hello under a name that is not its own was refused',
+    );
+    this.#outbox.push(refusalOf('denied', why, DENIED_DELAY_MS), 'urgent');
+    this.#endWith({ code: HELLO_STATUS.denied, details: why });
+  }
+
+  /** Whether the certificate has expired meanwhile: the agent is asked to come again, with a newer one. */
+  #isOver(): boolean {
+    const caller = this.#caller;
+    return 'notAfterMs' in caller && caller.notAfterMs <= (this.#host.clock.wall() as number);
   }
 
   /** Reads on once the engine has caught up: an agent that floods waits for itself. */

@@ -223,7 +223,7 @@ export function refusedOf(frame: Extract<Frame, { kind: 'refused' }>): proto.Con
 
 /** A refusal of the edge itself: the Hello never reached the core. */
 export function refusalOf(
-  reason: 'invalid' | 'unsupported' | 'unavailable',
+  reason: 'invalid' | 'unsupported' | 'unavailable' | 'denied',
   message: string,
   delayMs: number,
 ) {

@@ -1,7 +1,9 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkServerIdentity, createSecureContext } from 'node:tls';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 
 /** Bytes in the form of DER: a tag, a length, the contents. */
 function der(tag: number, ...contents: readonly Buffer[]): Buffer {
@@ -81,6 +83,16 @@ export class Authority {
   caller(path: string, wanted: Wanted = {}): { certFile: string; keyFile: string } {
     const names = [`URI:spiffe://example.org/${path}`];
     return this.issue(path.replaceAll('/', '-'), { names, ...wanted });
+  }
+
+  /** How a caller dials that trusts this authority, with a certificate of its own if it has one. */
+  trusting(pair?: { readonly certFile: string; readonly keyFile: string }): ChannelCredentials {
+    const own =
+      pair === undefined ? {} : { cert: readFileSync(pair.certFile), key: readFileSync(pair.keyFile) };
+    const context = createSecureContext({ ca: readFileSync(this.caFile), ...own });
+    return credentials.createFromSecureContext(context, {
+      checkServerIdentity: (_host, certificate) => checkServerIdentity('localhost', certificate),
+    });
   }
 
   path(name: string): string {

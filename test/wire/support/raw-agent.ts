@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Client, type ClientDuplexStream, credentials, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { Held, type PhaseName } from './inventory.js';
 import { connectMethod, type Message } from './proto.js';
 
@@ -101,6 +107,8 @@ export interface Ended {
 }
 
 export interface AgentChoice {
+  /** Default: plaintext. */
+  readonly security?: ChannelCredentials;
   readonly agentId?: string;
   readonly instanceId?: string;
   readonly queue?: string;
@@ -119,8 +127,8 @@ export class RawStream {
   #waiting: Down[] = [];
   #look: () => void = () => {};
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  constructor(address: string, security = credentials.createInsecure()) {
+    this.#client = new Client(address, security, {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
     });
@@ -209,6 +217,7 @@ export class RawAgent {
   seq = 1;
   applied = 1;
   readonly #address: string;
+  readonly #security: ChannelCredentials | undefined;
   #nonce = 0;
 
   constructor(address: string, choice: AgentChoice = {}) {
@@ -218,13 +227,14 @@ export class RawAgent {
     this.queue = queue;
     this.slots = slots;
     this.#address = address;
-    this.stream = new RawStream(address);
+    this.#security = choice.security;
+    this.stream = new RawStream(address, choice.security);
   }
 
   /** A new stream in place of the old one, which is closed unless it is kept. */
   redial(keep = false): RawStream {
     if (!keep) this.stream.close();
-    this.stream = new RawStream(this.#address);
+    this.stream = new RawStream(this.#address, this.#security);
     return this.stream;
   }
 
