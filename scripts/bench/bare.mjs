@@ -35,7 +35,7 @@ export class BareAgent {
       proof: null,
     };
     this.session = new AgentSession(/** @type {any} */ (identity), NOTHING_RECOVERED, Math.random);
-    this.link = new Link(address, realClock, {
+    this.link = new Link(address, null, realClock, {
       happened: (event) => this.happened(event),
       logAcknowledged: () => {},
       bundleTold: () => {},

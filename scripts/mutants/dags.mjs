@@ -126,8 +126,8 @@ export const MUTANTS = [
     name: 'short_circuits_cut_nothing',
     rule: 'DAGs',
     file: 'src/core/dag/advance.ts',
-    find: '!isTruthy(results[circuit] ?? null)),',
-    replace: 'false),',
+    find: 'circuit in results && !isTruthy(results[circuit] ?? null);',
+    replace: 'false;',
   },
   {
     name: 'runs_end_half_way',
@@ -142,5 +142,41 @@ export const MUTANTS = [
     file: 'src/core/token.ts',
     find: 'return deferTask(draft, task, report);',
     replace: 'return void failTry(draft, task, report);',
+  },
+  {
+    name: 'skipped_needs_fail_their_task',
+    rule: 'DAGs',
+    file: 'src/core/dag/trigger-rules.ts',
+    find: "all_success: [ANY_BAD_FAILS, { when: (s) => s.skipped > 0, then: 'skip' }, DONE_RUNS],",
+    replace:
+      "all_success: [ANY_BAD_FAILS, { when: (s) => s.skipped > 0, then: 'upstream_failed' }, DONE_RUNS],",
+  },
+  {
+    name: 'failed_needs_skip_their_task',
+    rule: 'DAGs',
+    file: 'src/core/dag/trigger-rules.ts',
+    find: "const ANY_BAD_FAILS: Row = { when: (s) => bad(s) > 0, then: 'upstream_failed' };",
+    replace: "const ANY_BAD_FAILS: Row = { when: (s) => bad(s) > 0, then: 'skip' };",
+  },
+  {
+    name: 'short_circuits_cut_all',
+    rule: 'DAGs',
+    file: 'src/core/dag/advance.ts',
+    find: 'circuit in results && !isTruthy(results[circuit] ?? null);',
+    replace: 'circuit in results;',
+  },
+  {
+    name: 'mapped_circuits_half_way',
+    rule: 'DAGs',
+    file: 'src/core/dag/advance.ts',
+    find: 'if (!view.has(circuit) || !isDone(standing) || failed + upstreamFailed > 0) return false;',
+    replace: 'if (!view.has(circuit)) return false;',
+  },
+  {
+    name: 'last_element_not_mapped',
+    rule: 'DAGs',
+    file: 'src/core/dag/advance.ts',
+    find: 'if (pending === null) return Array(length).keys();',
+    replace: 'if (pending === null) return Array(Math.max(1, length - 1)).keys();',
   },
 ].map((mutant) => ({ ...mutant, dags: true }));

@@ -20,6 +20,7 @@ import type { RunKey } from './rows.js';
 import { NO_ELEMENT, type RunView, standingOf } from './run-view.js';
 import { endRun, startRun, stopRun } from './runs.js';
 import { type ScopeFacts, scopeOf } from './scope.js';
+import { isDone } from './standing.js';
 import { endingOf } from './state.js';
 import { sweepRun } from './sweeps.js';
 import { type Decision, decideByRule, judgement } from './trigger-rules.js';
@@ -97,10 +98,7 @@ export const UNRUN_RULES: readonly {
   {
     // Before the trigger rule: what a short circuit cuts off is skipped, whatever else its needs came to.
     name: 'short_circuit',
-    when: ({ plan, task, view, results }) =>
-      plan.circuits
-        .get(task.taskId)
-        .some((circuit) => view.has(circuit) && circuit in results && !isTruthy(results[circuit] ?? null)),
+    when: (c) => c.plan.circuits.get(c.task.taskId).some((circuit) => saysNo(c, circuit)),
     then: () => ({ edge: 'skipTask', reason: 'short_circuit', message: '' }),
   },
   {
@@ -114,6 +112,14 @@ export const UNRUN_RULES: readonly {
     then: (c) => ({ edge: 'failUpstream', reason: 'upstream_failed', message: ruleWords(c) }),
   },
 ];
+
+/** A mapped one has no result before all of it has ended, and none when any of it failed: what is there by then is no list of it. */
+function saysNo({ view, results }: TaskCase, circuit: string): boolean {
+  const standing = view.standing(circuit);
+  const { failed, upstreamFailed } = standing;
+  if (!view.has(circuit) || !isDone(standing) || failed + upstreamFailed > 0) return false;
+  return circuit in results && !isTruthy(results[circuit] ?? null);
+}
 
 const ruleWords = ({ task, view }: TaskCase): string =>
   judgement(task.triggerRule, standingOf(view, task.needs));

@@ -69,6 +69,25 @@ describe('what comes after', () => {
     }
   });
 
+  test.each([
+    ['is still running', [], null],
+    ['has failed', ['failed', 'failed'], 'upstream_failed'],
+    ['has results, whatever they are', ['success', 'success'], 'success'],
+    ['was skipped', ['skipped', 'skipped'], 'skipped'],
+  ] as const)('what is behind a mapped short circuit that %s ends accordingly', async (_, ends, state) => {
+    const gate = task('gate', { shortCircuit: true, expand: '{{ params.list }}' });
+    const tasks = [gate, task('bad'), task('a', { needs: ['gate'] }), task('b', { needs: ['gate', 'bad'] })];
+    const w = await DagWorld.with([dag('d', tasks, { params: list(['x', 'y']) })]);
+    await w.worker();
+    const run = await w.trigger('d');
+    await w.finish({ bad: { kind: 'failed' } });
+    // Its needs can come to nothing good any more, whatever the short circuit will say.
+    expect((await w.states(run)).b).toBe('upstream_failed');
+    for (const [i, end] of ends.entries()) await w.finish({ [`gate[${i}]`]: { kind: end } });
+    if (state === 'success') await w.finish({ a: {} });
+    expect((await w.states(run)).a ?? null).toBe(state);
+  });
+
   test('a mapped task waits for all of its instances, and sees their results in order', async () => {
     const each = task('each', {
       expand: '{{ params.list }}',

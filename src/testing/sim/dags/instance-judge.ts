@@ -8,7 +8,8 @@ import type { DagRows } from './rows.js';
 import { mayRun } from './rule-oracle.js';
 
 type InstanceRow = TaskRow & { readonly instance: Instance };
-type Rows = ReadonlyMap<TaskId, TaskRow>;
+/** Of one run. */
+export type Rows = ReadonlyMap<TaskId, TaskRow>;
 
 const NONE: Rows = new Map();
 
@@ -97,7 +98,7 @@ export class InstanceJudge {
   }
 }
 
-const keyOf = ({ run, task, mapIndex }: Instance): string => `${run} ${task}[${mapIndex}]`;
+export const keyOf = ({ run, task, mapIndex }: Instance): string => `${run} ${task}[${mapIndex}]`;
 
 /** Decided to run: waiting for room, for an agent, for an event, or running. */
 function isOnItsWay(row: TaskRow | undefined): boolean {
@@ -107,7 +108,7 @@ function isOnItsWay(row: TaskRow | undefined): boolean {
 
 const takesRoom = ({ state }: TaskRow): boolean => state === 'queued' || state === 'running';
 
-const instancesOf = (rows: Rows, task: string): TaskRow[] =>
+export const instancesOf = (rows: Rows, task: string): TaskRow[] =>
   [...rows.values()].filter(({ instance }) => instance?.task === task);
 
 function isDue({ needs, triggerRule }: TaskDefinition, rows: Rows): boolean {
@@ -119,13 +120,23 @@ function isDue({ needs, triggerRule }: TaskDefinition, rows: Rows): boolean {
 
 const NOTHING: ReadonlySet<string> = new Set(['', 'false', '0', '[]', '{}', 'null', '""']);
 
-/** Behind a task that has ended well and gave nothing, which cuts off all that comes after it. */
+/** Behind a task that has ended well and gave nothing, now and before, which cuts off all that comes after it. */
 function isCutOff(task: TaskDefinition, tasks: readonly TaskDefinition[], now: Rows, before: Rows): boolean {
-  const cuts = (rows: Rows, circuit: string): boolean => {
-    const [one] = instancesOf(rows, circuit);
-    if (one?.state !== 'success') return false;
-    return NOTHING.has(one.result === null ? '' : new TextDecoder().decode(one.result));
-  };
+  return circuitsOf(task, tasks).some((circuit) => cuts(now, circuit) && cuts(before, circuit));
+}
+
+/** Whether the task has ended well, all of it, and gave nothing. */
+export function cuts(rows: Rows, { taskId, expand }: TaskDefinition): boolean {
+  const instances = instancesOf(rows, taskId);
+  const good = instances.filter(({ state }) => state === 'success');
+  if (expand !== '') return instances.length > 0 && instances.every(isSkipped);
+  return good.some(({ result }) => NOTHING.has(result === null ? '' : new TextDecoder().decode(result)));
+}
+
+const isSkipped = ({ state }: TaskRow): boolean => state === 'skipped';
+
+/** Tasks before it, however far, that may cut it off. */
+export function circuitsOf(task: TaskDefinition, tasks: readonly TaskDefinition[]): TaskDefinition[] {
   const upstream = new Set<string>();
   const climb = ({ needs }: TaskDefinition): void => {
     for (const need of tasks.filter(({ taskId }) => needs.includes(taskId))) {
@@ -135,8 +146,5 @@ function isCutOff(task: TaskDefinition, tasks: readonly TaskDefinition[], now: R
     }
   };
   climb(task);
-  return tasks.some(
-    ({ taskId, shortCircuit, expand }) =>
-      shortCircuit && expand === '' && upstream.has(taskId) && cuts(now, taskId) && cuts(before, taskId),
-  );
+  return tasks.filter(({ taskId, shortCircuit }) => shortCircuit && upstream.has(taskId));
 }

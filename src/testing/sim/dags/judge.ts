@@ -9,6 +9,7 @@ import { InstanceJudge } from './instance-judge.js';
 import { DagRows } from './rows.js';
 import { RunJudge } from './run-judge.js';
 import { TriggerJudge } from './trigger-judge.js';
+import { UnrunJudge } from './unrun-judge.js';
 import type { DagWorkload } from './workload.js';
 
 export type Broken = (found: Omit<Violation, 'at'>) => void;
@@ -31,6 +32,7 @@ export class DagsJudge {
   readonly #bundles: BundleJudge;
   readonly #runs: RunJudge;
   readonly #instances: InstanceJudge;
+  readonly #unrun: UnrunJudge;
   readonly #triggers: TriggerJudge;
   readonly #assets: AssetJudge;
 
@@ -39,12 +41,13 @@ export class DagsJudge {
     this.#bundles = new BundleJudge(this.rows, judged);
     this.#runs = new RunJudge(this.rows, judged.broken);
     this.#instances = new InstanceJudge(this.rows, judged.broken);
+    this.#unrun = new UnrunJudge(this.rows, judged.broken);
     this.#triggers = new TriggerJudge(this.rows, judged);
     this.#assets = new AssetJudge(this.rows, judged.broken);
   }
 
   get #all() {
-    return [this.#bundles, this.#runs, this.#instances, this.#triggers, this.#assets];
+    return [this.#bundles, this.#runs, this.#instances, this.#unrun, this.#triggers, this.#assets];
   }
 
   /** A coordinator has started: what it has in memory is what the disk has, every DAG and every run of it (I9). */

@@ -32,9 +32,50 @@ function isOver({ all, success, bad, skipped }: Needs): boolean {
   return success + bad + skipped === all;
 }
 
+/** How a task may end without a run: when it is skipped, and when it counts as failed with its needs. */
+const NO_RUN: Readonly<Record<TriggerRule, Readonly<Record<NoRun, (n: Needs) => boolean>>>> = {
+  all_success: { skipped: (n) => n.skipped > 0 && n.bad === 0, upstream_failed: isBad },
+  all_failed: { skipped: (n) => n.success + n.skipped > 0, upstream_failed: never },
+  all_done: { skipped: never, upstream_failed: never },
+  all_done_min_one_success: {
+    skipped: isSkipped,
+    upstream_failed: (n) => isOver(n) && !isSkipped(n) && !n.success,
+  },
+  all_skipped: { skipped: (n) => n.success + n.bad > 0, upstream_failed: never },
+  one_failed: { skipped: (n) => isOver(n) && n.bad === 0, upstream_failed: never },
+  one_success: { skipped: isSkipped, upstream_failed: (n) => isOver(n) && !isSkipped(n) && !n.success },
+  one_done: { skipped: (n) => isOver(n) && n.success + n.failed === 0, upstream_failed: never },
+  none_failed: { skipped: never, upstream_failed: isBad },
+  none_failed_min_one_success: { skipped: isSkipped, upstream_failed: isBad },
+  none_skipped: { skipped: ({ skipped }) => skipped > 0, upstream_failed: never },
+  always: { skipped: never, upstream_failed: never },
+};
+
+export type NoRun = 'skipped' | 'upstream_failed';
+
+function isBad({ bad }: Needs): boolean {
+  return bad > 0;
+}
+
+function isSkipped({ all, skipped }: Needs): boolean {
+  return skipped === all;
+}
+
+function never(): boolean {
+  return false;
+}
+
 /** Whether a task may run beside what has become of its needs: the instances of each. */
 export function mayRun(rule: TriggerRule, needs: readonly (readonly TaskRow[])[]): boolean {
-  if (needs.length === 0) return true;
+  return needs.length === 0 || MAY_RUN[rule](sumOf(needs));
+}
+
+/** Whether its rule ends a task like that, without a run. */
+export function endsUnrun(rule: TriggerRule, end: NoRun, needs: readonly (readonly TaskRow[])[]): boolean {
+  return needs.length > 0 && NO_RUN[rule][end](sumOf(needs));
+}
+
+function sumOf(needs: readonly (readonly TaskRow[])[]): Needs {
   const sum = { all: 0, success: 0, bad: 0, failed: 0, skipped: 0 };
   for (const instances of needs) {
     if (instances.length === 0) sum.all++;
@@ -48,5 +89,5 @@ export function mayRun(rule: TriggerRule, needs: readonly (readonly TaskRow[])[]
       if (state === 'failed' || state === 'cancelled' || state === 'upstream_failed') sum.bad++;
     }
   }
-  return MAY_RUN[rule](sum);
+  return sum;
 }
