@@ -93,7 +93,7 @@ function resolveOne(key: SettingKey, sources: Sources, file: ConfigFile | null):
     const parsed = given.parse(given.text);
     if ('value' in parsed) return { value: parsed.value, origin: given.origin };
     return {
-      what: `${given.origin.name} cannot be ${JSON.stringify(given.text)}`,
+      what: `${given.origin.name} cannot be ${of.secret ? 'what it is' : JSON.stringify(given.text)}`,
       because: parsed.because,
       try: `give a value for ${key} (${of.doc})`,
     };

@@ -16,6 +16,7 @@ import {
   webhooks,
 } from './kinds.js';
 import { type Setting, setting } from './setting.js';
+import { STORE_SETTINGS } from './store-settings.js';
 import { CLIENT_TLS_SETTINGS, SERVER_TLS_SETTINGS } from './tls-settings.js';
 
 const MIB = 1024 * 1024;
@@ -87,6 +88,7 @@ export const SETTINGS = {
     doc: 'database file; task output is kept beside it in PATH.logs',
     otherwise: 'in the XDG data folder',
   }),
+  ...STORE_SETTINGS,
   'server.addressFile': setting<string>({
     flag: 'address-file',
     kind: text('FILE'),

@@ -16,6 +16,7 @@ import type { Random } from '../kit/random.js';
 import { first } from '../kit/sets.js';
 import { between, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
+import { Aside } from './aside.js';
 import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
 import { Deadlines } from './deadlines.js';
@@ -100,6 +101,8 @@ export class Engine {
   #nextCall = 1;
   #lastPulse: MonoMs;
   #running: Promise<void> | null = null;
+  /** The batch that is under way. */
+  #aside: Aside | null = null;
   #scheduled = false;
   #stopping = false;
 
@@ -190,6 +193,8 @@ export class Engine {
       // At once: a tick may lie in the inbox already, and the next batch may take it without this.
       observe(this.state, { kind: 'stall', ms: late });
     }
+    const frames = this.#aside?.frames(this.state, this.#inbox.waiting, now) ?? [];
+    if (frames.length > 0) this.#options.listener.send(frames, new Map());
     // What arrived during a stall is read before leases are judged.
     this.#options.timers.soon(() => this.put({ kind: 'tick' }));
     this.#prune();
@@ -213,7 +218,10 @@ export class Engine {
   /** One batch, in a turn of its own: a store that answers at once would let a long run go on with no heartbeat read. */
   async #drain(): Promise<void> {
     this.counters.batches++;
-    await this.#decide(this.#takeIn());
+    const inputs = this.#takeIn();
+    this.#aside = new Aside(this.#options.store, this.#options.clock.mono(), inputs);
+    await this.#decide(inputs);
+    this.#aside = null;
     const lanes = this.state.lanesToRefill();
     // What it brings is offered by the next batch, which follows at once.
     if (lanes.length > 0 && (await refill(this.#options.store, this.state, lanes)))
@@ -244,8 +252,11 @@ export class Engine {
       const draft = decide(this.state, ctx, inputs, loaded);
       const { specs, missing } = this.#specsFor(draft);
       if (missing.length > 0) for (const spec of await store.readSpecs(missing)) specs.set(spec.taskId, spec);
+      if (this.#aside !== null) this.#aside.pending = draft;
       try {
         if (this.#isDurable(draft, ticks)) await this.#commit(draft);
+        // Whose store it is by now, another may have judged the agents: nothing is said to them on old knowledge.
+        if (store.isOwned?.() === false) await store.proveOwned?.();
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         if (error.fault === 'busy') {
@@ -380,6 +391,7 @@ export class Engine {
     this.#stopping = true;
     this.#pulse.cancel();
     this.#running = null;
+    this.#aside = null;
     this.#inbox.take(Number.POSITIVE_INFINITY);
     for (const resolve of this.#calls.values()) resolve({ kind: 'stopped' });
     this.#calls.clear();

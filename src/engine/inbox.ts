@@ -33,6 +33,11 @@ export class Inbox {
     return this.#inputs.length + this.#calls.length;
   }
 
+  /** What streams and clocks have said and no batch has taken. */
+  get waiting(): readonly Input[] {
+    return this.#inputs;
+  }
+
   /** Whether another call may join. */
   get acceptsCalls(): boolean {
     return this.#calls.length < this.#callLimit;

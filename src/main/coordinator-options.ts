@@ -23,6 +23,13 @@ export interface CoordinatorOptions {
    * task output is kept beside it.
    */
   readonly dbFile: string;
+  /**
+   * A postgres:// URL: everything but task output is kept in that database then, and `dbFile` says only beside which path task
+   * output lies. Default: the file.
+   */
+  readonly store?: string | undefined;
+  /** The schema in the database of `store`, made when it is missing. Default `holdfast`. */
+  readonly storeSchema?: string | undefined;
   /** Address to listen on. Default 127.0.0.1; another machine's reach needs `allowPlaintext`. */
   readonly host?: string | undefined;
   /** Port to listen on; 0 lets the system choose. Default 7400. */
@@ -88,6 +95,9 @@ export interface CoordinatorOptions {
 /** Options with every default filled in, found to fit together. */
 export interface CheckedOptions {
   readonly dbFile: string;
+  /** Null for the file. */
+  readonly store: string | null;
+  readonly storeSchema: string;
   readonly host: string;
   readonly port: number;
   readonly logDirectory: string | null;
@@ -102,6 +112,8 @@ type Kind = 'string' | 'number' | 'boolean' | 'object';
 /** What may be given: programs in plain JavaScript misspell names, and a misspelt option would be ignored in silence. */
 const KINDS: Readonly<Record<keyof CoordinatorOptions, Kind | 'log' | 'list'>> = {
   dbFile: 'string',
+  store: 'string',
+  storeSchema: 'string',
   host: 'string',
   port: 'number',
   allowPlaintext: 'boolean',
@@ -163,7 +175,16 @@ export function checkOptions(options: CoordinatorOptions): CheckedOptions {
   }
   const { dbFile, logDirectory, log } = options;
   const notify = eventsOf(webhooks);
-  const checked = { dbFile, host, port, logDirectory: logDirectory ?? null, log: log ?? null, tls, webhooks };
+  const place = { dbFile, store: options.store ?? null, storeSchema: options.storeSchema ?? 'holdfast' };
+  const checked = {
+    ...place,
+    host,
+    port,
+    logDirectory: logDirectory ?? null,
+    log: log ?? null,
+    tls,
+    webhooks,
+  };
   return { ...checked, policy: { ...policy, notify } };
 }
 

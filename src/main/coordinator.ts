@@ -4,9 +4,10 @@ import { SILENT } from '../kit/log.js';
 import type { Coordinator as RunningCoordinator } from '../server/options.js';
 import type { Store } from '../store/store.js';
 import { type CheckedOptions, type CoordinatorOptions, checkOptions } from './coordinator-options.js';
-import { dagParts, openStore, outletOf, startCoordinator } from './parts.js';
-import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
-import { listenProblem, type OptionNames, type StartProblem, storeProblem } from './start-problem.js';
+import { dagParts, outletOf, startCoordinator } from './parts.js';
+import { logFolderOf, makeFolder } from './paths.js';
+import { listenProblem, type OptionNames, type StartProblem } from './start-problem.js';
+import { databaseAt, fileAt } from './store-place.js';
 
 const NAMES: OptionNames = { dbFile: 'dbFile', host: 'host', port: 'port' };
 
@@ -121,15 +122,14 @@ async function open(options: CheckedOptions): Promise<RunningCoordinator> {
   const { host, port, policy, tls } = options;
   const dbFile = resolve(options.dbFile);
   const logDirectory = resolve(options.logDirectory ?? logFolderOf(dbFile));
+  const place = options.store === null ? fileAt(dbFile) : databaseAt(options.store, options.storeSchema);
   let store: Store | null = null;
   try {
-    makeFolderOf(dbFile);
-    makePrivateDatabase(dbFile);
-    store = await openStore(dbFile);
+    store = await place.open();
     makeFolder(logDirectory);
   } catch (error) {
     await store?.close().catch(() => {});
-    throw toError(storeProblem(dbFile, error, NAMES), error);
+    throw toError(place.problem(error, NAMES), error);
   }
   const log = options.log ?? SILENT;
   const outlet = outletOf(options.webhooks, store, log);

@@ -49,7 +49,7 @@ export async function runDev(config: Config): Promise<number> {
   await exited;
   signals.release();
   server.close();
-  if (error !== null) throw endedByFault(server.dbFile, error);
+  if (error !== null) throw endedByFault(server.place, error);
   return EXIT.ok;
 }
 
@@ -61,7 +61,7 @@ function banner(server: Server, config: Config, agents: readonly DevAgent[]): st
   const lines: readonly (readonly [string, string])[] = [
     ['coordinator', address],
     ...agents.map(({ what, agentId, serves }) => [what, `${agentId}, ${serves}`] as const),
-    ['data', server.dbFile],
+    ['data', server.place.shown],
     ['task output', server.logDirectory],
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;

@@ -2,12 +2,19 @@ import { resolve } from 'node:path';
 import { EXIT, Failure, type Problem } from '../cli/index.js';
 import { isFolder } from './paths.js';
 import { field, listenProblem, messageOf, type OptionNames, storeProblem } from './start-problem.js';
+import type { StorePlace } from './store-place.js';
 
 const FLAGS: OptionNames = { dbFile: '--db-file', host: '--host', port: '--port' };
 
 /** Why the store could not be opened, or had to be given up. */
 export function storeFailure(file: string, error: unknown): Failure {
   const { code, ...problem } = storeProblem(file, error, FLAGS);
+  return new Failure(EXIT.unexpected, code, [problem]);
+}
+
+/** The same, wherever the rows are. */
+export function placeFailure(place: StorePlace, error: unknown): Failure {
+  const { code, ...problem } = place.problem(error, FLAGS);
   return new Failure(EXIT.unexpected, code, [problem]);
 }
 

@@ -15,6 +15,16 @@ export async function openStore(file: string): Promise<Store> {
   return (await import('../store/sqlite/open.js')).openSqliteStore({ file });
 }
 
+/** Opens a schema of a PostgreSQL database; the coordinator closes it. */
+export async function openPostgres(url: string, schema: string): Promise<Store> {
+  const { REAL_CLOCK: clock } = await import('../engine/clock.js');
+  const { REAL_TIMERS: timers } = await import('../engine/timers.js');
+  const { processIdentity } = await import('./process-identity.js');
+  const { openPostgresStore } = await import('../store/postgres/open.js');
+  const outside = { mono: clock.mono, after: timers.after };
+  return openPostgresStore({ url, schema, identity: processIdentity(), outside });
+}
+
 /** Starts a coordinator; it owns the store from here on. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   return (await import('../server/coordinator.js')).startCoordinator(options);

@@ -7,19 +7,22 @@ import type { ServerTlsFiles } from '../server/tls.js';
 import type { Store } from '../store/store.js';
 import { eventsOf } from '../webhooks/endpoint.js';
 import { removeAddressFile, removeStaleAddressFile, writeAddressFile } from './address-file.js';
-import { listenFailure, storeFailure } from './faults.js';
+import { listenFailure, placeFailure } from './faults.js';
 import { openLog, type ProcessLog } from './log.js';
-import { dagParts, openStore, outletOf, startCoordinator } from './parts.js';
-import { logFolderOf, makeFolder, makeFolderOf, makePrivateDatabase } from './paths.js';
+import { dagParts, outletOf, startCoordinator } from './parts.js';
+import { logFolderOf, makeFolder } from './paths.js';
 import { restoreBackup } from './restore.js';
 import { asFailure } from './settings.js';
 import { catchStopSignals, onFault } from './signals.js';
+import { type StorePlace, storePlaceOf } from './store-place.js';
 import { serverTlsOf } from './tls.js';
 import { webhooksOf } from './webhooks.js';
 
 /** A coordinator with everything around it. */
 export interface Server {
   readonly coordinator: Coordinator;
+  readonly place: StorePlace;
+  /** Beside it is what agents that `dev` starts keep. */
   readonly dbFile: string;
   readonly logDirectory: string;
   /** Takes back the address file; called once the coordinator has ended. */
@@ -41,11 +44,13 @@ export async function openServer(
   const host = config.get('server.host');
   const port = config.get('server.port');
   const addressFile = config.find('server.addressFile');
+  const place = await asFailure(EXIT.usage, () => storePlaceOf(config, dbFile));
   if (backup !== null) {
+    if (!place.isFile) throw noRestore(backup, place);
     await restoreBackup(backup, dbFile);
     log.warn({ backup, dbFile }, 'restored: nothing is confirmed until a lease has passed');
   }
-  const store = await openStoreAt(dbFile, logDirectory, addressFile);
+  const store = await openStoreAt(place, logDirectory, addressFile);
   let coordinator: Coordinator;
   try {
     const outlet = outletOf(webhooks, store, log);
@@ -59,9 +64,11 @@ export async function openServer(
     throw listenFailure(host, port, error);
   }
   const { address: grpc, coordinatorId } = coordinator;
-  if (addressFile !== null) writeAddressFile(addressFile, { grpc, pid: process.pid, coordinatorId, dbFile });
+  if (addressFile !== null)
+    writeAddressFile(addressFile, { grpc, pid: process.pid, coordinatorId, dbFile: place.shown });
   return {
     coordinator,
+    place,
     dbFile,
     logDirectory,
     close: () => {
@@ -70,20 +77,31 @@ export async function openServer(
   };
 }
 
-async function openStoreAt(dbFile: string, logDirectory: string, addressFile: string | null): Promise<Store> {
+async function openStoreAt(
+  place: StorePlace,
+  logDirectory: string,
+  addressFile: string | null,
+): Promise<Store> {
   let store: Store | null = null;
   try {
-    makeFolderOf(dbFile);
-    makePrivateDatabase(dbFile);
-    store = await openStore(dbFile);
+    store = await place.open();
     makeFolder(logDirectory);
     if (addressFile !== null) removeStaleAddressFile(addressFile);
     return store;
   } catch (error) {
     await store?.close().catch(() => {});
-    throw storeFailure(dbFile, error);
+    throw placeFailure(place, error);
   }
 }
+
+const noRestore = (backup: string, { shown }: StorePlace): Failure =>
+  new Failure(EXIT.usage, 'RESTORE_REFUSED', [
+    {
+      what: `${backup} is not restored`,
+      because: `the rows are in ${shown}, and no backup of a file can be put there`,
+      try: 'restore a dump with pg_restore into a schema that is not there, then start without --restore',
+    },
+  ]);
 
 /** `server start`: runs until a signal or a fault; returns the exit code. */
 export async function runServer(
@@ -101,13 +119,13 @@ export async function runServer(
     {
       address: coordinator.address,
       coordinatorId: coordinator.coordinatorId,
-      dbFile: server.dbFile,
+      ...(server.place.isFile ? { dbFile: server.dbFile } : { store: server.place.shown }),
       logDirectory: server.logDirectory,
       heartbeatIntervalMs: config.get('server.heartbeatInterval'),
       configFile: config.file,
       tls,
     },
-    `coordinator accepts calls on ${coordinator.address}; its data is in ${server.dbFile}`,
+    `coordinator accepts calls on ${coordinator.address}; its data is in ${server.place.shown}`,
   );
   signals.answerWith({
     first: (signal) => {
@@ -125,14 +143,14 @@ export async function runServer(
   const error = await coordinator.ended;
   signals.release();
   server.close();
-  if (error !== null) throw endedByFault(server.dbFile, error);
+  if (error !== null) throw endedByFault(server.place, error);
   log.info({}, 'coordinator has stopped');
   return EXIT.ok;
 }
 
 /** Why a coordinator that was running had to end itself. */
-export function endedByFault(dbFile: string, error: Error): Failure {
-  if ('fault' in error) return storeFailure(dbFile, error);
+export function endedByFault(place: StorePlace, error: Error): Failure {
+  if ('fault' in error) return placeFailure(place, error);
   return new Failure(EXIT.unexpected, 'COORDINATOR_FAILED', [
     {
       what: 'the coordinator had to end itself',

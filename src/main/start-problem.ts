@@ -44,13 +44,15 @@ const STORE_CODES: Readonly<Partial<Record<StoreFault, ErrorCode>>> = {
   full: 'STORE_FULL',
 };
 
+/** A store says it all in one sentence: "what, because why; try". */
+const SENTENCE = /^(.*?),? because:? (.*); (.*)$/s;
+
 /** Why the store could not be opened, or had to be given up. */
 export function storeProblem(file: string, error: unknown, names: OptionNames): StartProblem {
   const fault = field(error, 'fault') as StoreFault | undefined;
   const tries = storeTries(names);
   const known = fault !== undefined && fault in tries;
-  // The store says it all in one sentence: "what, because why; try".
-  const [, , because, suggestion] = /^(.*?),? because:? (.*); (.*)$/s.exec(messageOf(error)) ?? [];
+  const [, , because, suggestion] = SENTENCE.exec(messageOf(error)) ?? [];
   const fallback = `check the path and its rights, or name another file with ${names.dbFile}`;
   return {
     code: (known && STORE_CODES[fault]) || 'STORE_UNUSABLE',
@@ -58,6 +60,18 @@ export function storeProblem(file: string, error: unknown, names: OptionNames): 
     because: because ?? messageOf(error),
     // The store knows the way back from a newer schema: whether the copy from before the upgrade is there.
     try: known && fault !== 'newer' ? tries[fault] : (suggestion ?? fallback),
+  };
+}
+
+/** The same of a database server: it knows best what to try. */
+export function databaseProblem(shown: string, error: unknown): StartProblem {
+  const fault = field(error, 'fault') as StoreFault | undefined;
+  const [, , because, suggestion] = SENTENCE.exec(messageOf(error)) ?? [];
+  return {
+    code: (fault !== undefined && STORE_CODES[fault]) || 'STORE_UNUSABLE',
+    what: `the database ${shown} cannot be used`,
+    because: because ?? messageOf(error),
+    try: suggestion ?? 'check --store, and the log of the database server',
   };
 }
 

@@ -6,6 +6,7 @@ import type { AgentId, StreamId, TaskId } from '../../src/kit/ids.js';
 import { seededRandom } from '../../src/kit/random.js';
 import type { MonoMs } from '../../src/kit/time.js';
 import { MemoryStore } from '../../src/store/memory/store.js';
+import type { Store } from '../../src/store/store.js';
 import { Bench, beat, hello } from './support.js';
 
 const H = DEFAULT_POLICY.heartbeatIntervalMs;
@@ -15,17 +16,26 @@ const L = 3 * H;
 class SlowDisk {
   #release: (() => void)[] = [];
   slow = false;
-  readonly store = new MemoryStore({
-    pace: () => (this.slow ? new Promise((resolve) => this.#release.push(resolve)) : Promise.resolve()),
-  });
+  /** Whether nobody else can have become the owner. */
+  owned = true;
+  readonly store: MemoryStore & Pick<Store, 'isOwned' | 'proveOwned'> = Object.assign(
+    new MemoryStore({ pace: () => this.#pass(this.slow) }),
+    { isOwned: () => this.owned, proveOwned: () => this.#pass(!this.owned) },
+  );
+
+  #pass(waits: boolean): Promise<void> {
+    return waits ? new Promise((resolve) => this.#release.push(resolve)) : Promise.resolve();
+  }
 
   letGo(): void {
     this.slow = false;
+    this.owned = true;
     for (const resolve of this.#release.splice(0)) resolve();
   }
 }
 
 async function started() {
+  const acknowledged: { streamId: number; received: number }[] = [];
   const bench = new Bench();
   const disk = new SlowDisk();
   const engine = await Engine.start({
@@ -38,7 +48,11 @@ async function started() {
     newTaskId: () => 'task' as TaskId,
     timetable: NO_TIMETABLE,
     listener: {
-      send: () => {},
+      send: (frames) => {
+        for (const frame of frames)
+          if (frame.kind === 'ack')
+            acknowledged.push({ streamId: Number(frame.streamId), received: frame.ack.received });
+      },
       changed: () => {},
       runsChanged: () => {},
       removed: () => {},
@@ -54,7 +68,7 @@ async function started() {
     engine.put({ kind: 'hello', streamId, at: bench.now as MonoMs, hello: hello(name) });
   await bench.idle();
   const states = () => names.map(({ name }) => engine.state.newestSession(name)?.state);
-  return { bench, disk, engine, states };
+  return { bench, disk, engine, states, acknowledged };
 }
 
 describe('the engine, while a commit takes longer than a lease', () => {
@@ -75,6 +89,38 @@ describe('the engine, while a commit takes longer than a lease', () => {
     await bench.idle();
     expect(engine.busy).toBe(false);
     expect(states()).toEqual(['live', 'live']);
+  });
+
+  test('acknowledges heartbeats all the while, each once', async () => {
+    const { bench, disk, engine, acknowledged } = await started();
+    disk.slow = true;
+    engine.put({ kind: 'cordon', callId: 0, agentId: 'a' as AgentId });
+    await bench.idle();
+    acknowledged.length = 0;
+    for (let seq = 2; seq <= 9; seq++) {
+      beat(engine, bench, 1 as StreamId, seq);
+      bench.pass(H);
+    }
+    expect(engine.busy).toBe(true);
+    expect(acknowledged).toEqual([2, 3, 4, 5, 6, 7, 8, 9].map((received) => ({ streamId: 1, received })));
+    disk.letGo();
+    await bench.idle();
+    bench.pass(200);
+    await bench.idle();
+    expect(acknowledged.at(-1)).toEqual({ streamId: 1, received: 9 });
+  });
+
+  test('acknowledges none once the store may be the store of another coordinator (P18)', async () => {
+    const { bench, disk, engine, acknowledged } = await started();
+    acknowledged.length = 0;
+    disk.owned = false;
+    beat(engine, bench, 1 as StreamId, 2);
+    await bench.idle();
+    bench.pass(2 * H);
+    expect(acknowledged).toEqual([]);
+    disk.letGo();
+    await bench.idle();
+    expect(acknowledged.at(-1)).toMatchObject({ streamId: 1, received: 2 });
   });
 
   test('nor anybody whose Hello has arrived', async () => {
