@@ -16,6 +16,7 @@ export function dagPutsOf(draft: DagDraft): DagPuts | null {
     triggerRemovals: [...draft.triggerRemovals].map(([triggerId, version]) => ({ triggerId, version })),
     bundles: [...draft.bundles.values()],
     backfills: [...draft.backfills.values()],
+    backfillRemovals: [...draft.backfillRemovals].map(([backfill, version]) => ({ backfill, version })),
     runRemovals: [...draft.runRemovals].map(([run, version]) => ({ run, version })),
     versionRemovals: draft.versionRemovals,
     assetEventsUpTo: draft.eventsUpTo,

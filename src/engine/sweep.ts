@@ -1,4 +1,11 @@
-import { type EndedRun, type EndedRuns, eventsGoUntil, RUNS_A_STEP } from '../core/dag/retention.js';
+import {
+  BACKFILLS_A_STEP,
+  type EndedBackfill,
+  type EndedRun,
+  type EndedRuns,
+  eventsGoUntil,
+  RUNS_A_STEP,
+} from '../core/dag/retention.js';
 import type { Draft } from '../core/draft.js';
 import type { Context } from '../core/inputs.js';
 import { type FinishedStretch, type FinishedTask, goesUntil } from '../core/retention.js';
@@ -27,8 +34,9 @@ export class Sweep {
   readonly #store: Store;
   /** Finished tasks that the store has. */
   #total: number;
-  /** Whether there may be runs that have ended. */
+  /** Whether there may be runs, or backfills, that have ended. */
   #runsLeft = true;
+  #backfillsLeft = true;
   #after: FinishedPosition | null = null;
   #next: MonoMs;
   /** Tasks that the next step looks at. */
@@ -55,7 +63,8 @@ export class Sweep {
 
   /** Whether a step shall be asked for now; it is not asked for again before it was decided. */
   begin(now: MonoMs): boolean {
-    if (this.#underWay || (this.#total === 0 && !this.#runsLeft) || now < this.#next) return false;
+    const isNothingLeft = this.#total === 0 && !this.#runsLeft && !this.#backfillsLeft;
+    if (this.#underWay || isNothingLeft || now < this.#next) return false;
     this.#underWay = true;
     return true;
   }
@@ -86,7 +95,21 @@ export class Sweep {
     this.#runsLeft = rows.length > 0;
     const until = eventsGoUntil(newestEvent);
     const old = until === 0 ? [] : await this.#store.listAssetEvents(null, until + 1, 1);
-    return { runs, oldEvents: old.length > 0 };
+    return { runs, backfills: await this.#readBackfills(), oldEvents: old.length > 0 };
+  }
+
+  async #readBackfills(): Promise<EndedBackfill[]> {
+    if (!this.#backfillsLeft) return [];
+    const backfills: EndedBackfill[] = [];
+    const rows = await this.#store.readEndedBackfills(BACKFILLS_A_STEP);
+    for (const row of rows) {
+      const isEmpty = (await this.#store.listRuns({ backfill: row.backfill }, null, 1)).length === 0;
+      backfills.push({ row, isEmpty });
+      // As for runs.
+      if (!isEmpty) break;
+    }
+    this.#backfillsLeft = rows.length > 0;
+    return backfills;
   }
 
   /** What a committed draft has changed about the number of finished tasks. */
@@ -97,6 +120,7 @@ export class Sweep {
     }
     this.#total -= draft.removals.size;
     this.#runsLeft ||= draft.dags.runs.size > 0;
+    this.#backfillsLeft ||= draft.dags.backfills.size > 0;
   }
 
   /**

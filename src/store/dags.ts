@@ -51,6 +51,8 @@ export interface DagPuts {
   readonly triggerRemovals: readonly { readonly triggerId: string; readonly version: number }[];
   readonly bundles: readonly BundleRow[];
   readonly backfills: readonly BackfillRow[];
+  /** Backfills that retention removes. */
+  readonly backfillRemovals: readonly { readonly backfill: string; readonly version: number }[];
   /** Runs that retention removes; their tasks are removed apart, none of them later: `server check` finds what is left behind. */
   readonly runRemovals: readonly { readonly run: RunKey; readonly version: number }[];
   /**
@@ -110,6 +112,8 @@ export interface DagStore {
   newestAssetEvent(): Promise<number>;
   /** Ended runs in the order in which they ended, for retention; `after` is exclusive. */
   readEndedRuns(after: EndedPosition | null, limit: number): Promise<RunRow[]>;
+  /** Backfills that are neither running nor paused, those that were made first (then by name) first, for retention. */
+  readEndedBackfills(limit: number): Promise<BackfillRow[]>;
   /** The backfills of these names that exist, ended ones too, in no order. */
   readBackfills(backfills: readonly string[]): Promise<BackfillRow[]>;
   /** Every backfill of a DAG (null: of all), newest first by when they were created, then name; `before` is exclusive. */

@@ -338,7 +338,7 @@ export class World {
     const tasks = [...this.finished]
       .slice(0, this.policy.limits.pruneStep)
       .map(([taskId, finishedAt]) => ({ row: { ...this.task(taskId), result: null }, finishedAt }));
-    return { tasks, total: this.finished.size, ended: { runs: [], oldEvents: false } };
+    return { tasks, total: this.finished.size, ended: { runs: [], backfills: [], oldEvents: false } };
   }
 
   due(): TaskRow[] {

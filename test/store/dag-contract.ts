@@ -177,6 +177,7 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
         'a removal of a run of another version',
         { runRemovals: [{ run: runKeyOf('etl', 'manual__1'), version: 2 }] },
       ],
+      ['a removal of a backfill of another version', { backfillRemovals: [{ backfill: 'may', version: 2 }] }],
       ['a removal of a run that is not there', { runRemovals: [{ run: runKeyOf('etl', 'x'), version: 1 }] }],
       ['a removal of a pool of another version', { poolRemovals: [{ pool: 'small', version: 2 }] }],
       [
@@ -475,6 +476,26 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
       expect(await list(null, { createdAt: 2 as WallMs, backfill: 'june' }, 1)).toEqual(['all']);
       expect(await list('etl', null, 9)).toEqual(['june', 'may']);
       expect(await list('etl', { createdAt: 2 as WallMs, backfill: 'june' }, 9)).toEqual(['may']);
+    });
+
+    test('finds the backfills that have ended, oldest first, and removes them', async () => {
+      await commit({
+        backfills: [
+          backfill('late', { state: 'completed', createdAt: 3 as WallMs }),
+          backfill('goes', { state: 'paused', createdAt: 1 as WallMs }),
+          backfill('b', { state: 'cancelled', createdAt: 2 as WallMs }),
+          backfill('a', { state: 'completed', createdAt: 2 as WallMs }),
+        ],
+      });
+      const ended = async (limit: number) =>
+        (await store.readEndedBackfills(limit)).map((row) => row.backfill);
+      expect(await ended(9)).toEqual(['a', 'b', 'late']);
+      expect(await ended(1)).toEqual(['a']);
+      await commit({ backfillRemovals: [{ backfill: 'a', version: 1 }] });
+      expect(await ended(9)).toEqual(['b', 'late']);
+      expect(await store.readBackfills(['a'])).toEqual([]);
+      await commit({ backfillRemovals: [{ backfill: 'b', version: 1 }], backfills: [backfill('b')] });
+      expect((await store.load()).dags.backfills.map((row) => row.backfill)).toEqual(['b', 'goes']);
     });
   });
 }

@@ -44,6 +44,7 @@ export const dagPuts = (changes: Partial<DagPuts>): DagPuts => ({
   backfills: [],
   runRemovals: [],
   versionRemovals: [],
+  backfillRemovals: [],
   assetEventsUpTo: 0,
   ...changes,
 });

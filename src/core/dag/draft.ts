@@ -20,7 +20,7 @@ import {
   withEvent,
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
-import { type DagState, isActive, planKey, slotsOfNone, turnOf } from './state.js';
+import { type DagState, isActive, isUnderWay, planKey, slotsOfNone, turnOf } from './state.js';
 
 /** Whom a session is told that a bundle is held by: itself, or another. */
 export interface BundleHold {
@@ -65,6 +65,8 @@ export class DagDraft {
   readonly bundles = new Map<string, BundleRow>();
   readonly backfills = new Map<string, BackfillRow>();
   readonly runRemovals = new Map<RunKey, number>();
+  /** Ended ones that retention removes, by name, with their versions. */
+  readonly backfillRemovals = new Map<string, number>();
   /** P17: what DAG processors are told, and how their snapshots are answered. */
   readonly holds: BundleHold[] = [];
   readonly answers: SnapshotAnswer[] = [];
@@ -358,6 +360,7 @@ export class DagDraft {
       this.bundles,
       this.backfills,
       this.runRemovals,
+      this.backfillRemovals,
     ].some(({ size }) => size > 0);
   }
 
@@ -374,8 +377,7 @@ export class DagDraft {
     for (const asset of this.assets.values()) state.putAsset(asset);
     for (const bundle of this.bundles.values()) state.bundles.set(bundle.bundle, bundle);
     for (const backfill of this.backfills.values()) {
-      if (backfill.state === 'running' || backfill.state === 'paused')
-        state.backfills.set(backfill.backfill, backfill);
+      if (isUnderWay(backfill)) state.backfills.set(backfill.backfill, backfill);
       else state.backfills.delete(backfill.backfill);
     }
     for (const run of this.advanced) state.dirty.delete(run);

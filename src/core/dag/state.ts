@@ -291,6 +291,11 @@ export function isActive({ state }: Pick<RunRow, 'state'>): boolean {
   return state === 'queued' || state === 'running';
 }
 
+/** Whether a backfill has not ended. */
+export function isUnderWay({ state }: Pick<BackfillRow, 'state'>): boolean {
+  return state === 'running' || state === 'paused';
+}
+
 /** Where a definition is kept. */
 export function planKey(dagId: string, definitionVersion: number): string {
   return `${dagId}@${definitionVersion}`;

@@ -7,6 +7,7 @@ import {
   type RunKey,
   type RunRow,
 } from '../../core/dag/rows.js';
+import { isUnderWay } from '../../core/dag/state.js';
 import type { TaskRow } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import type {
@@ -118,6 +119,13 @@ export class DagQueries {
     return found(backfills, this.#dags.backfills);
   }
 
+  endedBackfills(limit: number): BackfillRow[] {
+    return [...this.#dags.backfills.values()]
+      .filter((row) => !isUnderWay(row))
+      .sort((a, b) => (isOlder(a, b) ? -1 : 1))
+      .slice(0, limit);
+  }
+
   listBackfills(dagId: string | null, before: BackfillPosition | null, limit: number): BackfillRow[] {
     return [...this.#dags.backfills.values()]
       .filter((row) => (dagId === null || row.dagId === dagId) && (before === null || isOlder(row, before)))
@@ -138,8 +146,6 @@ function found<Key, Row>(keys: readonly Key[], stored: ReadonlyMap<Key, Row>): R
 
 const isOlder = (a: BackfillPosition, b: BackfillPosition): boolean =>
   a.createdAt < b.createdAt || (a.createdAt === b.createdAt && byText(a.backfill, b.backfill) < 0);
-
-const isUnderWay = ({ state }: BackfillRow): boolean => state === 'running' || state === 'paused';
 
 const fits = (row: RunRow, { dagId, states, type, backfill }: RunFilter): boolean =>
   (dagId === undefined || row.dagId === dagId) &&

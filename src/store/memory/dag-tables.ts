@@ -52,6 +52,12 @@ export class DagTables {
     const { runs, pools, triggers } = this;
     const goneRuns = checkRemovals('run', puts.runRemovals, ({ run }) => run, runs);
     const gonePools = checkRemovals('pool', puts.poolRemovals, ({ pool }) => pool, pools);
+    const goneBackfills = checkRemovals(
+      'backfill',
+      puts.backfillRemovals,
+      ({ backfill }) => backfill,
+      this.backfills,
+    );
     const goneTriggers = checkRemovals(
       'trigger',
       puts.triggerRemovals,
@@ -65,12 +71,13 @@ export class DagTables {
     unique('asset event', puts.assetEvents, ({ n }) => n, this.assetEvents);
     checkRows('trigger', puts.triggers, ({ triggerId }) => triggerId, triggers, goneTriggers);
     checkRows('bundle', puts.bundles, ({ bundle }) => bundle, this.bundles);
-    checkRows('backfill', puts.backfills, ({ backfill }) => backfill, this.backfills);
+    checkRows('backfill', puts.backfills, ({ backfill }) => backfill, this.backfills, goneBackfills);
   }
 
   /** Makes checked puts. */
   apply(puts: DagPuts): void {
     for (const { run } of puts.runRemovals) this.#removeRun(run);
+    for (const { backfill } of puts.backfillRemovals) this.backfills.delete(backfill);
     for (const { pool } of puts.poolRemovals) this.pools.delete(pool);
     for (const { triggerId } of puts.triggerRemovals) this.triggers.delete(triggerId);
     for (const row of puts.dags) this.dags.set(row.dagId, row);
@@ -117,6 +124,7 @@ export class DagTables {
       backfills: inOrder(this.backfills, ({ backfill }) => backfill),
       poolRemovals: [],
       triggerRemovals: [],
+      backfillRemovals: [],
       runRemovals: [],
       versionRemovals: [],
       assetEventsUpTo: 0,

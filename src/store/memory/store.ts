@@ -273,6 +273,10 @@ export class MemoryStore implements Store {
     return this.#dags().ended(after, limit);
   }
 
+  async readEndedBackfills(limit: number): Promise<BackfillRow[]> {
+    return this.#dags().endedBackfills(limit);
+  }
+
   async readBackfills(backfills: readonly string[]): Promise<BackfillRow[]> {
     return this.#dags().backfills(backfills);
   }

@@ -198,6 +198,14 @@ export class DagReader {
     return rows.map(toBackfill);
   }
 
+  async endedBackfills(limit: number): Promise<BackfillRow[]> {
+    const rows = await this.#leisurely(
+      `SELECT ${BACKFILL} FROM backfills WHERE NOT is_under_way ORDER BY created_at, backfill LIMIT $1`,
+      [limit],
+    );
+    return rows.map(toBackfill);
+  }
+
   async listBackfills(
     dagId: string | null,
     before: BackfillPosition | null,

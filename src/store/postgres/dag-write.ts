@@ -1,4 +1,5 @@
 import type { BackfillRow, RunRow } from '../../core/dag/rows.js';
+import { isUnderWay } from '../../core/dag/state.js';
 import {
   encodeAssetEvent,
   encodeBackfill,
@@ -73,6 +74,7 @@ const FORGET_VERSIONS: Statement = {
 export function dagSteps(puts: DagPuts): Step[] {
   return [
     ...RUNS.remove(puts.runRemovals.map(({ run, version }) => [run, version])),
+    ...BACKFILLS.remove(puts.backfillRemovals.map(({ backfill, version }) => [backfill, version])),
     ...POOLS.remove(puts.poolRemovals.map(({ pool, version }) => [pool, version])),
     ...TRIGGERS.remove(puts.triggerRemovals.map(({ triggerId, version }) => [triggerId, version])),
     ...DAGS.put(puts.dags.map((row) => [row.dagId, row.version, row.definitionVersion, encodeDag(row)])),
@@ -99,7 +101,7 @@ const runValues = (row: RunRow): Value[] => [
 ];
 
 const backfillValues = (row: BackfillRow): Value[] => [
-  ...[row.backfill, row.version, row.dagId, row.state === 'running' || row.state === 'paused'],
+  ...[row.backfill, row.version, row.dagId, isUnderWay(row)],
   ...[row.createdAt, encodeBackfill(row)],
 ];
 

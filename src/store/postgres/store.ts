@@ -207,6 +207,10 @@ export class PostgresStore implements Store {
     return this.#reader.dags.ended(after, limit);
   }
 
+  async readEndedBackfills(limit: number): Promise<BackfillRow[]> {
+    return this.#reader.dags.endedBackfills(limit);
+  }
+
   async readBackfills(backfills: readonly string[]): Promise<BackfillRow[]> {
     return this.#reader.dags.backfills(backfills);
   }

@@ -180,6 +180,13 @@ export class DagReader {
     return [...new Set(backfills)].flatMap((backfill) => statement.all(backfill)).map(toBackfill);
   }
 
+  endedBackfills(limit: number): BackfillRow[] {
+    return this.#all(
+      `SELECT ${BACKFILL} FROM backfills WHERE is_under_way IS NULL ORDER BY created_at, backfill LIMIT ?`,
+      limit,
+    ).map(toBackfill);
+  }
+
   listBackfills(dagId: string | null, before: BackfillPosition | null, limit: number): BackfillRow[] {
     const terms = [
       ...(dagId === null ? [] : ['dag_id = ?']),

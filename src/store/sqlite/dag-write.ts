@@ -1,4 +1,5 @@
 import type { RunRow } from '../../core/dag/rows.js';
+import { isUnderWay } from '../../core/dag/state.js';
 import {
   encodeAssetEvent,
   encodeBackfill,
@@ -103,6 +104,7 @@ export class DagWriter {
 
   write(puts: DagPuts): void {
     for (const { run, version } of puts.runRemovals) this.#runs.remove(run, version);
+    for (const { backfill, version } of puts.backfillRemovals) this.#backfills.remove(backfill, version);
     for (const { pool, version } of puts.poolRemovals) this.#pools.remove(pool, version);
     for (const { triggerId, version } of puts.triggerRemovals) this.#triggers.remove(triggerId, version);
     for (const row of puts.dags)
@@ -119,8 +121,7 @@ export class DagWriter {
       this.#triggers.put(row.triggerId, row.version, [row.taskId, encodeTrigger(row)]);
     for (const row of puts.bundles) this.#bundles.put(row.bundle, row.version, [encodeBundle(row)]);
     for (const row of puts.backfills) {
-      const isUnderWay = row.state === 'running' || row.state === 'paused' ? 1 : null;
-      const values = [row.dagId, isUnderWay, row.createdAt, encodeBackfill(row)];
+      const values = [row.dagId, isUnderWay(row) ? 1 : null, row.createdAt, encodeBackfill(row)];
       this.#backfills.put(row.backfill, row.version, values);
     }
     if (puts.assetEventsUpTo > 0) this.#deleteEvents.run(puts.assetEventsUpTo, EVENTS_AT_ONCE);

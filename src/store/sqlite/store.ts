@@ -193,6 +193,10 @@ export class SqliteStore implements Store {
     return this.#reader.dags.ended(after, limit);
   }
 
+  async readEndedBackfills(limit: number): Promise<BackfillRow[]> {
+    return this.#reader.dags.endedBackfills(limit);
+  }
+
   async readBackfills(backfills: readonly string[]): Promise<BackfillRow[]> {
     return this.#reader.dags.backfills(backfills);
   }

@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import type { DagCallOf } from '../../../src/core/dag/calls.js';
 import { ASSET_EVENTS_KEPT, eventsGoUntil } from '../../../src/core/dag/retention.js';
 import { DEFAULT_POLICY } from '../../../src/core/policy.js';
-import { DagWorld, dag, task } from './support.js';
+import type { WallMs } from '../../../src/kit/time.js';
+import { DagWorld, dag, NEW_YEAR, task } from './support.js';
+import { everyMinute, INTERVALS, MINUTE } from './support-time.js';
 
 const HOUR = 3_600_000;
 const D = dag('d', [task('a'), task('b', { needs: ['a'] })]);
@@ -73,6 +76,43 @@ describe('retention of runs', () => {
     await w.pass(4_000, 1_000);
     expect([...(await w.instances(run)).keys()]).toEqual(['b']);
     expect(await w.call(clear(run.run) as never)).toMatchObject({ fault: { code: 'RUN_PRUNED' } });
+  });
+});
+
+describe('retention of backfills', () => {
+  const at = (n: number) => (NEW_YEAR + n * MINUTE) as WallMs;
+  const asked = (backfill: string): DagCallOf<'backfill'> => ({
+    ...{ action: 'backfill', dagId: 'd', backfill, from: at(-4), to: at(-2), params: {} },
+    ...{ maxActiveRuns: 10, reprocess: 'none', dryRun: false },
+  });
+  const made = async (w: DagWorld) =>
+    (await w.store.listBackfills(null, null, 9)).map(({ backfill, state }) => `${backfill} ${state}`);
+
+  test('one goes once it is old and none of its runs is left, also one that had none', async () => {
+    const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR };
+    const w = await DagWorld.with([everyMinute()], INTERVALS, { retention });
+    await w.worker();
+    await w.call(asked('early'));
+    await w.pass(200);
+    await w.finishAll();
+    await w.call({ action: 'pause', dagId: 'd', paused: true });
+    await w.call({ action: 'pause', dagId: 'd', paused: false });
+    await w.call(asked('taken'));
+    await w.pass(HOUR / 2, 2_000);
+    expect(await made(w)).toEqual(['taken completed', 'early completed']);
+    expect(await w.store.listRuns({ backfill: 'taken' }, null, 9)).toEqual([]);
+    await w.pass(HOUR / 2 + 10_000, 2_000);
+    expect(await made(w)).toEqual([]);
+  });
+
+  test('one that goes on stays, however old', async () => {
+    const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR };
+    const w = await DagWorld.with([everyMinute()], INTERVALS, { retention });
+    await w.worker();
+    await w.call(asked('held'));
+    await w.call({ action: 'steer_backfill', backfill: 'held', to: 'paused' });
+    await w.pass(2 * HOUR, 2_000);
+    expect(await made(w)).toEqual(['held paused']);
   });
 });
 

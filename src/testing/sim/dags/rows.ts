@@ -76,6 +76,7 @@ export class DagRows {
   #dags(puts: NonNullable<Puts['dags']>): void {
     for (const { pool } of puts.poolRemovals) this.pools.delete(pool);
     for (const { triggerId } of puts.triggerRemovals) this.triggers.delete(triggerId);
+    for (const { backfill } of puts.backfillRemovals) this.backfills.delete(backfill);
     for (const { run } of puts.runRemovals) {
       this.runs.delete(run);
       this.instances.delete(run);
