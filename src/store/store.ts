@@ -199,7 +199,7 @@ export interface Puts {
   readonly tasks: readonly TaskPut[];
   /** Replaces that of a task whose put has a version above 1: an instance that is decided anew. Else insert only. */
   readonly specs: readonly TaskSpecRow[];
-  /** Insert only. */
+  /** Insert only; for those of a task that is also put, its version says that they are new. */
   readonly history: readonly HistoryRow[];
   readonly agents: readonly AgentRow[];
   /** With all of their sessions; none of them is also put. */

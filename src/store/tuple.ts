@@ -25,7 +25,7 @@ export class TupleReader {
 
   /** For a field that older rows do not have: those end before it. */
   textOr(fallback: string): string {
-    return this.#isOver() ? fallback : this.text();
+    return this.isOver() ? fallback : this.text();
   }
 
   number(): number {
@@ -40,12 +40,12 @@ export class TupleReader {
 
   /** For a field that older rows do not have: those end before it. */
   numberOrNone(): number | null {
-    return this.#isOver() ? null : this.numberOrNull();
+    return this.isOver() ? null : this.numberOrNull();
   }
 
   /** For a value that this row does not have: null, or missing in older rows. */
   none(): null {
-    if (this.#isOver() || this.#isNull()) return null;
+    if (this.isOver() || this.#isNull()) return null;
     this.#take();
     throw this.#spoiled('should be null');
   }
@@ -80,7 +80,7 @@ export class TupleReader {
 
   /** For a field that older rows do not have: those end before it. */
   textsOr(fallback: string[]): string[] {
-    return this.#isOver() ? fallback : this.texts();
+    return this.isOver() ? fallback : this.texts();
   }
 
   textMap(): Record<string, string> {
@@ -104,7 +104,7 @@ export class TupleReader {
 
   /** For a field that older rows do not have: those end before it. */
   tupleOrNone<T>(decode: (reader: TupleReader) => T): T | null {
-    return this.#isOver() ? null : this.tupleOrNull(decode);
+    return this.isOver() ? null : this.tupleOrNull(decode);
   }
 
   tuples<T>(decode: (reader: TupleReader) => T): T[] {
@@ -115,10 +115,11 @@ export class TupleReader {
 
   /** For a field that older rows do not have: those end before it. */
   tuplesOr<T>(fallback: T[], decode: (reader: TupleReader) => T): T[] {
-    return this.#isOver() ? fallback : this.tuples(decode);
+    return this.isOver() ? fallback : this.tuples(decode);
   }
 
-  #isOver(): boolean {
+  /** Whether every value is taken: older rows, and those with nothing more to say, end early. */
+  isOver(): boolean {
     return this.#next >= this.#values.length;
   }
 

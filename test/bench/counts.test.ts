@@ -43,9 +43,9 @@ describe('the costs that no machine changes stay within their bounds', () => {
     expect(counted.hundredAgents.messagesPerTask).toBeLessThanOrEqual(4.4);
   });
 
-  test('a task takes at most 10 statements of the store', () => {
-    expect(counted.oneAgent.statementsPerTask).toBeLessThanOrEqual(10);
-    expect(counted.hundredAgents.statementsPerTask).toBeLessThanOrEqual(10);
+  test('a task takes at most 6 statements of the store', () => {
+    expect(counted.oneAgent.statementsPerTask).toBeLessThanOrEqual(6);
+    expect(counted.hundredAgents.statementsPerTask).toBeLessThanOrEqual(6);
   });
 
   test('a task takes at most 360 bytes on a stream that carries a hundred at once, 460 on one of its own', () => {

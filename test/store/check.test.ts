@@ -57,11 +57,22 @@ describe('a check of a database', () => {
       'there are 1 specifications of tasks that are not there',
     ],
     [
-      "DELETE FROM tasks WHERE task_id = 'task-00000009'",
+      "INSERT INTO history VALUES ('gone', 0, '[]'), ('gone', 1, '[]')",
       'there are 2 history rows of tasks that are not there',
     ],
-    ["DELETE FROM task_specs WHERE task_id = 'task-00000002'", 'there are 1 tasks without a specification'],
-    ["DELETE FROM history WHERE task_id = 'task-00000002' AND n = 0", 'its history has gaps'],
+    [
+      "DELETE FROM specs WHERE id = (SELECT id FROM tasks WHERE task_id = 'task-00000002')",
+      'there are 1 tasks without a specification',
+    ],
+    ["UPDATE tasks SET history = '' WHERE task_id = 'task-00000002'", 'its history has gaps'],
+    [
+      "UPDATE tasks SET history = replace(history, '[0,', '[2,') WHERE task_id = 'task-00000002'",
+      'its history has gaps',
+    ],
+    [
+      "UPDATE tasks SET history = '[0,\"soon\"],' WHERE task_id = 'task-00000002'",
+      'history of task task-00000002, value 1, should be a number',
+    ],
     ["UPDATE tasks SET is_open = NULL WHERE task_id = 'task-00000005'", 'its open token cannot be found'],
     ["UPDATE tasks SET state = 'success' WHERE task_id = 'task-00000005'", 'it has ended with an open token'],
     [

@@ -236,6 +236,26 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect((await store.readHistory(taskId(1))).map((row) => row.n)).toEqual([...Array(14).keys()]);
     });
 
+    test('keeps the whole history of a task that goes through a hundred versions', async () => {
+      let row = task(1, { historyCount: 1 });
+      await commit({ tasks: [put(row)], history: [history(1, 0)] });
+      while (row.version < 100) {
+        const n = row.historyCount;
+        const more = row.version % 7 === 0 ? [history(1, n), history(1, n + 1)] : [history(1, n)];
+        row = next(row, { historyCount: n + more.length });
+        await commit({ tasks: [put(row)], history: more });
+      }
+      const numbers = [...Array(row.historyCount).keys()];
+      const read = await store.readHistory(taskId(1));
+      expect(read).toEqual(numbers.map((n) => history(1, n)));
+      for (const n of [0, 50, row.historyCount - 1])
+        expect(await faultOf(commit({ history: [history(1, n)] }))).toBe('conflict');
+      store = await bench.reopen();
+      expect((await store.readHistory(taskId(1))).map(({ n }) => n)).toEqual(numbers);
+      await commit({ removals: [{ taskId: taskId(1), version: 100 }] });
+      expect(await store.readHistory(taskId(1))).toEqual([]);
+    });
+
     test('offers a lane by rank, then by id, in pages', async () => {
       const of = (n: number, rank: number) => put(task(n, { rank }), 'lane');
       await commit({
@@ -346,6 +366,43 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await list(all, null, 10)).toEqual(names(5));
       expect(await list({ ...all, states: ['success'] }, null, 10)).toEqual([]);
       expect((await store.listTasks({}, null, 1))[0]?.result).toBeNull();
+    });
+
+    test('lists and counts every state alike, through every change of state', async () => {
+      const states = [
+        'scheduled',
+        'queued',
+        'running',
+        'success',
+        'failed',
+        'deferred',
+        'cancelled',
+      ] as const;
+      const stored = new Map<TaskRow['state'], number[]>();
+      for (const [i, from] of states.entries()) {
+        for (const [j, to] of states.entries()) {
+          const n = 1 + i * states.length + j;
+          const open = (state: TaskRow['state']) => (state === 'running' ? permit(BigInt(n)) : null);
+          const row = task(n, { state: from, open: open(from) });
+          await commit({
+            tasks: [put(row, from === 'queued' ? 'lane' : null, from === 'queued' ? 5 : null)],
+          });
+          const then = next(row, { state: to, open: open(to) });
+          await commit({ tasks: [put(then, to === 'queued' ? 'lane' : null, to === 'queued' ? 6 : null)] });
+          stored.set(to, [n, ...(stored.get(to) ?? [])]);
+        }
+      }
+      for (const state of states)
+        expect(ids(await store.listTasks({ states: [state] }, null, 99))).toEqual(
+          names(...(stored.get(state) ?? [])),
+        );
+      expect(await store.countTasks()).toEqual(
+        Object.fromEntries(states.map((state) => [state, states.length])),
+      );
+      expect((await store.load()).openTasks).toHaveLength(states.length);
+      expect(await store.readLanes()).toEqual([{ lane: 'lane', waiting: states.length }]);
+      expect(await store.readDue(9 as ServiceMs, 99)).toHaveLength(states.length);
+      expect(await store.readFinished(null, 99)).toHaveLength(3 * states.length);
     });
 
     test('counts tasks by state', async () => {

@@ -35,6 +35,8 @@ const run = 'etl/1' as RunKey;
 const agentId = 'a' as AgentId;
 const at = { createdAt: 1 as WallMs, run };
 
+type Case = [what: string, index: string, ask: (of: Reader) => unknown];
+
 /** How SQLite will find the rows: what is put in order by hand, or read through, grows with all that there is. */
 function plansOf(call: (of: Reader) => unknown): string[] {
   driver.asked = [];
@@ -53,7 +55,7 @@ function plansOf(call: (of: Reader) => unknown): string[] {
 }
 
 describe('an SQLite store finds by an index, in order and without reading all rows,', () => {
-  test.each<[string, string, (of: Reader) => unknown]>([
+  test.each<Case>([
     ['the instances of a run', 'tasks_of_run', ({ dags }) => dags.instances(run, null, 9)],
     [
       'the list of a run',
@@ -70,11 +72,17 @@ describe('an SQLite store finds by an index, in order and without reading all ro
       'tasks_of_dag',
       (of) => of.list({ dagId: 'etl', agentId, queue: 'q' }, 't' as TaskId, 9),
     ],
+    ['the failed of a DAG', 'tasks_of_state', (of) => of.list({ dagId: 'etl', states: ['failed'] }, null, 9)],
+    ['failed tasks', 'tasks_of_state', (of) => of.list({ states: ['failed'] }, 't' as TaskId, 9)],
+    ['queued tasks', 'tasks_queued', (of) => of.list({ states: ['queued'] }, 't' as TaskId, 9)],
     [
-      'the failed of a DAG',
-      'tasks_unsuccessful',
-      (of) => of.list({ dagId: 'etl', states: ['failed'] }, null, 9),
+      'running tasks of an agent',
+      'tasks_open',
+      (of) => of.list({ states: ['running'], agentId, queue: 'q' }, 't' as TaskId, 9),
     ],
+    ...(['tasks_ready', 'tasks_due', 'tasks_wall_due'] as const).map(
+      (index): Case => ['what is asked in every turn', index, () => new Reader(driver)],
+    ),
     ['the list of an agent', 'tasks_of_agent', (of) => of.list({ agentId }, null, 9)],
     ['finished tasks', 'tasks_finished', (of) => of.finished(null, 9, {})],
     [

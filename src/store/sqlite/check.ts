@@ -1,5 +1,5 @@
 import { dagIdOf } from '../../core/dag/rows.js';
-import { type Counters, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
+import { type Counters, type HistoryRow, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
 import type { Token } from '../../kit/ids.js';
 import { type Loaded, StoreError } from '../store.js';
 import { DAG_ORPHANS, dagFaults, dagRows } from './dag-check.js';
@@ -23,12 +23,12 @@ const PAGE = 1_000;
 const ORPHANS: readonly (readonly [what: string, query: string])[] = [
   [
     'specifications of tasks that are not there',
-    'SELECT count(*) AS n FROM task_specs WHERE task_id NOT IN (SELECT task_id FROM tasks)',
+    'SELECT count(*) AS n FROM specs WHERE id NOT IN (SELECT id FROM tasks)',
   ],
   [
     'tasks without a specification',
     // An instance that was skipped, or has no work, never had one.
-    'SELECT count(*) AS n FROM tasks WHERE run IS NULL AND task_id NOT IN (SELECT task_id FROM task_specs)',
+    'SELECT count(*) AS n FROM tasks WHERE run IS NULL AND id NOT IN (SELECT id FROM specs)',
   ],
   [
     'history rows of tasks that are not there',
@@ -102,18 +102,19 @@ class Check {
 
   #tasks(counters: Counters): void {
     const ids = this.#driver.statement(
-      `SELECT rowid AS r, task_id, lane, is_open, finished_at, run, dag_id, (SELECT count(*) FROM history h WHERE h.task_id = t.task_id) AS events
-        FROM tasks t WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE}`,
+      `SELECT id, task_id, lane, is_open, finished_at, run, dag_id FROM tasks WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
     );
     for (let after = 0, page = ids.all(after); page.length > 0; page = ids.all(after)) {
       for (const stored of page) {
-        after = stored.r as number;
+        after = stored.id as number;
         this.tasks++;
         const taskId = stored.task_id as TaskRow['taskId'];
         const [row] = this.#attempt(`task ${taskId}`, () => this.#reader.tasks([taskId])) ?? [];
-        if (row === undefined) continue;
+        const events = this.#attempt(`task ${taskId}`, () => this.#reader.history(taskId));
+        if (row === undefined || events === undefined) continue;
         for (const rule of TASK_RULES)
-          if (!rule.holds({ row, stored, counters })) this.findings.push(`task ${taskId}: ${rule.says}`);
+          if (!rule.holds({ row, events, stored, counters }))
+            this.findings.push(`task ${taskId}: ${rule.says}`);
         this.#tokenOnce(`task ${taskId}`, row.lastToken);
       }
       if (this.findings.length > FINDINGS) return;
@@ -151,6 +152,7 @@ class Check {
 
 interface TaskCase {
   readonly row: TaskRow;
+  readonly events: readonly HistoryRow[];
   readonly stored: Readonly<Record<string, unknown>>;
   readonly counters: { readonly token: bigint; readonly epoch: bigint };
 }
@@ -176,7 +178,7 @@ const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase
   { says: 'it has ended with an open token', holds: ({ row }) => !isFinal(row.state) || row.open === null },
   {
     says: 'its open token cannot be found',
-    holds: ({ row, stored }) => (row.open === null) === (stored.is_open === null),
+    holds: ({ row, stored }) => (row.open === null && row.state !== 'running') === (stored.is_open === null),
   },
   {
     says: 'it is listed in a lane where it does not wait',
@@ -192,5 +194,8 @@ const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase
       (instance?.run ?? null) === stored.run &&
       (instance === null ? null : dagIdOf(instance.run)) === stored.dag_id,
   },
-  { says: 'its history has gaps', holds: ({ row, stored }) => row.historyCount === stored.events },
+  {
+    says: 'its history has gaps',
+    holds: ({ row, events }) => row.historyCount === events.length && events.every(({ n }, i) => n === i),
+  },
 ];

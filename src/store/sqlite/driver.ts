@@ -103,11 +103,11 @@ export class Driver {
 
   /** Runs a call of the driver; every error comes out as StoreError. */
   attempt<T>(what: string, call: () => T): T {
-    this.#check();
+    this.check();
     try {
       return call();
     } catch (error) {
-      throw this.#note(storeError(what, error));
+      throw this.note(storeError(what, error));
     }
   }
 
@@ -117,7 +117,7 @@ export class Driver {
    * connection that writes them; so the copy is the state at its end. Whatever `tell` throws ends it. Throws StoreError.
    */
   async backup(file: string, tell: (progress: CopyProgress) => void): Promise<void> {
-    this.#check();
+    this.check();
     if (typeof sqlite.backup !== 'function') {
       const because = `Node ${process.versions.node} cannot copy a database in use`;
       throw new StoreError('other', `the copy was not made, because ${because}; use Node 22.16 or newer`);
@@ -156,7 +156,8 @@ export class Driver {
     }
   }
 
-  #check(): void {
+  /** Throws the fault that it was given up for, or that it is closed. */
+  check(): void {
     if (this.#closed)
       throw new StoreError('other', 'the store was used after it was closed; this is a bug, report it');
     if (this.#fatal === null) return;
@@ -164,7 +165,8 @@ export class Driver {
     throw new StoreError(fault, `the store was given up earlier, because ${message}`, { cause: this.#fatal });
   }
 
-  #note(error: StoreError): StoreError {
+  /** Gives the connection up if the fault is one of the disk. */
+  note(error: StoreError): StoreError {
     if (error.fault === 'io' || error.fault === 'corrupt') this.#fatal ??= error;
     return error;
   }
@@ -193,21 +195,38 @@ export class Statement {
     this.#count = sql.split('?').length - 1;
   }
 
+  // Each of these is called several times for every task: no closure for the error that never comes.
+
   /** Runs it and returns how many rows it changed. */
   run(...params: readonly Param[]): number {
     this.#checkParams(params);
-    return this.#driver.attempt('a write', () => Number(this.#prepared.run(...params).changes));
+    this.#driver.check();
+    try {
+      return Number(this.#prepared.run(...params).changes);
+    } catch (error) {
+      throw this.#driver.note(storeError('a write', error));
+    }
   }
 
   /** The first row, if any. */
   get(...params: readonly Param[]): Columns | undefined {
     this.#checkParams(params);
-    return this.#driver.attempt('a read', () => this.#prepared.get(...params) as Columns | undefined);
+    this.#driver.check();
+    try {
+      return this.#prepared.get(...params) as Columns | undefined;
+    } catch (error) {
+      throw this.#driver.note(storeError('a read', error));
+    }
   }
 
   all(...params: readonly Param[]): readonly Columns[] {
     this.#checkParams(params);
-    return this.#driver.attempt('a read', () => this.#prepared.all(...params) as readonly Columns[]);
+    this.#driver.check();
+    try {
+      return this.#prepared.all(...params) as readonly Columns[];
+    } catch (error) {
+      throw this.#driver.note(storeError('a read', error));
+    }
   }
 
   /** node:sqlite binds NULL for what is missing and 1 for true; NaN would become NULL. */

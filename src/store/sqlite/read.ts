@@ -12,6 +12,7 @@ import type {
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
 import { decodeAgent, decodeHistory, decodeSession, decodeSpec } from '../codec.js';
+import { decodeEvents } from '../history-codec.js';
 import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
   type DeliveryRow,
@@ -27,10 +28,20 @@ import {
 import { TASK, TASK_WITHOUT_RESULT, toTask } from './columns.js';
 import { DagReader } from './dag-read.js';
 import type { Columns, Driver, Statement } from './driver.js';
+import { OF_FEW } from './schema.js';
 
 /** By its key: at once for a task without a run. */
 const ACTIVE_RUN_OF_TASK =
   "SELECT 1 FROM runs r WHERE r.run = tasks.run AND r.state IN ('queued', 'running')";
+
+/** What tells SQLite that the index of a state has every row asked for. */
+const INDEXED: Readonly<Record<TaskState, string>> = {
+  queued: "state = 'queued'",
+  running: 'is_open IS NOT NULL',
+  success: '',
+  ...{ scheduled: OF_FEW, failed: OF_FEW, up_for_retry: OF_FEW, deferred: OF_FEW },
+  ...{ upstream_failed: OF_FEW, skipped: OF_FEW, cancelled: OF_FEW },
+};
 
 /** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
 export class Reader {
@@ -53,7 +64,9 @@ export class Reader {
     this.#taskByKey = driver.statement(
       `SELECT ${TASK} FROM tasks WHERE idempotency_key = ? AND idempotency_key <> ''`,
     );
-    this.#spec = driver.statement('SELECT task_id, data FROM task_specs WHERE task_id = ?');
+    this.#spec = driver.statement(
+      'SELECT t.task_id, s.data FROM tasks t JOIN specs s ON s.id = t.id WHERE t.task_id = ?',
+    );
     const inOrder = 'ORDER BY rank, task_id LIMIT ?';
     this.#ready = driver.statement(`SELECT ${TASK} FROM tasks WHERE lane = ? ${inOrder}`);
     this.#readyAfter = driver.statement(
@@ -103,7 +116,7 @@ export class Reader {
       },
       agents: agents.map(toAgent),
       sessions: sessions.map(toSession),
-      openTasks: openTasks.map(toTask),
+      openTasks: openTasks.map(toTask).filter(({ open }) => open !== null),
       queues: this.#queues(),
       dags: this.dags.load(),
     };
@@ -133,10 +146,12 @@ export class Reader {
   }
 
   history(taskId: TaskId): HistoryRow[] {
-    const rows = this.#driver
+    const earlier = this.#driver
       .statement('SELECT n, data FROM history WHERE task_id = ? ORDER BY n')
-      .all(taskId);
-    return rows.map((c) => decodeHistory(taskId, c.n as number, c.data as string));
+      .all(taskId)
+      .map((c) => decodeHistory(taskId, c.n as number, c.data as string));
+    const newest = this.#driver.statement('SELECT history FROM tasks WHERE task_id = ?').get(taskId);
+    return [...earlier, ...decodeEvents(taskId, (newest?.history ?? '') as string)];
   }
 
   notifications(after: number, limit: number): StoredNotification[] {
@@ -190,7 +205,7 @@ export class Reader {
   }
 
   /**
-   * A run, a state other than success, a DAG, a queue and an agent have an index each, tried in this order: a run has few
+   * A run, each state but success, a DAG, a queue and an agent have an index, tried in this order: a run has few
    * tasks, and what did not succeed is little. Only a filter by success alone, or by several where one is common and
    * another rare, walks from the newest task down until `limit` rows are found.
    */
@@ -219,12 +234,13 @@ export class Reader {
     // A plus sign keeps SQLite from using that term's index. Terms that compare with a constant only tell it that a
     // partial index holds every row asked for.
     const byRun = filter.run !== undefined;
-    const byState = !byRun && states?.length === 1 && states[0] !== 'success';
+    const only = !byRun && states?.length === 1 ? states[0] : undefined;
+    const byState = only !== undefined && only !== 'success';
     const byDag = !byRun && !byState && filter.dagId !== undefined;
     const plus = byRun || byState || byDag ? '+' : '';
     if (filter.run !== undefined) where('run = ?', filter.run);
-    if (byState) where("state <> 'success'");
-    if (states !== null) {
+    if (byState) where(INDEXED[only]);
+    if (states !== null && only !== 'queued') {
       where(`${byState ? '' : '+'}state IN (${states.map(() => '?').join(', ')})`, ...states);
     }
     if (filter.dagId !== undefined) where(`${byDag ? '' : '+'}dag_id = ?`, filter.dagId);
@@ -266,17 +282,21 @@ export class Reader {
     return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
   }
 
-  /** Counts what did not succeed in its index, all rows in the smallest index there is, and takes the rest for successes. */
+  /** Counts what has not succeeded in indexes, all rows in the smallest index there is, and takes the rest for successes. */
   count(): Partial<Record<TaskState, number>> {
     const counted: Partial<Record<TaskState, number>> = {};
-    const total = this.#driver.statement('SELECT count(*) AS n FROM tasks').get()?.n;
-    let success = total as number;
+    const all = this.#driver.statement('SELECT count(*) AS n FROM tasks').get();
+    let success = all?.n as number;
     const groups = this.#driver
-      .statement("SELECT state, count(*) AS n FROM tasks WHERE state <> 'success' GROUP BY state")
+      .statement(
+        `SELECT state, count(*) AS n FROM tasks WHERE ${OF_FEW} GROUP BY state
+          UNION ALL SELECT 'queued', count(*) FROM tasks WHERE ${INDEXED.queued}
+          UNION ALL SELECT 'running', count(*) FROM tasks WHERE ${INDEXED.running} AND state = 'running'`,
+      )
       .all();
     for (const group of groups) {
       const n = group.n as number;
-      counted[group.state as TaskState] = n;
+      if (n > 0) counted[group.state as TaskState] = n;
       success -= n;
     }
     if (success > 0) counted.success = success;
