@@ -7,7 +7,7 @@ import { StatementSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../dist/client/index.js';
 import { Coordinator } from '../../dist/main/coordinator.js';
-import { AgentServiceService } from '../../dist/wire/gen/holdfast/v1/agent_service.js';
+import { CONNECT } from '../../dist/wire/connect.js';
 import { BareAgent } from './bare.mjs';
 import { startAgents } from './processes.mjs';
 import { bareTask, workThrough } from './work.mjs';
@@ -29,7 +29,7 @@ process.send?.(told, () => process.exit(0));
 
 /** Before a server is made: it keeps the functions that it finds then. */
 function countMessages() {
-  const connected = /** @type {any} */ (AgentServiceService.connect);
+  const connected = /** @type {any} */ (CONNECT);
   const { requestDeserialize, responseSerialize } = connected;
   connected.requestDeserialize = (bytes) => {
     counted.messagesUp++;

@@ -1,5 +1,6 @@
 import { type ClientDuplexStream, connectivityState, type ServiceError, status } from '@grpc/grpc-js';
 import type { Token } from '../kit/ids.js';
+import { CONNECT } from '../wire/connect.js';
 import {
   AgentServiceClient,
   type ConnectRequest,
@@ -164,7 +165,8 @@ class Stream {
 
   #open(): void {
     this.#timer.cancel();
-    const call = this.#client.connect();
+    const { path, requestSerialize, responseDeserialize } = CONNECT;
+    const call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     this.#call = call;
     call.on('data', (response: ConnectResponse) => this.#receive(response));
     call.on('error', (error: ServiceError) => {

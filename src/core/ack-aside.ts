@@ -1,5 +1,6 @@
 import type { StreamId } from '../kit/ids.js';
-import { type Draft, emptyAck } from './draft.js';
+import { NOTHING_MORE } from './acks.js';
+import type { Draft } from './draft.js';
 import type { Frame } from './frames.js';
 import type { State } from './state.js';
 
@@ -20,5 +21,5 @@ export function ackAside(
   const { epoch } = presence;
   if (pending !== null && (pending.session(epoch)?.state !== 'live' || pending.attaches(epoch))) return null;
   presence.sent++;
-  return { kind: 'ack', streamId, ack: { ...emptyAck(), number: presence.sent, received } };
+  return { kind: 'ack', streamId, ack: { ...NOTHING_MORE, number: presence.sent, received } };
 }

@@ -6,7 +6,7 @@ import { seatHolders } from './dag/holders.js';
 import { fireDueTriggers } from './dag/trigger-events.js';
 import { assignTriggers } from './dag/trigger-placement.js';
 import { Draft, type LoadedRows } from './draft.js';
-import { decideHeartbeat } from './heartbeat.js';
+import { type BeatInput, decideHeartbeat } from './heartbeat.js';
 import type { Context, Hello, Input } from './inputs.js';
 import { renewedLease } from './lease.js';
 import { observeBeat, type Presence } from './presence.js';
@@ -24,14 +24,19 @@ import { decideTick } from './tick.js';
  */
 export function hear(state: State, input: Input): void {
   if (input.kind === 'hello') presenceOf(state, input.hello)?.greetings.add(input.streamId);
-  if (input.kind !== 'heartbeat') return;
+  if (input.kind === 'heartbeat') renewed(state, input);
+}
+
+/** Renews the lease of whoever a heartbeat is from; undefined when it is nobody's, or old. */
+function renewed(state: State, input: BeatInput): Presence | undefined {
   const presence = state.presenceOfStream(input.streamId);
   const session = presence && state.sessions.get(presence.epoch);
-  if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return;
+  if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return undefined;
   const ends = renewedLease(input.at, session.leaseMs);
   if (presence.lastBeat === null || input.at > presence.lastBeat) presence.lastBeat = input.at;
   if (input.at > presence.lastHeard) presence.lastHeard = input.at;
   if (ends > presence.leaseEnds) presence.leaseEnds = ends;
+  return presence;
 }
 
 /** The presence of the very process that says Hello; an accepted Hello renews its lease from the receipt (P5). */
@@ -48,12 +53,8 @@ function presenceOf(state: State, { agentId, instanceId }: Hello): Presence | un
 export function observe(state: State, input: Input): void {
   switch (input.kind) {
     case 'heartbeat': {
-      const presence = state.presenceOfStream(input.streamId);
-      const session = presence && state.sessions.get(presence.epoch);
-      if (!presence || session?.state !== 'live' || input.beat.seq <= presence.received) return;
-      hear(state, input);
-      observeBeat(presence, input.beat);
-      state.dirty.add(presence.epoch);
+      const presence = renewed(state, input);
+      if (presence !== undefined && observeBeat(presence, input.beat)) state.dirty.add(presence.epoch);
       return;
     }
     case 'stream_closed': {

@@ -2,10 +2,11 @@ import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import type { MonoMs } from '../kit/time.js';
+import { type AckParts, Acks } from './acks.js';
 import { Admission } from './admission.js';
 import { DagDraft } from './dag/draft.js';
 import type { LoadedDags } from './dag/inputs.js';
-import type { Ack, Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
+import type { Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdict } from './frames.js';
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
@@ -36,11 +37,6 @@ export interface LoadedRows {
   readonly finished: FinishedStretch | null;
   readonly dags: LoadedDags;
 }
-
-/** An acknowledgement in the making; its number is drawn when it is sent. */
-export type AckParts = {
-  -readonly [K in keyof Omit<Ack, 'number' | 'received'>]: Ack[K] extends readonly (infer T)[] ? T[] : Ack[K];
-};
 
 /** A stream that becomes the stream of a session once this draft is committed. */
 export interface Attachment {
@@ -92,7 +88,7 @@ export class Draft {
   readonly notes: Note[] = [];
   /** Workers failed by this draft, for the storm brake (P8). */
   readonly failures: WorkerFailure[] = [];
-  readonly acks = new Map<StreamId, AckParts>();
+  readonly acks = new Acks();
   /** Offers that were asked for and refused. */
   readonly spent: { readonly epoch: Epoch; readonly taskId: TaskId; readonly reason: RefusalReason }[] = [];
   /** Tasks that retention removes, with the version that it decided on. */
@@ -101,6 +97,8 @@ export class Draft {
   readonly agentRemovals = new Map<AgentId, number>();
   /** Whether all agents were looked at for that. */
   agentsSeen = false;
+  /** When all presences are looked at again, if this draft has done so; null if it has not. */
+  nextLook: MonoMs | null = null;
   /** How far a step of retention has come; null when there is nothing more to remove. */
   prunedTo: FinishedTask | null = null;
   counters: Counters;
@@ -289,7 +287,8 @@ export class Draft {
 
   /** Whether a newer stream of this session is attached by this draft. */
   attaches(epoch: Epoch): boolean {
-    return this.attachments.some((attachment) => attachment.session.epoch === epoch);
+    for (const { session } of this.attachments) if (session.epoch === epoch) return true;
+    return false;
   }
 
   /** Whether a Hello of this batch showed that the store has lost commits (P18). */
@@ -299,12 +298,7 @@ export class Draft {
 
   /** What will be said on a stream when this draft is settled. */
   say(streamId: StreamId): AckParts {
-    let parts = this.acks.get(streamId);
-    if (parts === undefined) {
-      parts = emptyAck();
-      this.acks.set(streamId, parts);
-    }
-    return parts;
+    return this.acks.say(streamId);
   }
 
   /** Says something to the agent of a live session, if it has a stream; else it hears of it in its next Welcome. */
@@ -337,22 +331,4 @@ export class Draft {
     invariant(current.taskId === task.taskId, 'a task keeps its id');
     return current;
   }
-}
-
-export function emptyAck(): AckParts {
-  return {
-    stops: [],
-    cancellations: [],
-    acknowledgements: [],
-    permits: [],
-    refusals: [],
-    voidTokens: [],
-    offers: [],
-    withdrawals: [],
-    directive: null,
-    sendFullInventory: false,
-    triggerStarts: [],
-    triggerStops: [],
-    triggerAcks: [],
-  };
 }

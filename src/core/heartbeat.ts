@@ -8,7 +8,7 @@ import type { SessionRow } from './rows.js';
 import { decideStart, permitFrame, type StartCase } from './start.js';
 import { judgeReport } from './token.js';
 
-type BeatInput = Extract<StreamInput, { kind: 'heartbeat' }>;
+export type BeatInput = Extract<StreamInput, { kind: 'heartbeat' }>;
 
 /**
  * What a heartbeat leads to, in the order of its parts: reports are judged, the inventory is compared with the permits
@@ -19,10 +19,13 @@ export function decideHeartbeat(draft: Draft, presence: Presence, input: BeatInp
   // P1: from the decision to fail on, no heartbeat of that epoch is acknowledged.
   if (session?.state !== 'live') return;
   const { beat, streamId } = input;
-  const ack = draft.say(streamId);
-  for (const report of beat.reports) ack.acknowledgements.push(judgeReport(draft, session.agentId, report));
-  for (const event of beat.triggerEvents ?? []) ack.triggerAcks.push(judgeEvent(draft, event));
+  draft.acks.acknowledge(streamId);
+  for (const report of beat.reports)
+    draft.say(streamId).acknowledgements.push(judgeReport(draft, session.agentId, report));
+  for (const event of beat.triggerEvents ?? [])
+    draft.say(streamId).triggerAcks.push(judgeEvent(draft, event));
   if (presence.unresolved) {
+    const ack = draft.say(streamId);
     if (!ack.sendFullInventory)
       draft.notes.push({ kind: 'inventory_mismatch', agentId: session.agentId, epoch: session.epoch });
     ack.sendFullInventory = true;
@@ -87,9 +90,8 @@ function reconcile(draft: Draft, session: SessionRow, presence: Presence, input:
   }
 }
 
-/** P13 and P15 under a live lease, on the clock: permits that stay unseen are voided, asked-for stops are asked again. */
-export function pressAgents(draft: Draft): void {
-  const { now } = draft.ctx;
+/** P15 under a live lease: asked-for stops are asked again with every tick. */
+export function repeatStops(draft: Draft): void {
   for (const token of draft.state.stopRequests) {
     const task = draft.openTask(token);
     const { open, stopRequest } = task ?? {};
@@ -97,6 +99,11 @@ export function pressAgents(draft: Draft): void {
     if (draft.state.presences.get(open.epoch)?.inventory.phase(token) !== 'running') continue;
     draft.sayTo(open.epoch)?.cancellations.push({ token, reason: stopReasonOf(stopRequest) });
   }
+}
+
+/** P13 under a live lease: permits that stay unseen are voided, and silence on that closes the stream. */
+export function voidUnshown(draft: Draft): void {
+  const { now } = draft.ctx;
   for (const presence of draft.state.presences.values()) {
     if (presence.unshown.size === 0 || presence.streamId === null || draft.attaches(presence.epoch)) continue;
     const heartbeatMs = draft.session(presence.epoch)?.heartbeatMs ?? 0;

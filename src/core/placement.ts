@@ -1,6 +1,6 @@
-import type { Epoch, StreamId, TaskId } from '../kit/ids.js';
+import type { Epoch, TaskId } from '../kit/ids.js';
 import { add, drop } from '../kit/sets.js';
-import { type AckParts, emptyAck } from './draft.js';
+import type { AckParts, Acks } from './acks.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
 import type { Presence } from './presence.js';
@@ -47,9 +47,9 @@ export function offerBlock(state: State, presence: Presence, tally?: Tally): str
 export class Placement {
   readonly #state: State;
   readonly #ctx: Context;
-  readonly #acks: Map<StreamId, AckParts>;
+  readonly #acks: Acks;
 
-  constructor(state: State, ctx: Context, acks: Map<StreamId, AckParts>) {
+  constructor(state: State, ctx: Context, acks: Acks) {
     this.#state = state;
     this.#ctx = ctx;
     this.#acks = acks;
@@ -182,6 +182,7 @@ export class Placement {
   /** An offer beyond one agent's slots goes to another agent that has a free one now. */
   #withdrawExtras(): void {
     for (const [queue, taskIds] of this.#state.extras) {
+      if (!this.#state.roomy.has(queue)) continue;
       for (const taskId of [...taskIds]) {
         // Looked up each time: an offer that fills the last room replaces the set.
         const roomy = this.#state.roomy.get(queue);
@@ -209,9 +210,6 @@ export class Placement {
   }
 
   #say(presence: Presence): AckParts | null {
-    if (presence.streamId === null) return null;
-    const parts = this.#acks.get(presence.streamId) ?? emptyAck();
-    this.#acks.set(presence.streamId, parts);
-    return parts;
+    return presence.streamId === null ? null : this.#acks.say(presence.streamId);
   }
 }

@@ -109,12 +109,13 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
   };
 }
 
-/** Takes in what a heartbeat says of the agent. True when the inventories differ (a full one must be asked for). */
+/** Takes in what a heartbeat says of the agent. True when it may have another room for work now: most say nothing new. */
 export function observeBeat(presence: Presence, beat: Heartbeat): boolean {
+  const { capacity, unresolved } = presence;
   presence.received = beat.seq;
   presence.applied = Math.max(presence.applied, Math.min(beat.applied, presence.sent));
   if (beat.health !== null) presence.health = beat.health;
-  applyEffects(presence);
+  const holdsOther = applyEffects(presence) || changesInventory(beat);
   const { inventory } = presence;
   if (beat.fullInventory !== null) inventory.replace(beat.fullInventory);
   for (const report of beat.reports) {
@@ -125,10 +126,14 @@ export function observeBeat(presence: Presence, beat: Heartbeat): boolean {
   for (const request of beat.startRequests) {
     inventory.put({ phase: 'asked', nonce: request.nonce, taskId: request.taskId });
   }
-  const differs = inventory.count !== beat.inventoryCount || inventory.hash !== beat.inventoryHash;
-  presence.unresolved = differs;
+  // A full one must be asked for.
+  presence.unresolved = inventory.count !== beat.inventoryCount || inventory.hash !== beat.inventoryHash;
   presence.capacity = inventory.occupied() + beat.freeSlots;
-  return differs;
+  return holdsOther || presence.capacity !== capacity || presence.unresolved !== unresolved;
+}
+
+function changesInventory({ reports, inventoryChanges, startRequests, fullInventory }: Heartbeat): boolean {
+  return reports.length + inventoryChanges.length + startRequests.length > 0 || fullInventory !== null;
 }
 
 /**
@@ -145,8 +150,8 @@ export function mayHoldNothing(presence: Presence): boolean {
   });
 }
 
-/** Takes the effects of messages that the agent has applied, in order (see the proto's comment on Heartbeat). */
-function applyEffects(presence: Presence): void {
+/** Takes the effects of messages that the agent has applied, in order (see the proto's comment on Heartbeat). True for any. */
+function applyEffects(presence: Presence): boolean {
   let taken = 0;
   for (const effect of presence.effects) {
     if (effect.number > presence.applied) break;
@@ -155,6 +160,7 @@ function applyEffects(presence: Presence): void {
     if (effect.kind === 'acknowledgement') presence.shown.delete(effect.token);
   }
   if (taken > 0) presence.effects.splice(0, taken);
+  return taken > 0;
 }
 
 function applyEffect(inventory: Inventory, effect: Effect): void {

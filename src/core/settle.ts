@@ -1,12 +1,13 @@
 import type { Epoch, StreamId, Token } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
 import { later, MINUTE } from '../kit/time.js';
+import type { AckParts } from './acks.js';
 import { directiveOf } from './calls.js';
 import { bundleFrames } from './dag/holders.js';
 import { noteTriggerChanges, tellAgain, tellTriggers, triggerChanges } from './dag/trigger-telling.js';
-import type { AckParts, Attachment, Draft } from './draft.js';
+import type { Attachment, Draft } from './draft.js';
 import type { Frame, Permit } from './frames.js';
-import { leaseTerms, renewedLease } from './lease.js';
+import { leaseTerms, renewedLease, silenceLimitMs } from './lease.js';
 import { Placement } from './placement.js';
 import { newPresence, type Presence } from './presence.js';
 import { laneOf, type TaskRow } from './rows.js';
@@ -25,6 +26,7 @@ export function settle(draft: Draft): Frame[] {
     state.dirty.add(agent.epoch);
   }
   for (const agentId of draft.agentRemovals.keys()) state.forgetAgent(agentId);
+  if (draft.nextLook !== null) state.lookAtPresences = draft.nextLook;
   if (draft.agentsSeen) state.lookAtAgents = later(draft.ctx.now, MINUTE);
   for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
@@ -52,7 +54,7 @@ export function settle(draft: Draft): Frame[] {
   takeBackSpent(draft);
   draft.notes.push(...state.notes.splice(0));
   const placement = new Placement(state, draft.ctx, draft.acks);
-  placement.lapseOffers();
+  if (draft.nextLook !== null) placement.lapseOffers();
   placement.run();
   tellTriggers(draft);
   for (const [streamId, parts] of draft.acks) sendAck(draft, streamId, parts, frames);
@@ -95,6 +97,7 @@ function takeBackSpent({ state, spent }: Draft): void {
     const holder = state.presences.get(epoch);
     if (holder === undefined) continue;
     holder.overasked ||= reason === 'no_free_slot';
+    state.dirty.add(epoch);
     state.takeBackOffer(holder, taskId);
   }
 }
@@ -147,6 +150,7 @@ function settleAttachment(draft: Draft, attachment: Attachment, frames: Frame[])
   state.presences.set(epoch, presence);
   if (!state.aliveSince.has(epoch)) state.aliveSince.set(epoch, ctx.now);
   if (presence.leaseEnds < leaseEnds) presence.leaseEnds = leaseEnds;
+  state.lookNoLaterThan(later(at, silenceLimitMs(session.heartbeatMs)));
   Object.assign(presence, { lastBeat: at, lastHeard: at, streamId, received: 1, applied: 1, sent: 1 });
   Object.assign(presence, {
     effects: [],

@@ -89,6 +89,8 @@ export class State {
   recovery: Recovery | null = null;
   /** When all agents are looked at again, for those that have been away for long. */
   lookAtAgents: MonoMs;
+  /** Before this instant no lease ends and no stream is silent for too long: heartbeats only postpone both. */
+  lookAtPresences: MonoMs;
   /** Facts that people should hear of; they leave with the next batch. */
   readonly notes: Note[] = [];
   /** When each live session was granted or recovered, on our clock (P8 asks who was alive one L ago). */
@@ -103,6 +105,7 @@ export class State {
     this.dags = new DagState(start.dags);
     this.counters = start.counters;
     this.lookAtAgents = now;
+    this.lookAtPresences = now;
     this.lanes = new Lanes(policy.limits.laneWindow, this.claimed.keys);
     for (const queue of start.queues) this.queues.set(queue.queue, queue);
     for (const agent of start.agents) this.agents.set(agent.agentId, agent);
@@ -126,6 +129,11 @@ export class State {
       this.lanes.known(lane.key, lane, false);
       this.#countWaiting(lane.queue, lane.waiting);
     }
+  }
+
+  /** Somebody has come whose silence may be too long sooner than that of all others. */
+  lookNoLaterThan(at: MonoMs): void {
+    if (at < this.lookAtPresences) this.lookAtPresences = at;
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {

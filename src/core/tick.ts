@@ -1,4 +1,4 @@
-import { later } from '../kit/time.js';
+import { later, type MonoMs } from '../kit/time.js';
 import { requestStop } from './ask.js';
 import { advanceBackfills } from './dag/backfill.js';
 import { endTimedOutRuns } from './dag/runs.js';
@@ -7,9 +7,10 @@ import { failDeferred } from './dag/triggers.js';
 import type { Draft } from './draft.js';
 import { failFromQueue, failTooLate, releaseLostTry, stormBrake, withinLease } from './failure.js';
 import { forgetAgents } from './forget.js';
-import { pressAgents } from './heartbeat.js';
+import { repeatStops, voidUnshown } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
+import type { Presence } from './presence.js';
 import { rankOf } from './rank.js';
 import { stillHeld } from './requests.js';
 import type { SessionRow, TaskRow } from './rows.js';
@@ -20,9 +21,8 @@ import { executionDeadline, hasExpired, leaveQueue, move, queuedDeadline } from 
 /** What time alone brings about: leases that end, streams that fall silent, deadlines of tasks. */
 export function decideTick(draft: Draft): void {
   forgetAgents(draft);
-  failExpired(draft);
-  closeSilent(draft);
-  pressAgents(draft);
+  if (draft.ctx.now >= draft.state.lookAtPresences) lookAtPresences(draft);
+  repeatStops(draft);
   endTimedOutRuns(draft);
   createDueRuns(draft);
   advanceBackfills(draft);
@@ -31,6 +31,30 @@ export function decideTick(draft: Draft): void {
     const task = draft.tasks.has(taskId) ? undefined : draft.task(taskId);
     if (task !== undefined) firstMatch('due', DUE_RULES, draft.ctx.tally, draft, task)?.then(draft, task);
   }
+}
+
+/** Looks at all presences for what is not due at a certain instant, as often as this in each interval of heartbeats. */
+const LOOKS_PER_HEARTBEAT = 5;
+
+/** Of thousands of agents hardly one is due with a tick, so all of them are looked at only when the first one can be. */
+function lookAtPresences(draft: Draft): void {
+  failExpired(draft);
+  closeSilent(draft);
+  voidUnshown(draft);
+  const { ctx, state } = draft;
+  let next = later(ctx.now, ctx.policy.heartbeatIntervalMs / LOOKS_PER_HEARTBEAT);
+  for (const presence of state.presences.values()) {
+    if (presence.leaseEnds < next) next = presence.leaseEnds;
+    const silentAt = presence.streamId === null ? null : silentFrom(draft, presence);
+    if (silentAt !== null && silentAt < next) next = silentAt;
+  }
+  draft.nextLook = next;
+}
+
+/** P4: when the stream of a presence has been silent for too long, if nothing is heard until then; null without a session. */
+function silentFrom(draft: Draft, { epoch, lastHeard }: Presence): MonoMs | null {
+  const session = draft.session(epoch);
+  return session?.state === 'live' ? later(lastHeard, silenceLimitMs(session.heartbeatMs)) : null;
 }
 
 /** P1: every lease that is over; P8: the brake is judged over all of them together. */
@@ -75,12 +99,11 @@ function braked(draft: Draft, failing: number): boolean {
 function closeSilent(draft: Draft): void {
   for (const presence of draft.state.presences.values()) {
     if (presence.streamId === null || draft.attaches(presence.epoch)) continue;
-    const session = draft.session(presence.epoch);
-    if (session?.state !== 'live') continue;
-    const silent = (draft.ctx.now as number) - (presence.lastHeard as number);
-    if (silent < silenceLimitMs(session.heartbeatMs)) continue;
-    draft.closings.push({ streamId: presence.streamId, reason: 'silent' });
-    draft.notes.push({ kind: 'agent_suspect', agentId: session.agentId, epoch: session.epoch });
+    const silentAt = silentFrom(draft, presence);
+    if (silentAt === null || draft.ctx.now < silentAt) continue;
+    const { streamId, agentId, epoch } = presence;
+    draft.closings.push({ streamId, reason: 'silent' });
+    draft.notes.push({ kind: 'agent_suspect', agentId, epoch });
   }
 }
 

@@ -352,7 +352,7 @@ export class Engine {
     const message = 'the store has no space; free some, nothing is lost meanwhile';
     for (const input of inputs) {
       if (input.kind === 'heartbeat' && this.state.presenceOfStream(input.streamId))
-        draft.say(input.streamId);
+        draft.acks.acknowledge(input.streamId);
       if (input.kind === 'hello') {
         const refused = { reason: 'unavailable', message, delayMs: 1_000, acknowledgements: [] } as const;
         draft.refusals.push({ streamId: input.streamId, refused });
@@ -380,7 +380,7 @@ export class Engine {
       if (spec === undefined) missing.push(taskId);
       else specs.set(taskId, spec);
     };
-    for (const parts of draft.acks.values()) for (const permit of parts.permits) wanted(permit.taskId);
+    for (const { permits } of draft.acks.values()) for (const permit of permits) wanted(permit.taskId);
     for (const { hello } of draft.attachments) {
       for (const entry of hello.inventory) if (entry.phase === 'asked') wanted(entry.taskId);
     }

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.js';
 import { type Due, readDue } from './deadlines.js';
 import { leavesDue, loadDags, loadRunsOf, type Rest } from './load-dags.js';
 
-type Clocks = Pick<Context, 'wall' | 'timetable'>;
+type Clocks = Pick<Context, 'now' | 'wall' | 'timetable'>;
 
 /** What a batch is decided on; `more` when further tasks are due. */
 export type Loaded = LoadedRows & { readonly more: boolean };
@@ -26,7 +26,7 @@ export function loadRows(
   ...[store, state, inputs, due, readFinished, clocks, rest]: Parameters<typeof readRows>
 ): Loaded | Promise<Loaded> {
   const needsRows = due !== null || inputs.some((input) => needsDags(state, input, clocks));
-  if (needsRows || !isEmpty(wantedBy(state, inputs))) {
+  if (needsRows || !isEmpty(wantedBy(state, inputs, clocks))) {
     return readRows(store, state, inputs, due, readFinished, clocks, rest);
   }
   // Made anew each time: what is loaded belongs to its batch.
@@ -39,8 +39,18 @@ function needsDags(state: State, input: Input, { wall }: Clocks): boolean {
   if (input.kind === 'tick') return state.dags.isDue(wall);
   if (input.kind === 'heartbeat') return input.beat.reports.some((report) => isUnread(state, report));
   if (input.kind === 'hello') return input.hello.reports.some((report) => isUnread(state, report));
-  return ['prune', 'dag', 'advance', 'resolve', 'retry', 'steer'].includes(input.kind);
+  return READS_DAGS.has(input.kind);
 }
+
+/** Inputs that are decided on such rows in any case. */
+const READS_DAGS: ReadonlySet<Input['kind']> = new Set([
+  'prune',
+  'dag',
+  'advance',
+  'resolve',
+  'retry',
+  'steer',
+]);
 
 /** Whether a report is of an instance whose definition nobody has read since the start. */
 function isUnread(state: State, { token }: Report): boolean {
@@ -49,9 +59,9 @@ function isUnread(state: State, { token }: Report): boolean {
   return view !== undefined && state.dags.planOf(view.row) === undefined;
 }
 
-function wantedBy(state: State, inputs: readonly Input[]): Wanted {
+function wantedBy(state: State, inputs: readonly Input[], clocks: Clocks): Wanted {
   const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
-  for (const input of inputs) want(state, input, wanted);
+  for (const input of inputs) want(state, input, wanted, clocks);
   return wanted;
 }
 
@@ -69,7 +79,7 @@ async function readRows(
   clocks: Clocks,
   rest: Rest,
 ): Promise<Loaded> {
-  const wanted = wantedBy(state, inputs);
+  const wanted = wantedBy(state, inputs, clocks);
   const dags = await loadDags(store, state, inputs, clocks, rest);
   for (const taskId of dags.tasks) wantTask(state, taskId, wanted);
   const tasks = new Map<TaskId, TaskRow>();
@@ -118,14 +128,15 @@ function instancesIn(
   return { ends: [...ends], again: [...again] };
 }
 
-function want(state: State, input: Input, wanted: Wanted): void {
+function want(state: State, input: Input, wanted: Wanted, { now }: Clocks): void {
   switch (input.kind) {
     case 'heartbeat': {
+      const { reports, startRequests, triggerEvents } = input.beat;
       const presence = state.presenceOfStream(input.streamId);
       if (presence === undefined) return;
-      for (const report of input.beat.reports) wantReport(state, presence.agentId, report, wanted);
-      for (const { taskId } of input.beat.startRequests) wantTask(state, taskId, wanted);
-      for (const { triggerId } of input.beat.triggerEvents ?? []) {
+      for (const report of reports) wantReport(state, presence.agentId, report, wanted);
+      for (const { taskId } of startRequests) wantTask(state, taskId, wanted);
+      for (const { triggerId } of triggerEvents ?? []) {
         const trigger = state.dags.triggers.get(triggerId);
         if (trigger !== undefined) wantTask(state, trigger.taskId, wanted);
       }
@@ -150,6 +161,8 @@ function want(state: State, input: Input, wanted: Wanted): void {
       for (const taskId of input.taskIds) wantTask(state, taskId, wanted);
       return;
     case 'tick':
+      // What an agent was offered is read when its lease may be over.
+      if (now < state.lookAtPresences) return;
       for (const presence of state.presences.values()) {
         for (const taskId of presence.lapsed) wantTask(state, taskId, wanted);
       }

@@ -13,7 +13,7 @@ import type { Log } from '../kit/log.js';
 import { between, type MonoMs } from '../kit/time.js';
 import { VERSION } from '../kit/version.js';
 import type { Store } from '../store/store.js';
-import { AgentServiceService } from '../wire/gen/holdfast/v1/agent_service.js';
+import { CONNECT } from '../wire/connect.js';
 import { DagServiceService } from '../wire/gen/holdfast/v1/dag_service.js';
 import { FleetServiceService } from '../wire/gen/holdfast/v1/fleet_service.js';
 import { TaskServiceService } from '../wire/gen/holdfast/v1/task_service.js';
@@ -167,13 +167,16 @@ class RunningCoordinator implements Coordinator, EngineListener {
       maxSlots,
       gone,
     };
-    this.#server.addService(AgentServiceService, {
-      connect: (call: AgentCall) => {
-        const streamId = this.#nextStream();
-        const caller = callerOf(call.getAuthContext(), this.#asks);
-        this.#streams.set(streamId, new AgentStream(streamId, call, caller, streamHost));
+    this.#server.addService(
+      { connect: CONNECT },
+      {
+        connect: (call: AgentCall) => {
+          const streamId = this.#nextStream();
+          const caller = callerOf(call.getAuthContext(), this.#asks);
+          this.#streams.set(streamId, new AgentStream(streamId, call, caller, streamHost));
+        },
       },
-    });
+    );
     const after = (ms: number, task: () => void) => REAL_TIMERS.after(ms, task);
     this.#server.addService(
       TaskServiceService,

@@ -27,8 +27,10 @@ export function tokenOf(field: string, token: bigint): Token {
 }
 
 /** Counters stay below 2^63, so that every store can hold them. */
+const COUNTER_END = 1n << 63n;
+
 export function counterOf(field: string, value: bigint): bigint {
-  if (value >= 1n << 63n) throw new Malformed(`${field} is ${value}: it must be below 2^63`);
+  if (value >= COUNTER_END) throw new Malformed(`${field} is ${value}: it must be below 2^63`);
   return value;
 }
 

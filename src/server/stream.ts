@@ -1,5 +1,6 @@
 import { type StatusObject, status } from '@grpc/grpc-js';
 import type { Frame } from '../core/frames.js';
+import type { Heartbeat as Beat } from '../core/inputs.js';
 import type { Clock } from '../engine/clock.js';
 import type { Engine } from '../engine/engine.js';
 import type { Timers } from '../engine/timers.js';
@@ -201,14 +202,20 @@ export class AgentStream {
     if (beat.seq !== BigInt(this.#handed + 1)) {
       throw new Malformed(`heartbeat seq ${beat.seq} follows ${this.#handed}: count by one`);
     }
-    const assembly: Assembly = {
-      of: { kind: 'beat', beat },
-      entries: [...(beat.fullInventory?.entries ?? [])],
-      reports: [],
-    };
-    if (assembly.entries.length > this.#host.coordinates.maxInventory)
-      return this.#finish('inventory_too_large');
-    this.#assemble(assembly, beat.fullInventory?.moreChunks ?? false);
+    const full = beat.fullInventory;
+    if (full === undefined) return this.#hand(heartbeatOf(beat, null));
+    if (full.entries.length > this.#host.coordinates.maxInventory) return this.#finish('inventory_too_large');
+    this.#assemble({ of: { kind: 'beat', beat }, entries: [...full.entries], reports: [] }, full.moreChunks);
+  }
+
+  #hand(beat: Beat): void {
+    const { engine, clock } = this.#host;
+    this.#handed = beat.seq;
+    if (this.#isOver()) return this.reconnect('the certificate of this stream has expired', EXPIRED_DELAY_MS);
+    engine.counters.heartbeats++;
+    engine.counters.reports += beat.reports.length;
+    if (this.#handed - this.#acknowledged >= LIMITS.heartbeatWindow) this.#call.pause();
+    engine.put({ kind: 'heartbeat', streamId: this.#streamId, at: clock.mono(), beat });
   }
 
   #chunk(chunk: InventoryChunk): void {
@@ -235,8 +242,8 @@ export class AgentStream {
     if (more) return;
     const { engine, clock, coordinates, maxSlots } = this.#host;
     const { entries, reports } = assembly;
-    const at = clock.mono();
     if (assembly.of.kind === 'hello') {
+      const at = clock.mono();
       const hello = helloOf(assembly.of.hello, entries, reports, maxSlots, coordinates.maxInventory);
       const foreign = refuseHello(this.#caller, hello);
       if (foreign !== null) return this.#turnAway(foreign);
@@ -244,13 +251,7 @@ export class AgentStream {
       this.#agentId = hello.agentId;
       return engine.put({ kind: 'hello', streamId: this.#streamId, at, hello });
     }
-    const beat = heartbeatOf(assembly.of.beat, assembly.of.beat.fullInventory === undefined ? null : entries);
-    this.#handed = beat.seq;
-    if (this.#isOver()) return this.reconnect('the certificate of this stream has expired', EXPIRED_DELAY_MS);
-    engine.counters.heartbeats++;
-    engine.counters.reports += beat.reports.length;
-    if (this.#handed - this.#acknowledged >= LIMITS.heartbeatWindow) this.#call.pause();
-    engine.put({ kind: 'heartbeat', streamId: this.#streamId, at, beat });
+    this.#hand(heartbeatOf(assembly.of.beat, entries));
   }
 
   /** Somebody else's name: nothing is known of this Hello but that it was refused. */

@@ -2,6 +2,7 @@ import type { BundleHold } from '../core/dag/draft.js';
 import type { Ack, Directive, Frame, Permit, Verdict, Welcome } from '../core/frames.js';
 import type { TaskSpecRow, Work } from '../core/rows.js';
 import { NO_NONCE, type TaskId } from '../kit/ids.js';
+import { mapped } from '../kit/lists.js';
 import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
 import { StopReason } from '../wire/gen/holdfast/v1/agent_service.js';
 import type { Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
@@ -77,36 +78,38 @@ function directiveOf(directive: Directive): proto.Directive {
 
 /** An acknowledgement as one message, or as several with one number when its permits would make it too large. */
 export function ackOf(ack: Ack, specs: Specs): proto.ConnectResponse[] {
-  const permits = ack.permits.flatMap((permit) => permitOf(permit, specs));
-  const groups = groupBySize(permits);
+  const groups = groupBySize(ack.permits, specs);
   const whole: proto.HeartbeatAck = {
     number: BigInt(ack.number),
     received: BigInt(ack.received),
-    stops: ack.stops.map(stopOf),
-    cancellations: ack.cancellations.map(stopOf),
-    acknowledgements: ack.acknowledgements.map(acknowledgementOf),
-    permits: groups[0] ?? [],
-    refusals: ack.refusals.map(({ nonce, reason }) => ({ nonce, reason: refusalReasons.to(reason) })),
+    stops: mapped(ack.stops, stopOf),
+    cancellations: mapped(ack.cancellations, stopOf),
+    acknowledgements: mapped(ack.acknowledgements, acknowledgementOf),
+    permits: groups[0] ?? EMPTY.permits,
+    refusals: mapped(ack.refusals, ({ nonce, reason }) => ({ nonce, reason: refusalReasons.to(reason) })),
     voidTokens: ack.voidTokens,
     offers: ack.offers,
     withdrawals: ack.withdrawals,
     directive: ack.directive === null ? undefined : directiveOf(ack.directive),
     sendFullInventory: ack.sendFullInventory,
-    triggerStarts: ack.triggerStarts.map(triggerStartOf),
+    triggerStarts: mapped(ack.triggerStarts, triggerStartOf),
     triggerStops: ack.triggerStops,
     triggerAcks: ack.triggerAcks,
     more: groups.length > 1,
   };
-  const parts = groups
-    .slice(1)
-    .map((group, i) => ({ ...EMPTY, ...only(whole), permits: group, more: i < groups.length - 2 }));
-  return [whole, ...parts].map((value) => ({ message: { $case: 'ack', value } }));
+  const messages: proto.ConnectResponse[] = [{ message: { $case: 'ack', value: whole } }];
+  for (let i = 1; i < groups.length; i++) {
+    const rest = { permits: groups[i] ?? EMPTY.permits, more: i < groups.length - 1 };
+    messages.push({ message: { $case: 'ack', value: { ...EMPTY, ...only(whole), ...rest } } });
+  }
+  return messages;
 }
 
 const EMPTY = {
   stops: [],
   cancellations: [],
   acknowledgements: [],
+  permits: [],
   refusals: [],
   voidTokens: [],
   offers: [],
@@ -126,28 +129,26 @@ function stopOf({ token, reason }: Ack['stops'][number]): proto.Stop {
   return { token, reason: stopReasons.to(reason) };
 }
 
-function permitOf(permit: Permit, specs: Specs): proto.Permit[] {
+function permitOf(permit: Permit, specs: Specs): proto.Permit | null {
   const spec = specs.get(permit.taskId);
   // Without its spec a permit cannot be started; it is told again, or voided (P13), rather than sent half.
-  if (spec === undefined) return [];
+  if (spec === undefined) return null;
   const { nonce, token, epoch, taskId, tryNumber, queue, executionTimeoutMs, killGraceMs } = permit;
-  return [
-    {
-      nonce,
-      token,
-      epoch,
-      taskId,
-      tryNumber,
-      queue,
-      work: workOf(spec.work),
-      partitionPolicy: partitionPolicies.to(permit.partitionPolicy),
-      executionTimeout: executionTimeoutMs === null ? undefined : durationOf(executionTimeoutMs),
-      killGrace: durationOf(killGraceMs),
-      traceparent: spec.traceparent,
-      resumption: permit.resumption === null ? undefined : resumptionOf(permit.resumption),
-      instance: permit.instance === null ? undefined : instanceOf(permit.instance),
-    },
-  ];
+  return {
+    nonce,
+    token,
+    epoch,
+    taskId,
+    tryNumber,
+    queue,
+    work: workOf(spec.work),
+    partitionPolicy: partitionPolicies.to(permit.partitionPolicy),
+    executionTimeout: executionTimeoutMs === null ? undefined : durationOf(executionTimeoutMs),
+    killGrace: durationOf(killGraceMs),
+    traceparent: spec.traceparent,
+    resumption: permit.resumption === null ? undefined : resumptionOf(permit.resumption),
+    instance: permit.instance === null ? undefined : instanceOf(permit.instance),
+  };
 }
 
 export function bundleAckOf({ nextOffset, state, ...rest }: UploadState): proto.ConnectResponse {
@@ -175,10 +176,12 @@ export function workOf(work: Work): ProtoWork {
 }
 
 /** Permits in groups that each fit into a message with room to spare for the rest of it. */
-function groupBySize(permits: proto.Permit[]): proto.Permit[][] {
+function groupBySize(permits: readonly Permit[], specs: Specs): proto.Permit[][] {
   const groups: proto.Permit[][] = [];
   let bytes = 0;
-  for (const permit of permits) {
+  for (const told of permits) {
+    const permit = permitOf(told, specs);
+    if (permit === null) continue;
     const size = sizeOf(permit);
     const last = groups.at(-1);
     if (last !== undefined && bytes + size <= LIMITS.messageBytes / 2) {

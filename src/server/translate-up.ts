@@ -1,7 +1,8 @@
-import type { Health, Heartbeat, Hello, Report } from '../core/inputs.js';
+import type { Health, Heartbeat, Hello, Report, StartRequest } from '../core/inputs.js';
 import type { AgentKind } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
+import { mapped } from '../kit/lists.js';
 import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { agentKinds, phases, reportKinds } from '../wire/names.js';
@@ -94,19 +95,20 @@ export function heartbeatOf(beat: proto.Heartbeat, full: readonly proto.Inventor
   return {
     seq: safeNumber('seq', beat.seq),
     applied: safeNumber('applied', beat.applied),
-    reports: beat.reports.map(reportOf),
-    inventoryChanges: beat.inventoryChanges.map(entryOf),
+    reports: mapped(beat.reports, reportOf),
+    inventoryChanges: mapped(beat.inventoryChanges, entryOf),
     inventoryCount: beat.inventoryCount,
     inventoryHash: beat.inventoryHash,
-    startRequests: beat.startRequests.map((request) => ({
-      nonce: nonceOf(request.nonce),
-      taskId: idOf('start_requests.task_id', request.taskId),
-    })),
+    startRequests: mapped(beat.startRequests, startRequestOf),
     freeSlots: beat.freeSlots,
     health: healthOf(beat.health),
     fullInventory: full === null ? null : full.map(entryOf),
-    triggerEvents: beat.triggerEvents.map(eventOf),
+    triggerEvents: mapped(beat.triggerEvents, eventOf),
   };
+}
+
+function startRequestOf({ nonce, taskId }: proto.StartRequest): StartRequest {
+  return { nonce: nonceOf(nonce), taskId: idOf('start_requests.task_id', taskId) };
 }
 
 function healthOf(health: proto.Health | undefined): Health | null {
@@ -166,9 +168,10 @@ function nonceOf(nonce: bigint): Nonce {
   return counterOf('nonce', nonce) as Nonce;
 }
 
+const MOST = BigInt(Number.MAX_SAFE_INTEGER);
+
 function safeNumber(field: string, value: bigint): number {
-  if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER))
-    throw new Malformed(`${field} is ${value}: count from 1`);
+  if (value < 1n || value > MOST) throw new Malformed(`${field} is ${value}: count from 1`);
   return Number(value);
 }
 

@@ -53,9 +53,13 @@ export const LIMITS = {
   helloMs: 10_000,
 } as const;
 
-/** gRPC options of both ends: keepalive frees dead sockets; who owns what is decided by the lease alone. */
+/**
+ * gRPC options of both ends: keepalive frees dead sockets, and nothing else. Who owns what is decided by the lease, and
+ * both ends give up a silent stream after 1.5 heartbeat intervals (P4), so pings as frequent as heartbeats would only double
+ * what thousands of idle agents cost.
+ */
 export const KEEPALIVE = {
-  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 10_000,
 } as const;
 

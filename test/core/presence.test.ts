@@ -6,6 +6,12 @@ import { type Entry, Inventory } from '../../src/kit/inventory.js';
 import type { MonoMs } from '../../src/kit/time.js';
 import { report } from './agent-model.js';
 
+/** Whether the inventories differ once a heartbeat is taken in. */
+const differs = (p: Presence, said: Heartbeat) => {
+  observeBeat(p, said);
+  return p.unresolved;
+};
+
 const NOW = 0 as MonoMs;
 const token = (n: number) => BigInt(n) as Token;
 const nonce = (n: number) => BigInt(n) as Nonce;
@@ -52,7 +58,7 @@ describe('what a heartbeat says of an agent', () => {
       reports: [report(token(2), 'success')],
       startRequests: [{ nonce: nonce(6), taskId }],
     });
-    expect(observeBeat(p, said)).toBe(false);
+    expect(differs(p, said)).toBe(false);
     expect(p.effects).toEqual([]);
     expect(p.capacity).toBe(1);
   });
@@ -60,9 +66,9 @@ describe('what a heartbeat says of an agent', () => {
   test('leaves alone the effects of messages that it has not applied', () => {
     const p = presence(asked(5));
     p.effects = [{ number: 3, kind: 'refusal', nonce: nonce(5) }];
-    expect(observeBeat(p, beat([asked(5)], { applied: 2 }))).toBe(false);
+    expect(differs(p, beat([asked(5)], { applied: 2 }))).toBe(false);
     expect(p.effects).toHaveLength(1);
-    expect(observeBeat(p, beat([], { applied: 3 }))).toBe(false);
+    expect(differs(p, beat([], { applied: 3 }))).toBe(false);
   });
 
   test('never counts as applied what was not sent', () => {
@@ -73,9 +79,9 @@ describe('what a heartbeat says of an agent', () => {
 
   test('differs by count or by hash until a full inventory agrees', () => {
     const p = presence(running(1));
-    expect(observeBeat(p, beat([running(2)]))).toBe(true);
+    expect(differs(p, beat([running(2)]))).toBe(true);
     expect(p.unresolved).toBe(true);
-    expect(observeBeat(p, beat([running(2)], { fullInventory: [running(2)] }))).toBe(false);
+    expect(differs(p, beat([running(2)], { fullInventory: [running(2)] }))).toBe(false);
     expect(p.unresolved).toBe(false);
     expect(p.inventory.entries()).toEqual([running(2)]);
   });
@@ -92,7 +98,35 @@ describe('what a heartbeat says of an agent', () => {
       inventoryChanges: holds.slice(0, 1),
       reports: [report(token(2), 'killed'), report(token(3), 'never_started'), report(token(4), 'lost')],
     });
-    expect(observeBeat(p, said)).toBe(false);
+    expect(differs(p, said)).toBe(false);
+  });
+});
+
+describe('what an agent may be offered', () => {
+  test('is not looked at again for a heartbeat that says nothing new', () => {
+    const p = presence(running(1));
+    expect(observeBeat(p, beat([running(1)], { freeSlots: 3 }))).toBe(true);
+    expect(observeBeat(p, beat([running(1)], { seq: 3, freeSlots: 3 }))).toBe(false);
+  });
+
+  test.each<[string, (p: Presence) => Heartbeat]>([
+    ['free slots', () => beat([running(1)], { freeSlots: 2 })],
+    ['another inventory', () => beat([running(2)])],
+    ['a report', () => beat([], { reports: [report(token(1), 'success')] })],
+    ['a change', () => beat([], { inventoryChanges: [running(3)] })],
+    ['a start request', () => beat([], { startRequests: [{ nonce: nonce(4), taskId }] })],
+    ['a full inventory', () => beat([running(1)], { fullInventory: [running(1)] })],
+    [
+      'the first one after a message that takes effect',
+      (p) => {
+        p.effects = [{ number: 2, kind: 'acknowledgement', token: token(1) }];
+        return beat([], { applied: 2 });
+      },
+    ],
+  ])('is looked at again for %s', (_, said) => {
+    const p = presence(running(1));
+    observeBeat(p, beat([running(1)]));
+    expect(observeBeat(p, said(p))).toBe(true);
   });
 });
 

@@ -52,6 +52,49 @@ describe('a silent stream', () => {
   });
 });
 
+describe('all presences', () => {
+  test('are looked at when the first of them can be due, and a few times in each interval of heartbeats', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    w.tick();
+    expect(w.state.lookAtPresences).toBe((w.now as number) + H / 5);
+    w.advance(H - 1);
+    a.beat();
+    w.tick();
+    w.advance(1);
+    const before = w.state.lookAtPresences;
+    w.tick();
+    expect(w.state.lookAtPresences).toBe(before);
+    w.advance(1.5 * H - 2);
+    w.tick();
+    expect(w.state.lookAtPresences).toBe((w.now as number) + 1);
+  });
+
+  test('are looked at sooner for one that has come, whose silence is too long sooner', () => {
+    const w = world({ heartbeatIntervalMs: 40 * H });
+    ready(w, 'a');
+    w.tick();
+    const { lookAtPresences } = w.state;
+    w.policy = { ...w.policy, heartbeatIntervalMs: H };
+    ready(w, 'b');
+    expect(w.state.lookAtPresences).toBe((w.now as number) + 1.5 * H);
+    expect(w.state.lookAtPresences).toBeLessThan(lookAtPresences as number);
+    w.advance(1.5 * H);
+    w.tick();
+    expect(w.noted('agent_suspect')).toMatchObject([{ agentId: 'b' }]);
+  });
+
+  test('are looked at again with the next tick while one that is due cannot be decided', () => {
+    const w = world();
+    ready(w, 'a');
+    w.advance(L);
+    w.failCommits = 1;
+    w.tick();
+    expect(w.noted('agent_failed')).toHaveLength(1);
+    checkWorld(w);
+  });
+});
+
 describe('a delayed task', () => {
   const delayed = (change: object = {}) => {
     const w = world();

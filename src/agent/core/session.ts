@@ -144,13 +144,13 @@ export class AgentSession {
     return this.#wasOpen ? earliest(next, this.#gate.closesAt()) : next;
   }
 
-  /** At the end of a turn: asks for what it may start, and sends one heartbeat if there is something to say or it is time. */
+  /** At the end of a turn: reports first, so that it asks for the slots that they free; one heartbeat if anything is to be said. */
   flush(now: Instant): Effect[] {
     if (this.#stream !== 'open' || this.#terms === null || this.#ended || this.#saidGoodbye) return [];
+    const { reports, more } = this.#reports.take(now.mono, this.#terms.heartbeatMs);
     const mayAsk = this.gateOpen(now) && !this.#directive.cordoned && !this.#directive.draining;
     if (mayAsk) this.#asks.ask(() => this.#freeSlots());
     const tick = now.mono >= later(this.#exchange.lastSent, this.#terms.heartbeatMs);
-    const { reports, more } = this.#reports.take(now.mono, this.#terms.heartbeatMs);
     const asks = this.#asks.take(now.mono, this.#terms.heartbeatMs);
     const events = this.#triggers.take(now.mono, this.#terms.heartbeatMs);
     const says = reports.length > 0 || asks.length > 0 || events.length > 0 || this.#runs.anyStopped;

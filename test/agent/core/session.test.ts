@@ -109,6 +109,17 @@ describe('asking', () => {
     expect(scene.beats.at(-1)?.startRequests.map(({ taskId }) => taskId)).toEqual(['c']);
   });
 
+  test('the message that reports the end of a run asks for what is offered beyond the slots', () => {
+    const scene = connected({ identity: { slots: 1 } });
+    scene.run(100);
+    scene.offer('next');
+    const before = scene.beats.length;
+    scene.ended(100);
+    expect(scene.beats.slice(before)).toMatchObject([
+      { reports: [{ token: 100n }], startRequests: [{ taskId: 'next' }], freeSlots: 0 },
+    ]);
+  });
+
   test('does not ask with a closed gate (P3)', () => {
     const scene = connected();
     scene.advance(GATE);

@@ -1,0 +1,6 @@
+const NONE: readonly never[] = Object.freeze([]);
+
+/** Each element as `of` has it. Most lists of a message are empty, and one empty list is enough for all of these. */
+export function mapped<From, To>(list: readonly From[], of: (from: From) => To): readonly To[] {
+  return list.length === 0 ? NONE : list.map((from) => of(from));
+}
