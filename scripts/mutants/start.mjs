@@ -223,4 +223,11 @@ export const MUTANTS = [
       },
     ],
   },
+  {
+    name: 'acknowledged_aside_while_failing',
+    rule: 'P1',
+    file: 'src/core/ack-aside.ts',
+    find: "if (pending !== null && (pending.session(epoch)?.state !== 'live' || pending.attaches(epoch))) return null;",
+    replace: '',
+  },
 ];

@@ -61,6 +61,9 @@ export class Answers {
 
   acked(streamId: StreamId, ack: Ack, epoch: Epoch | undefined): void {
     for (const { token } of [...ack.cancellations, ...ack.stops]) this.#told.add(key(streamId, token));
+    // P1: its failing is on the disk, and the coordinator still waits to hear so: from the decision on nothing is acknowledged.
+    if (epoch !== undefined && this.#rows.sessions.get(epoch)?.state === 'failed')
+      this.broken({ rule: 'P1', what: `session ${epoch} has failed, and a heartbeat of it is acknowledged` });
     if (epoch !== undefined) this.#mustBeTold(streamId, epoch);
     const agentId = epoch === undefined ? undefined : this.#rows.sessions.get(epoch)?.agentId;
     for (const { token, disposition } of ack.acknowledgements) {
