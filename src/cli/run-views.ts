@@ -105,11 +105,11 @@ function instanceTable({ run, tasks, instances }: RunDescription, view: View): s
     const found = by.get(task.task) ?? [];
     const indent = '  '.repeat(depths.get(task.task) ?? 0);
     if (found.length === 0) return [undecidedRow(`${indent}${task.task}`, run, task, by)];
-    if (found.length <= MAPPED_SHOWN) return found.map((one) => instanceRow(one, indent, view));
+    if (found.length <= MAPPED_SHOWN) return found.map((one) => instanceRow(one, run, indent, view));
     const odd = found.filter(({ state, lost }) => state === 'failed' || lost).slice(0, MAPPED_SHOWN);
     return [
       summaryRow(task.task, found, indent, view),
-      ...odd.map((one) => instanceRow(one, `${indent}  `, view)),
+      ...odd.map((one) => instanceRow(one, run, `${indent}  `, view)),
     ];
   });
   const headers = ['TASK', 'STATE', 'TRY', 'AGENT', 'TIME', 'TASK ID', 'REASON'];
@@ -149,10 +149,20 @@ function stateOf(instance: RunInstance, { colours }: View): Cell {
   return { text, paint: stateColour(text, colours) };
 }
 
-function instanceRow(instance: RunInstance, indent: string, view: View): (string | Cell)[] {
-  const { createdAt, endedAt } = instance;
-  // From its decision on, its waiting included: that is the time that its run has spent on it.
-  const spent = createdAt && (endedAt?.getTime() ?? view.now) - createdAt.getTime();
+/**
+ * From its decision on, its waiting included: that is the time that its run has spent on it. What was cleared in a run that
+ * had ended was decided long before, so it counts from when the run went on.
+ */
+function spentOn({ createdAt, endedAt }: RunInstance, { startedAt }: Run, now: number): number | undefined {
+  const decided = createdAt?.getTime();
+  const end = endedAt?.getTime() ?? now;
+  const wentOn = startedAt?.getTime() ?? 0;
+  if (decided === undefined) return undefined;
+  return end - (end < wentOn ? decided : Math.max(decided, wentOn));
+}
+
+function instanceRow(instance: RunInstance, run: Run, indent: string, view: View): (string | Cell)[] {
+  const spent = spentOn(instance, run, view.now);
   return [
     `${indent}${instanceWords(instance)}`,
     stateOf(instance, view),

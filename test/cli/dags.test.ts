@@ -406,3 +406,27 @@ test('a mapped task with many instances has one row, and one for each that faile
   expect(table).toMatch(/each\[30\] +29 success, 1 failed/);
   expect(table.match(/ {4}each\[\d+\]/g)).toEqual(['    each[3]', '    each[5]']);
 });
+
+test('after a clear of a run that had ended, the time of what is done again counts from when the run went on', async () => {
+  await shown('dag', 'trigger', 'daily', '--run-id', 'again', '--wait');
+  const client = connect(stage.address);
+  const description = await client.runs.get('daily', 'again');
+  client.close();
+  const at = (second: number) => new Date(1_000 * second);
+  const times: Readonly<Record<string, readonly [made: Date, ended: Date | undefined]>> = {
+    extract: [at(0), at(4)],
+    load: [at(4), at(3_607)],
+    each: [at(4), undefined],
+  };
+  const instances = description.instances.map((one) => {
+    const [createdAt, endedAt] = times[one.task] ?? [at(0), undefined];
+    return { ...one, createdAt, endedAt };
+  });
+  const run = { ...description.run, startedAt: at(3_600), endedAt: undefined };
+  const out = { isTTY: false, columns: undefined, print: () => {} };
+  const view = { out, colours: coloursFor(out, {}), now: at(3_609).getTime() };
+  const table = runDescriptionView({ ...description, run, instances }, view).table();
+  expect(table).toMatch(/\nextract +success +- +- +4\.0s /);
+  expect(table).toMatch(/\n {2}load +success +- +- +7\.0s /);
+  expect(table).toMatch(/\n {2}each\[0\] +success +- +- +9\.0s /);
+});
