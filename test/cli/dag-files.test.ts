@@ -66,8 +66,20 @@ describe('holdfast dag validate', () => {
     const { stdout } = await holdfast(['dag', 'validate', '.', '-o', 'json'], { cwd: folder });
     expect(JSON.parse(stdout)).toEqual([
       expect.objectContaining({ file: 'bad.dag.yaml', valid: false, dagIds: [] }),
-      { file: 'sums.dag.yaml', valid: true, dagIds: ['sums'], errors: [] },
+      { file: 'sums.dag.yaml', valid: true, dagIds: ['sums'], errors: [], warnings: [] },
     ]);
+  });
+
+  test('warns of what is allowed and hardly ever meant, and ends with 0', async () => {
+    const odd = mkdtempSync(join(tmpdir(), 'holdfast-odd-'));
+    const loop = 'dag_id: loop\nschedule: {assets: data}\ntasks: {t: {outlets: [data]}}\n';
+    writeFileSync(join(odd, 'loop.dag.yaml'), loop);
+    const { code, stdout } = await holdfast(['dag', 'validate', '.'], { cwd: odd });
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining('\nloop.dag.yaml: warning: DAG loop: its runs make runs of itself without end'),
+    ]);
+    rmSync(odd, { recursive: true });
   });
 
   test('ends with 4 when there is no such file, or no DAG file', async () => {

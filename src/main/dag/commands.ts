@@ -54,18 +54,19 @@ async function show(context: CliContext, command: Command, reports: readonly Fil
   const { output } = await context.settings(commonFlags(command));
   const colours = coloursFor(terminal.out, terminal.env);
   await present(terminal.out, output, {
-    data: reports.map(({ file, dags, errors }) => ({
+    data: reports.map(({ file, dags, errors, warnings }) => ({
       file,
       valid: errors.length === 0,
       dagIds: dags.map((d) => d.dagId),
       errors,
+      warnings,
     })),
     names: reports.flatMap(({ dags }) => dags.map(({ dagId }) => dagId)),
     table: () => {
       const rows = reports.flatMap(({ file, dags }) =>
         dags.map((dag) => [dag.dagId, String(dag.tasks.length), scheduleText(dag.schedule), file]),
       );
-      const faults = reports.flatMap(({ errors }) => errors);
+      const faults = reports.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
       const table =
         rows.length === 0
           ? ''

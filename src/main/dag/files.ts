@@ -4,6 +4,7 @@ import { EXIT, Failure } from '../../cli/index.js';
 import type { DagDefinition } from '../../core/dag/definition.js';
 import { listBundle } from '../../dag/bundle/list.js';
 import { checkDag } from '../../dag/check/index.js';
+import { warningsOf } from '../../dag/check/warnings.js';
 import { FileParser } from '../../dag/isolate/parser.js';
 import { languageOf } from '../../dag/read.js';
 import { didYouMean } from '../../kit/suggest.js';
@@ -15,6 +16,8 @@ export interface FileReport {
   readonly dags: readonly DagDefinition[];
   /** Lines as `file:line:column: message`; empty when all is well. */
   readonly errors: readonly string[];
+  /** Lines as `file: warning: message`: what is allowed, and hardly ever meant. */
+  readonly warnings: readonly string[];
 }
 
 const noFile = (path: string, because: string, advice: string): Failure =>
@@ -45,7 +48,7 @@ export async function readFiles(files: readonly string[]): Promise<readonly File
   const parser = new FileParser();
   try {
     const reports = await Promise.all(files.map((file) => readOne(parser, file)));
-    return withoutDuplicates(reports);
+    return withWarnings(withoutDuplicates(reports));
   } finally {
     parser.close();
   }
@@ -56,16 +59,16 @@ async function readOne(parser: FileParser, path: string): Promise<FileReport> {
   const { parsed } = await parser.parse(path, file);
   switch (parsed.kind) {
     case 'gone':
-      return { file, dags: [], errors: [`${file}: it is not there any more`] };
+      return { file, dags: [], errors: [`${file}: it is not there any more`], warnings: [] };
     case 'errors':
-      return { file, dags: [], errors: parsed.errors };
+      return { file, dags: [], errors: parsed.errors, warnings: [] };
     case 'dags': {
       const dags = parsed.dags.flatMap(({ source }) => {
         // The same rules have accepted it a moment ago, in the process that read it.
         const checked = checkDag(JSON.parse(source));
         return checked.ok ? [checked.definition] : [];
       });
-      return { file, dags, errors: [] };
+      return { file, dags, errors: [], warnings: [] };
     }
   }
 }
@@ -81,6 +84,18 @@ function withoutDuplicates(reports: readonly FileReport[]): readonly FileReport[
       );
     for (const { dagId } of report.dags) if (!owners.has(dagId)) owners.set(dagId, report.file);
     return errors.length === 0 ? report : { ...report, dags: [], errors };
+  });
+}
+
+/** All of them are looked at together, as they would be in force. */
+function withWarnings(reports: readonly FileReport[]): readonly FileReport[] {
+  const warnings = warningsOf(reports.flatMap(({ dags }) => dags));
+  return reports.map((report) => {
+    const own = new Set(report.dags.map(({ dagId }) => dagId));
+    const lines = warnings
+      .filter(({ dagId }) => own.has(dagId))
+      .map(({ dagId, message }) => `${report.file}: warning: DAG ${dagId}: ${message}`);
+    return { ...report, warnings: lines };
   });
 }
 
