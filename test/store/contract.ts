@@ -230,6 +230,13 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
       expect(await store.readByIdempotencyKey(['c'])).toEqual([]);
     });
 
+    test('finds tasks by keys of any characters, and many at once', async () => {
+      const keys = ['"', '\\', "it's", 'a\nb', '[1,"2"]', 'ü☃𝄞', '0', 'null', 'x'.repeat(300)];
+      await commit({ tasks: keys.map((idempotencyKey, n) => put(task(n, { idempotencyKey }))) });
+      const found = await store.readByIdempotencyKey([...keys, ...keys.map((key) => `${key} `)]);
+      expect(found.map(({ idempotencyKey }) => idempotencyKey).sort()).toEqual([...keys].sort());
+    });
+
     test('gives history oldest first, of one task only', async () => {
       await commit({ tasks: [put(task(1))], history: [history(1, 0), history(2, 0), history(1, 1)] });
       await commit({ history: Array.from({ length: 12 }, (_, i) => history(1, i + 2)) });

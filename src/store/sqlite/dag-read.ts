@@ -53,9 +53,12 @@ export class DagReader {
         toDag,
       ),
       runs: this.#all(`SELECT ${RUN} FROM runs WHERE ${ACTIVE} ORDER BY run`).map(toRun),
-      instances: this.#all(
-        `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run IN (SELECT run FROM runs WHERE ${ACTIVE})`,
-      ).map(toTask),
+      instances: this.#driver
+        .statement(
+          `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run IN (SELECT run FROM runs WHERE ${ACTIVE})`,
+        )
+        .lists()
+        .map(toTask),
       pools: this.#all('SELECT pool, version, slots, description FROM pools ORDER BY pool').map(toPool),
       assets: this.#all('SELECT asset, version, last_event, last_event_at FROM assets ORDER BY asset').map(
         toAsset,
@@ -140,7 +143,10 @@ export class DagReader {
 
   instances(run: RunKey, after: TaskId | null, limit: number): TaskRow[] {
     const sql = `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run = ? AND task_id > ? ORDER BY task_id LIMIT ?`;
-    return this.#all(sql, run, after ?? '', limit).map(toTask);
+    return this.#driver
+      .statement(sql)
+      .lists(run, after ?? '', limit)
+      .map(toTask);
   }
 
   listEvents(asset: string | null, before: number | null, limit: number): AssetEventRow[] {

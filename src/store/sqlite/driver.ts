@@ -229,6 +229,18 @@ export class Statement {
     }
   }
 
+  /**
+   * All rows as lists of their columns, which costs half of what objects with names do. A statement is asked for these or
+   * for the others, never for both.
+   */
+  lists(...params: readonly Param[]): readonly (readonly Param[])[] {
+    const isAble = typeof this.#prepared.setReturnArrays === 'function';
+    if (isAble) this.#prepared.setReturnArrays(true);
+    const rows: readonly unknown[] = this.all(...params);
+    // Node 22.14 and 22.15 know objects only.
+    return isAble ? (rows as Param[][]) : rows.map((row) => Object.values(row as Columns));
+  }
+
   /** node:sqlite binds NULL for what is missing and 1 for true; NaN would become NULL. */
   #checkParams(params: readonly Param[]): void {
     if (params.length !== this.#count)

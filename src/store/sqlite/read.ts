@@ -46,9 +46,9 @@ const INDEXED: Readonly<Record<TaskState, string>> = {
 /** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
 export class Reader {
   readonly #driver: Driver;
-  readonly #task: Statement;
-  readonly #taskByKey: Statement;
-  readonly #spec: Statement;
+  readonly #tasks: Statement;
+  readonly #tasksByKey: Statement;
+  readonly #specs: Statement;
   readonly #ready: Statement;
   readonly #readyAfter: Statement;
   readonly #due: Statement;
@@ -60,12 +60,14 @@ export class Reader {
   constructor(driver: Driver) {
     this.#driver = driver;
     this.dags = new DagReader(driver);
-    this.#task = driver.statement(`SELECT ${TASK} FROM tasks WHERE task_id = ?`);
-    this.#taskByKey = driver.statement(
-      `SELECT ${TASK} FROM tasks WHERE idempotency_key = ? AND idempotency_key <> ''`,
+    // One call for however many: the names come as one JSON list. CROSS keeps SQLite from walking the tasks instead.
+    const wanted = 'FROM json_each(?) AS wanted CROSS JOIN tasks AS t';
+    this.#tasks = driver.statement(`SELECT ${TASK} ${wanted} ON t.task_id = wanted.value`);
+    this.#tasksByKey = driver.statement(
+      `SELECT ${TASK} ${wanted} ON t.idempotency_key = wanted.value AND t.idempotency_key <> ''`,
     );
-    this.#spec = driver.statement(
-      'SELECT t.task_id, s.data FROM tasks t JOIN specs s ON s.id = t.id WHERE t.task_id = ?',
+    this.#specs = driver.statement(
+      `SELECT t.task_id, s.data ${wanted} ON t.task_id = wanted.value CROSS JOIN specs AS s ON s.id = t.id`,
     );
     const inOrder = 'ORDER BY rank, task_id LIMIT ?';
     this.#ready = driver.statement(`SELECT ${TASK} FROM tasks WHERE lane = ? ${inOrder}`);
@@ -100,7 +102,7 @@ export class Reader {
       .all();
     const openTasks = this.#driver
       .statement(`SELECT ${TASK} FROM tasks WHERE is_open IS NOT NULL ORDER BY task_id`)
-      .all();
+      .lists();
     if (counters === undefined) {
       throw new StoreError(
         'corrupt',
@@ -134,15 +136,17 @@ export class Reader {
   }
 
   tasks(taskIds: readonly TaskId[]): TaskRow[] {
-    return this.#each(this.#task, taskIds).map(toTask);
+    return this.#tasks.lists(listOf(taskIds)).map(toTask);
   }
 
   specs(taskIds: readonly TaskId[]): TaskSpecRow[] {
-    return this.#each(this.#spec, taskIds).map((c) => decodeSpec(c.task_id as string, c.data as string));
+    return this.#specs
+      .lists(listOf(taskIds))
+      .map(([taskId, data]) => decodeSpec(taskId as string, data as string));
   }
 
   byIdempotencyKey(keys: readonly string[]): TaskRow[] {
-    return this.#each(this.#taskByKey, keys).map(toTask);
+    return this.#tasksByKey.lists(listOf(keys)).map(toTask);
   }
 
   history(taskId: TaskId): HistoryRow[] {
@@ -183,13 +187,13 @@ export class Reader {
   ready(lane: string, after: ReadyPosition | null, limit: number): TaskRow[] {
     const rows =
       after === null
-        ? this.#ready.all(lane, limit)
-        : this.#readyAfter.all(lane, after.rank, after.taskId, limit);
+        ? this.#ready.lists(lane, limit)
+        : this.#readyAfter.lists(lane, after.rank, after.taskId, limit);
     return rows.map(toTask);
   }
 
   due(now: ServiceMs, limit: number): TaskRow[] {
-    return this.#due.all(now, limit).map(toTask);
+    return this.#due.lists(now, limit).map(toTask);
   }
 
   nextDue(): ServiceMs | null {
@@ -197,7 +201,7 @@ export class Reader {
   }
 
   wallDue(now: WallMs, limit: number): TaskRow[] {
-    return this.#wallDue.all(now, limit).map(toTask);
+    return this.#wallDue.lists(now, limit).map(toTask);
   }
 
   nextWallDue(): WallMs | null {
@@ -253,7 +257,7 @@ export class Reader {
     const sql = `SELECT ${TASK_WITHOUT_RESULT} FROM tasks ${filtered} ORDER BY task_id DESC LIMIT ?`;
     return this.#driver
       .statement(sql)
-      .all(...params, limit)
+      .lists(...params, limit)
       .map(toTask);
   }
 
@@ -274,12 +278,12 @@ export class Reader {
         `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM tasks INDEXED BY tasks_finished
           WHERE finished_at IS NOT NULL AND is_open IS NULL ${kept} ${from} ${to} ORDER BY finished_at, task_id LIMIT ?`,
       )
-      .all(
+      .lists(
         ...(after === null ? [] : [after.finishedAt, after.taskId]),
         ...(until === null ? [] : [until]),
         limit,
       );
-    return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
+    return rows.map((c) => ({ row: toTask(c), finishedAt: c.at(-1) as ServiceMs }));
   }
 
   /** Counts what has not succeeded in indexes, all rows in the smallest index there is, and takes the rest for successes. */
@@ -302,16 +306,10 @@ export class Reader {
     if (success > 0) counted.success = success;
     return counted;
   }
-
-  #each(statement: Statement, keys: readonly string[]): Columns[] {
-    const found: Columns[] = [];
-    for (const key of new Set(keys)) {
-      const row = statement.get(key);
-      if (row !== undefined) found.push(row);
-    }
-    return found;
-  }
 }
+
+/** Names as one parameter, each once. */
+const listOf = (names: readonly string[]): string => JSON.stringify([...new Set(names)]);
 
 const toAgent = (c: Columns): AgentRow =>
   decodeAgent(c.agent_id as string, c.version as number, c.data as string);
