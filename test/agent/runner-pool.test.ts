@@ -296,15 +296,22 @@ describe('calls of quick handlers', () => {
     }
   });
 
-  test('are eight at most behind one, and as many as the children that there are can share', () => {
-    const names = Array.from({ length: 20 }, (_, i) => `t${i}`);
-    expect(quick(names).told).toHaveLength(1 + 8);
-    const scene = quick([], {}, 2);
-    scene.acquire(scene.tenant('slow', { handler: 'unknown' }), scene.tenant('x'));
-    scene.loads(1);
-    scene.acquire(...names.slice(0, 4).map((name) => scene.tenant(name)));
-    scene.ends(1);
-    expect(scene.told.filter((line) => line.includes('behind'))).toHaveLength(2);
+  test('go to one child until it has a millisecond of work, sixteen at most behind one, and then to the next', () => {
+    const names = Array.from({ length: 40 }, (_, i) => `t${i}`);
+    for (const [ms, behind] of [
+      [0.01, 16],
+      [0.3, 2],
+    ] as const) {
+      const scene = new Scene({ warm: 2, runsPerChild: 100 });
+      scene.loads(0);
+      scene.loads(1);
+      scene.acquire(scene.tenant('first'));
+      scene.ends(1, ms);
+      scene.told.length = 0;
+      scene.acquire(...names.map((name) => scene.tenant(name)));
+      const count = (child: number) => scene.told.filter((line) => line.endsWith(` ${child}`)).length;
+      expect([count(0), count(1)]).toEqual([1 + behind, 1 + behind]);
+    }
   });
 
   test('that must never have two copies have their child to themselves', () => {
@@ -316,7 +323,7 @@ describe('calls of quick handlers', () => {
     const scene = quick(['a', 'b', 'c']);
     scene.acquire(scene.tenant('d'));
     scene.child(0).isLate = true;
-    scene.pass(10);
+    scene.pass(25);
     expect(scene.told.slice(3)).toEqual(['b taken back', 'c taken back']);
     scene.dies(0);
     scene.loads(1);
@@ -334,7 +341,7 @@ describe('calls of quick handlers', () => {
       scene.child(0).unheard = () => {};
       scene.ends(0);
     };
-    scene.pass(10);
+    scene.pass(25);
     expect(scene.told.slice(3)).toEqual(['b begins', 'c taken back']);
   });
 

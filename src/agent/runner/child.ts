@@ -41,7 +41,8 @@ export interface ChildListener {
 const HEAP_SHARE = 0.75;
 const MIB = 1024 * 1024;
 const WORD_FD = 3;
-const WORDS_BYTES = 64 * 1024;
+/** What a pipe holds. */
+const piece = Buffer.allocUnsafeSlow(64 * 1024);
 const BURY_WAIT_MS = 50;
 
 /** What V8 says when it gives up. */
@@ -159,11 +160,10 @@ export class HandlerChild {
   /** Hears all that it has said by now. */
   catchUp(): void {
     while (this.wordFd !== null && this.words?.destroyed === false) {
-      const piece = Buffer.allocUnsafe(WORDS_BYTES);
       try {
         const bytes = readSync(this.wordFd, piece);
         if (bytes === 0) return;
-        this.take(piece.subarray(0, bytes));
+        this.take(Buffer.from(piece.subarray(0, bytes)));
       } catch {
         // Without waiting: there is no more.
         return;

@@ -42,11 +42,14 @@ const CRASH_PAUSE_MS = 1_000;
 /** Children made at once: more would only make each other slow. */
 const MAX_LOADING = 4;
 /** A run behind another in its child begins within this time, in milliseconds, or any child that is free has it. */
-const FOLLOW_MS = 10;
-/** Work of one child at a time, in milliseconds, as far as its handlers were quick until now. */
-const AHEAD_MS = 2;
-/** Calls of one child at a time: each saves two processes a turn of their loops, and the first few save the most. */
-const MOST_AHEAD = 8;
+const FOLLOW_MS = 25;
+/**
+ * Work of one child at a time, in milliseconds, as far as its handlers were quick until now. So much goes to one child
+ * before the next is woken: to wake a process, and to run its code where it is not warm, costs as much.
+ */
+const AHEAD_MS = 1;
+/** Calls behind another at a time: each saves two processes a turn of their loops, and the first few save the most. */
+const MOST_AHEAD = 16;
 /** The share of its memory that a child may hold on to between two runs; one with more is replaced. */
 const KEPT_SHARE = 0.5;
 
@@ -97,7 +100,7 @@ export class HandlerPool implements ChildListener {
     this.waiting.push(tenant);
   }
 
-  /** Who waits goes to idle children: all that came in one turn, so that it is shared among them. */
+  /** Who waits goes to idle children: all that came in one turn, so that one can have several of them. */
   serve(): void {
     while (this.waiting.length > 0) {
       const child = this.idle.pop();
@@ -148,13 +151,12 @@ export class HandlerPool implements ChildListener {
     return has;
   }
 
-  /** What waits is shared among the children; nobody waits behind more than a moment's work. */
+  /** Nobody waits behind more than a moment's work. */
   private send(child: HandlerChild, has: Tenant[]): void {
     if (this.waiting.length === 0 || !child.canBeFollowed || has[0]?.isExclusive) return;
-    const share = Math.min(MOST_AHEAD, Math.ceil(this.waiting.length / this.living));
     const startBy = this.ports.guardian.within(FOLLOW_MS);
     let work = this.paces.of(has[0]?.handler ?? '');
-    for (let most = share; most > 0 && child.calls < this.options.runsPerChild; most--) {
+    for (let most = MOST_AHEAD; most > 0 && child.calls < this.options.runsPerChild; most--) {
       const [next] = this.waiting;
       if (next === undefined || next.isExclusive) break;
       work += this.paces.of(next.handler);
