@@ -17,6 +17,9 @@ import { lostReport, reportFromJson } from './reports.js';
 import { type TakeOver, takeOver } from './state/index.js';
 import { requestsOf } from './translate.js';
 
+/** While a heartbeat is under way, the ends of runs wait so long for its answer, in milliseconds. */
+const GATHER_MS = 5;
+
 /** What the agents of every kind are started with. */
 export interface LoopOptions {
   /** HOST:PORT of the coordinator. */
@@ -81,6 +84,10 @@ export class AgentLoop {
   readonly #taken: TakenState;
   readonly #host: LoopHost;
   #timer: Timer | null = null;
+  /** The number of the newest heartbeat, until it is acknowledged. */
+  #unanswered = 0;
+  /** Until the ends of runs are said, whatever is under way. */
+  #gathering: Timer | null = null;
   #flushing = false;
   #loopLagMs = 0;
   #over = false;
@@ -115,13 +122,25 @@ export class AgentLoop {
     if (event.kind === 'stream_lost' || event.kind === 'reconnect') this.#host.disconnected();
     this.#perform(this.session.step(event, this.now()));
     if (event.kind === 'welcome') this.#host.connected();
-    this.flushSoon();
+    if (event.kind === 'ack' && event.ack.received >= this.#unanswered) this.#unanswered = 0;
+    if (event.kind === 'run_ended' && this.#unanswered > 0) this.#gather();
+    else this.flushSoon();
+  }
+
+  /**
+   * The coordinator takes what comes while it commits into one next commit, so ends that wait for its answer lose nothing
+   * and share its messages. Not for long: the answer may wait for a slow disk.
+   */
+  #gather(): void {
+    this.#gathering ??= realClock.setTimer(GATHER_MS, () => this.flushSoon());
   }
 
   /** At the end of the turn: one heartbeat for all that happened in it. */
   flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
+    this.#gathering?.cancel();
+    this.#gathering = null;
     realClock.soon(() => {
       this.#flushing = false;
       if (this.#over) return;
@@ -152,11 +171,13 @@ export class AgentLoop {
   #performOne(effect: Effect): void {
     switch (effect.kind) {
       case 'dial':
+        this.#unanswered = 0;
         return this.link.dial(effect.streamNo, effect.afterMs);
       case 'hang_up':
         this.#host.disconnected();
         return this.link.hangUp();
       case 'send':
+        if (effect.message.kind === 'heartbeat') this.#unanswered = effect.message.beat.seq;
         // failpoint: FP4 before
         // failpoint: FP10 before
         this.link.send(
@@ -196,6 +217,7 @@ export class AgentLoop {
     if (this.#over) return;
     this.#over = true;
     this.#timer?.cancel();
+    this.#gathering?.cancel();
     this.link.hangUp();
     this.#host.close().then(
       () => this.#released(end),

@@ -95,7 +95,7 @@ function watchSpawns(): void {
 
 /** Before anything else is done: with the word in the pipe its runner knows that what comes next has not begun before it. */
 function say(word: ChildWord): void {
-  writeAll(CHILD_WORD_FD, encodeFrame(word));
+  writeAll(CHILD_WORD_FD, encodeFrame([word]));
 }
 
 type CallOrder = Extract<ChildOrder, { kind: 'call' }>;

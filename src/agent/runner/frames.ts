@@ -16,34 +16,48 @@ import {
  */
 
 const HEADER_BYTES = 4;
-/** In the JSON, where the bytes that follow it belong; null says that there are none. */
-const ELSEWHERE = [] as unknown as Uint8Array;
 
 type Message = AgentMessage | RunnerMessage | ChildOrder | ChildWord;
 
 /**
- * A message as sent: the length of all that follows, the length of its JSON (four bytes each), the JSON, and the bytes
- * that it carries as they are. A structured clone takes any value, at several times the cost of each of the six messages
- * of a run.
+ * Messages as sent: the length of all that follows, the length of their JSON (four bytes each), the JSON, and the bytes that
+ * they carry as they are; in the JSON stand their lengths. Messages of one turn go together, which costs as much as one. A
+ * structured clone takes any value, at several times the cost.
  */
-export function encodeFrame(message: Message): Buffer {
-  const bytes = carriedBy(message);
-  const text = JSON.stringify(bytes === null ? message : withBytes(message, ELSEWHERE));
+export function encodeFrame(messages: readonly Message[]): Buffer {
+  const carried: Uint8Array[] = [];
+  const shown = messages.map((message) => {
+    const bytes = carriedBy(message);
+    if (bytes === null) return message;
+    carried.push(bytes);
+    return withBytes(message, bytes.length as never);
+  });
+  const text = JSON.stringify(shown);
   const textLength = Buffer.byteLength(text);
-  const length = HEADER_BYTES + textLength + (bytes?.length ?? 0);
-  invariant(length <= MAX_FRAME_BYTES, `frame of ${length} bytes: ${message.kind}`);
+  const bytesLength = carried.reduce((sum, bytes) => sum + bytes.length, 0);
+  const length = HEADER_BYTES + textLength + bytesLength;
+  invariant(length <= MAX_FRAME_BYTES, `frame of ${length} bytes: ${messages[0]?.kind}`);
   const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
   frame.writeUInt32LE(length);
   frame.writeUInt32LE(textLength, HEADER_BYTES);
   frame.write(text, 2 * HEADER_BYTES);
-  if (bytes !== null) frame.set(bytes, 2 * HEADER_BYTES + textLength);
+  let at = 2 * HEADER_BYTES + textLength;
+  for (const bytes of carried) {
+    frame.set(bytes, at);
+    at += bytes.length;
+  }
   return frame;
 }
 
-function decodeFrame(body: Buffer): Message {
-  const end = HEADER_BYTES + body.readUInt32LE();
-  const message = JSON.parse(body.toString('utf8', HEADER_BYTES, end)) as Message;
-  return carriedBy(message) === null ? message : withBytes(message, body.subarray(end));
+function decodeFrame(body: Buffer): readonly Message[] {
+  let at = HEADER_BYTES + body.readUInt32LE();
+  const shown = JSON.parse(body.toString('utf8', HEADER_BYTES, at)) as readonly Message[];
+  return shown.map((message) => {
+    const length = carriedBy(message) as unknown as number | null;
+    if (length === null) return message;
+    at += length;
+    return withBytes(message, body.subarray(at - length, at));
+  });
 }
 
 /** The input of a call, a piece of output, the result of a handler: what JSON would only make longer. */
@@ -78,18 +92,24 @@ export function frameReader<M extends Message>(take: (message: M) => void): (chu
       if (rest.length < need) break;
       const body = rest.subarray(HEADER_BYTES, need);
       rest = rest.subarray(need);
-      take(decodeFrame(body) as M);
+      for (const message of decodeFrame(body)) take(message as M);
     }
     pieces = rest.length === 0 ? [] : [rest];
     have = rest.length;
   };
 }
 
-/** Sends what is said in one turn of the event loop as one write; nothing once the other side is gone. */
+/** Of the bytes that messages carry, so many go in one frame, and one message more. */
+const FRAME_BYTES = 1024 * 1024;
+/** So many messages go in one frame: what one says as text is a few hundred bytes, and may be a hundred times that. */
+const FRAME_MESSAGES = 32;
+
+/** Sends what is said in one turn of the event loop as one frame; nothing once the other side is gone. */
 export class FrameWriter<M extends Message> {
   private readonly socket: Writable;
   private readonly clock: AgentClock;
-  private waiting: Buffer[] = [];
+  private waiting: M[] = [];
+  private bytes = 0;
 
   constructor(socket: Writable, clock: AgentClock) {
     this.socket = socket;
@@ -97,14 +117,19 @@ export class FrameWriter<M extends Message> {
   }
 
   send(message: M): void {
-    if (this.waiting.push(encodeFrame(message)) === 1) this.clock.soon(() => this.flush());
+    const count = this.waiting.push(message);
+    if (count === 1) this.clock.soon(() => this.flush());
+    this.bytes += carriedBy(message)?.length ?? 0;
+    // A command is as long as it likes.
+    if (this.bytes > FRAME_BYTES || count === FRAME_MESSAGES || message.kind === 'start') this.flush();
   }
 
   /** What is waiting goes out now. */
   flush(): void {
-    const frames = this.waiting;
+    const messages = this.waiting;
     this.waiting = [];
-    if (frames.length > 0 && this.socket.writable) this.socket.write(joined(frames));
+    this.bytes = 0;
+    if (messages.length > 0 && this.socket.writable) this.socket.write(encodeFrame(messages));
   }
 }
 
