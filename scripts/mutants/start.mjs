@@ -96,8 +96,8 @@ export const MUTANTS = [
     name: 'slots_forget_stopping_runs',
     rule: 'I4',
     file: 'src/kit/inventory.ts',
-    find: "if (entry.phase === 'running' || entry.phase === 'stopping') count++;",
-    replace: "if (entry.phase === 'running') count++;",
+    find: "(phase === 'running' || phase === 'stopping' ? 1 : 0)",
+    replace: "(phase === 'running' ? 1 : 0)",
     also: [
       {
         file: 'src/core/state.ts',

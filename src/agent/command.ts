@@ -295,11 +295,7 @@ export class CommandRunner {
     this.#over(
       end.runId,
       run,
-      reportOf(
-        { ...this.#reported(run), ...timesOf(run, end) },
-        end,
-        run.directory === null ? null : filesOf(run.directory, run.permit),
-      ),
+      reportOf(reportedOf(run, end), end, run.directory === null ? null : filesOf(run.directory, run.permit)),
     );
   }
 
@@ -338,9 +334,10 @@ export class CommandRunner {
   }
 }
 
-/** The runner's word, where it has one: it was there. */
-function timesOf({ startedAtMs }: Running, end: RunEnd): Pick<ReportedRun, 'startedAtMs' | 'endedAtMs'> {
-  return { startedAtMs: end.startedAtMs ?? startedAtMs, endedAtMs: end.endedAtMs };
+/** With the runner's word for when, where it has one: it was there. */
+function reportedOf({ permit, startedAtMs }: Running, end: RunEnd): ReportedRun {
+  const { token, taskId } = permit;
+  return { token, taskId, startedAtMs: end.startedAtMs ?? startedAtMs, endedAtMs: end.endedAtMs };
 }
 
 /** The handlers module is of no use. Says what, because, try. */

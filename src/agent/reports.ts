@@ -143,15 +143,26 @@ export function lostReport(run: StartedRun, nowMs: number): Report {
 
 /** A report as the journal keeps it. */
 export function reportToJson(report: Report): Json {
-  const { result, token, taskId, deferral, ...rest } = report;
-  return {
-    ...rest,
-    ...(deferral === undefined ? {} : { deferral: { ...deferral } }),
-    token: String(token),
+  const { token, taskId, kind, exitCode, reason, message, result, resultType, final } = report;
+  const { startedAtMs, endedAtMs, deferral } = report;
+  const json = {
+    kind,
+    exitCode,
+    reason,
+    message,
+    resultType,
+    final,
+    startedAtMs,
+    endedAtMs,
     taskId,
-    result: result === null ? null : Buffer.from(result).toString('base64'),
+    token: String(token),
+    result: result === null ? null : base64Of(result),
   };
+  return deferral === undefined ? json : { ...json, deferral: { ...deferral } };
 }
+
+const base64Of = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64');
 
 /** A report as the journal kept it; null when it makes no sense (written by another version). */
 export function reportFromJson(json: Json): Report | null {

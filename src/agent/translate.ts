@@ -159,7 +159,7 @@ function reportOf(report: Report): proto.Report {
     exitCode: report.exitCode ?? 0,
     reason: report.reason,
     message: report.message.slice(0, LIMITS.messageLength),
-    result: Buffer.from(report.result ?? []),
+    result: report.result === null ? NO_BYTES : bufferOf(report.result),
     resultType: report.resultType,
     final: report.final,
     deferral: report.deferral === undefined ? undefined : deferralOf(report.deferral),
@@ -167,6 +167,12 @@ function reportOf(report: Report): proto.Report {
     endedAt: new Date(report.endedAtMs),
   };
 }
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** The same bytes, not a copy of them. */
+const bufferOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, length);
 
 export function welcomeOf(welcome: proto.Welcome): Welcome {
   return {

@@ -25,6 +25,8 @@ export function entryHash(entry: Entry): number {
   return Math.imul(hash ^ PHASE_NUMBER[entry.phase], 16_777_619) >>> 0;
 }
 
+const slotsOf = ({ phase }: Entry): number => (phase === 'running' || phase === 'stopping' ? 1 : 0);
+
 function hash64(start: number, value: bigint): number {
   let hash = start;
   let low = Number(value & 0xffff_ffffn);
@@ -42,6 +44,8 @@ export class Inventory {
   readonly #runs = new Map<Token, Entry & { token: Token }>();
   readonly #asked = new Map<Nonce, Entry & { phase: 'asked' }>();
   #hash = 0;
+  /** Running and stopping ones. */
+  #working = 0;
 
   get count(): number {
     return this.#runs.size + this.#asked.size;
@@ -70,10 +74,7 @@ export class Inventory {
 
   /** How many entries take a slot: asked, running and stopping ones. */
   occupied(): number {
-    let count = this.#asked.size;
-    for (const entry of this.#runs.values())
-      if (entry.phase === 'running' || entry.phase === 'stopping') count++;
-    return count;
+    return this.#asked.size + this.#working;
   }
 
   put(entry: Entry): void {
@@ -83,7 +84,11 @@ export class Inventory {
     } else {
       const old = this.#runs.get(entry.token);
       if (old?.phase === entry.phase) return;
-      if (old !== undefined) this.#hash = (this.#hash - entryHash(old)) >>> 0;
+      if (old !== undefined) {
+        this.#hash = (this.#hash - entryHash(old)) >>> 0;
+        this.#working -= slotsOf(old);
+      }
+      this.#working += slotsOf(entry);
       this.#runs.set(entry.token, entry);
     }
     this.#hash = (this.#hash + entryHash(entry)) >>> 0;
@@ -99,6 +104,7 @@ export class Inventory {
     const old = this.#runs.get(token);
     if (old === undefined) return;
     this.#runs.delete(token);
+    this.#working -= slotsOf(old);
     this.#hash = (this.#hash - entryHash(old)) >>> 0;
   }
 
@@ -113,6 +119,7 @@ export class Inventory {
     this.#runs.clear();
     this.#asked.clear();
     this.#hash = 0;
+    this.#working = 0;
     for (const entry of entries) this.put(entry);
   }
 }

@@ -92,4 +92,20 @@ describe('an inventory', () => {
     expect([inventory.count, inventory.occupied()]).toEqual([6, 3]);
     expect(inventory.asks(1n as Nonce)).toBe(true);
   });
+
+  test('counts what is occupied over every change, as if it counted anew', () => {
+    const inventory = new Inventory();
+    const recount = (): number =>
+      inventory.entries().filter(({ phase }) => ['asked', 'running', 'stopping'].includes(phase)).length;
+    for (let step = 0; step < 300; step++) {
+      const token = BigInt(1 + (step % 7)) as Token;
+      const phase = phases[(step * 5) % phases.length] as (typeof phases)[number];
+      if (step % 11 === 0) inventory.dropToken(token);
+      else if (step % 13 === 0) inventory.permit(BigInt(step) as Nonce, token, taskId);
+      else inventory.put({ phase, token, taskId });
+      if (step % 17 === 0) inventory.put({ phase: 'asked', nonce: BigInt(step + 1) as Nonce, taskId });
+      if (step % 97 === 0) inventory.replace(inventory.entries().slice(1));
+      expect(inventory.occupied()).toBe(recount());
+    }
+  });
 });

@@ -86,9 +86,9 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
       return;
     }
     case 'started': {
-      const { kind: _, ...run } = record;
-      state.runs.set(run.token, run);
-      if (run.token > state.highestToken) state.highestToken = run.token;
+      const { token, taskId, tryNumber, pgid, atMs } = record;
+      state.runs.set(token, { token, taskId, tryNumber, pgid, atMs });
+      if (token > state.highestToken) state.highestToken = token;
       return;
     }
     case 'group':
