@@ -1,7 +1,7 @@
 // Full durable lifecycles: submit, offer, start request, permit, report, acknowledge, with synchronous=FULL.
 import { connect } from '../../dist/client/index.js';
-import { openSqliteStore } from '../../dist/store/sqlite/open.js';
 import { cpuSeconds, residentKib, startAgents, startCoordinator } from './processes.mjs';
+import { onSqlite } from './stores.mjs';
 import { allReported, bareTask, submitAll, workThrough } from './work.mjs';
 
 /**
@@ -17,8 +17,9 @@ export async function drainRound(shape) {
   return await round(shape, shape.n, async () => ({}));
 }
 
-async function round({ n, agents, slots }, tasks, andThen) {
-  const coordinator = await startCoordinator();
+async function round({ n, agents, slots, kind = onSqlite }, tasks, andThen) {
+  const place = kind.fresh();
+  const coordinator = await startCoordinator('5s', [], false, { flags: place.flags });
   const client = connect(coordinator.address);
   const begin = performance.now();
   await submitAll(client, n, bareTask);
@@ -27,7 +28,7 @@ async function round({ n, agents, slots }, tasks, andThen) {
   const more = await andThen(coordinator, client);
   client.close();
   await workers.stop();
-  await checkStore(coordinator, tasks);
+  await checkStore(coordinator, tasks, 0, place);
   return { drainPerS: drained.perS, submitsPerS, drainCpuMicrosPerTask: drained.cpuMicrosPerTask, ...more };
 }
 
@@ -67,14 +68,15 @@ export async function drain(coordinator, client, { n, agents, slots, id, left = 
   return { workers, perS: done / seconds, cpuMicrosPerTask: (cpu / done) * 1e6 };
 }
 
-/** The file is opened again: every task that ended is done, none twice; `left` still wait. */
-export async function checkStore(coordinator, n, left = 0) {
+/** The store is opened again: every task that ended is done, none twice; `left` still wait. */
+export async function checkStore(coordinator, n, left = 0, place = onSqlite.fresh()) {
   const { database, remove } = await coordinator.stop();
-  const store = openSqliteStore({ file: database });
+  const store = await place.open(database);
   const counts = await store.countTasks();
   const { counters } = await store.load();
   await store.close();
   remove();
+  place.end();
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (all !== n + left) throw new Error(`${all} of ${n + left} tasks are there`);
   if ((counts.success ?? 0) < n) throw new Error(`${counts.success} of ${n} tasks succeeded`);

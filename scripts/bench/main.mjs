@@ -16,7 +16,12 @@ const { values, positionals: chosen } = readFlags(
   'The figures of docs/performance.md, measured here and now, all of them or the parts named. Parts: scripts/bench/README.md.',
   {
     quick: { type: 'boolean', says: 'the quick parts, with fewer of everything' },
-    store: { type: 'string', of: 'NAME', among: ['sqlite'], says: 'the store to measure' },
+    store: {
+      type: 'string',
+      of: 'NAME',
+      among: ['sqlite', 'postgres'],
+      says: 'the store that lifecycle measures',
+    },
     tls: { type: 'boolean', says: 'what TLS costs; for raw alone so far' },
     agents: { type: 'string', of: 'N', whole: 1, says: 'where the part has agents' },
     slots: { type: 'string', of: 'N', whole: 1, says: 'of each of them' },
@@ -124,7 +129,7 @@ function checkedOptions() {
       rate: number('rate'),
       rounds: number('rounds'),
     },
-    ...{ agents: number('agents'), slots: number('slots') },
+    ...{ agents: number('agents'), slots: number('slots'), store: values.store },
     // Later than that no part begins; the most important come first.
     minutes: number('minutes') ?? (values.record ? 23 : Number.POSITIVE_INFINITY),
   };

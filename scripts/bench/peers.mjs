@@ -4,9 +4,11 @@ import { inTurn, plain, ratio, spreads } from './figures.mjs';
 import { startLatency } from './latency.mjs';
 import { drainRound } from './lifecycle.mjs';
 import { installPeers, missing, peerDrain, peerLatency, startServers } from './peer-rounds.mjs';
+import { onPostgres } from './stores.mjs';
 
 const BEST = 'Holdfast, 1 agent × 100 slots';
 const WORST = 'Holdfast, 100 agents × 1 slot';
+const ON_POSTGRES = 'Holdfast on PostgreSQL, 1 agent × 100 slots';
 /** `slow`: so few tasks that a round of it ends; `unpaced`: it polls every two seconds, which is then all that is measured. */
 const SIDES = [
   {
@@ -66,6 +68,9 @@ async function beside(there, servers, { n, rounds, seconds, isQuick }) {
     {
       [BEST]: () => drainRound({ n, agents: 1, slots: 100 }),
       [WORST]: () => drainRound({ n: n / 2, agents: 100, slots: 1 }),
+      ...(servers.postgres && {
+        [ON_POSTGRES]: () => drainRound({ n, agents: 1, slots: 100, kind: onPostgres(servers.postgres) }),
+      }),
       ...sides(there, (side) => peerDrain(servers[side.server], side, sizeOf(side))),
     },
     rounds,
@@ -79,7 +84,11 @@ async function beside(there, servers, { n, rounds, seconds, isQuick }) {
     },
     isQuick ? 1 : 3,
   );
-  const ours = { [BEST]: 'holdfast', [WORST]: 'holdfast100x1' };
+  const ours = {
+    [BEST]: 'holdfast',
+    [WORST]: 'holdfast100x1',
+    ...(servers.postgres && { [ON_POSTGRES]: 'holdfastPostgres' }),
+  };
   const keys = { ...ours, ...Object.fromEntries(there.map(({ key, title }) => [title, key])) };
   const ratios = ratiosOf(there, drained, started);
   const figures = Object.fromEntries(
@@ -110,12 +119,13 @@ function drainTable(n, rounds, there, drained, started, sizeOf) {
   const sizes = {
     [BEST]: n,
     [WORST]: n / 2,
+    [ON_POSTGRES]: n,
     ...Object.fromEntries(there.map((side) => [side.title, sizeOf(side)])),
   };
   const best = (title) => ratio(drained[BEST], drained[title], 'drainPerS');
   // Who is behind in the middle of the rounds has lost.
   const verdict = (title) =>
-    title === BEST || title === WORST ? '' : best(title).median >= 1 ? 'Holdfast' : 'the peer';
+    title.startsWith('Holdfast') ? '' : best(title).median >= 1 ? 'Holdfast' : 'the peer';
   const rows = Object.entries(drained).map(([title, list]) => {
     const of = spreads(list);
     const waits = spreads(started[title] ?? []);
@@ -145,9 +155,13 @@ function drainTable(n, rounds, there, drained, started, sizeOf) {
 }
 
 function ratiosOf(there, drained, started) {
-  const drains = there.flatMap(({ key, title }) => [
+  const drains = there.flatMap(({ key, title, server }) => [
     [key, ratio(drained[BEST], drained[title], 'drainPerS')],
     [`${key}100x1`, ratio(drained[WORST], drained[title], 'drainPerS')],
+    // The same server, the same disk.
+    ...(server === 'postgres'
+      ? [[`${key}Postgres`, ratio(drained[ON_POSTGRES], drained[title], 'drainPerS')]]
+      : []),
   ]);
   const waits = there
     .filter(({ title }) => started[title] !== undefined)

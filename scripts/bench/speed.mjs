@@ -4,6 +4,7 @@ import { inTurn, plain, ratio, spreads } from './figures.mjs';
 import { startLatency } from './latency.mjs';
 import { lifecycleRound } from './lifecycle.mjs';
 import { rawEcho } from './raw.mjs';
+import { withStore } from './stores.mjs';
 
 const ECHOES = [
   { name: '1×1', streams: 1, records: 1 },
@@ -50,15 +51,20 @@ const LIFECYCLE_COLUMNS = {
   residentMib: 'memory MiB',
 };
 
-/** `bench lifecycle [--agents A --slots S --n N]`. */
-export async function lifecycle({ quick, agents, slots, n, rounds = quick ? 1 : 5 }) {
+/** `bench lifecycle [--store NAME --agents A --slots S --n N]`. */
+export async function lifecycle(options) {
+  const { store = 'sqlite' } = options;
+  return await withStore(store, (kind) => lifecycleOn(store, kind, options));
+}
+
+async function lifecycleOn(store, kind, { quick, agents, slots, n, rounds = quick ? 1 : 5 }) {
   const own = agents !== undefined || slots !== undefined;
   const shapes = own
     ? [{ key: 'lifecycle', agents: agents ?? 1, slots: slots ?? 100, n: 20_000, few: 5_000 }]
     : SHAPES;
   const sides = shapes.map((shape) => {
     const size = n ?? (quick ? shape.few : shape.n);
-    return [shape.key, () => lifecycleRound({ n: size, agents: shape.agents, slots: shape.slots })];
+    return [shape.key, () => lifecycleRound({ n: size, agents: shape.agents, slots: shape.slots, kind })];
   });
   const echo = { streams: 16, records: 50, seconds: quick ? 1 : 2 };
   const told = await inTurn({ raw: () => rawEcho(echo), ...Object.fromEntries(sides) }, rounds);
@@ -72,9 +78,11 @@ export async function lifecycle({ quick, agents, slots, n, rounds = quick ? 1 : 
     const of = spreads(told[shape.key]);
     return [`${shape.agents}×${shape.slots}`, ...columns.map((column) => of[column]), vsRaw(shape.key)];
   });
-  const title = `full durable lifecycles, agents × slots, ${rounds} ${rounds === 1 ? 'round' : 'rounds in turn'} (vs raw: of a third of the echo's records/s, 16×50)`;
+  const where = store === 'postgres' ? ' on PostgreSQL' : '';
+  const title = `full durable lifecycles${where}, agents × slots, ${rounds} ${rounds === 1 ? 'round' : 'rounds in turn'} (vs raw: of a third of the echo's records/s, 16×50)`;
   const head = ['agents×slots', ...Object.values(LIFECYCLE_COLUMNS), 'vs raw'];
-  return { figures: Object.fromEntries(figures), tables: [{ title, head, rows }] };
+  const measured = Object.fromEntries(figures);
+  return { figures: where === '' ? measured : { [store]: measured }, tables: [{ title, head, rows }] };
 }
 
 /** `bench backlog`: the cost of a task in front of a thousand, a hundred thousand, a million others. */

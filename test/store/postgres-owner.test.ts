@@ -25,6 +25,8 @@ const ELSEWHERE: Identity = { host: 'there', pid: 1, machine: 'another boot', is
 /** This machine, once the first process has ended. */
 const NEXT: Identity = { ...IDENTITY, pid: 1, isGone: () => true };
 
+const aWhile = () => new Promise((resolve) => void OUTSIDE.after(300, () => resolve('waits')));
+
 /** To whom a second passes whenever it looks at the clock. */
 function hasty(): typeof OUTSIDE {
   let now = 0;
@@ -178,6 +180,23 @@ describe('a PostgreSQL store', () => {
     await endSessions('%');
     expect(await faultOf(store.commit(one(2)))).toBe('unknown');
     expect(await faultOf(store.load())).toBe('unknown');
+  });
+
+  test('waits a minute for a database that is away, then is given up', async () => {
+    const { proxy, url } = await proxied();
+    let now = 0;
+    const outside = { ...OUTSIDE, mono: () => now as never };
+    const store = await open(server.newSchema(), { url, outside });
+    await store.commit(one(1));
+    proxy.close();
+    const commit = faultOf(store.commit(one(2)));
+    expect(await Promise.race([commit, aWhile()])).toBe('waits');
+    now += 59_000;
+    expect(await Promise.race([commit, aWhile()])).toBe('waits');
+    expect(store.isOwned()).toBe(false);
+    now += 2_000;
+    expect(await commit).toBe('io');
+    expect(await faultOf(store.readTasks([taskId(1)]))).toBe('io');
   });
 
   test('keeps characters that PostgreSQL has no text for', async () => {

@@ -1,0 +1,46 @@
+// Where a coordinator of the bench keeps its rows: a fresh store for each round, looked at when the round is over.
+import { REAL_CLOCK } from '../../dist/engine/clock.js';
+import { REAL_TIMERS } from '../../dist/engine/timers.js';
+import { processIdentity } from '../../dist/main/process-identity.js';
+import { openPostgresStore } from '../../dist/store/postgres/open.js';
+import { openSqliteStore } from '../../dist/store/sqlite/open.js';
+import { findPostgres, startPostgres } from './servers.mjs';
+
+/** The file that the coordinator has anyway. */
+export const onSqlite = {
+  fresh: () => ({
+    flags: [],
+    open: async (/** @type {string} */ database) => openSqliteStore({ file: database }),
+    end: () => {},
+  }),
+};
+
+/** A database of its own on a running server, for each round. */
+export const onPostgres = (server) => ({
+  fresh: () => {
+    const name = 'holdfast_bench';
+    server.psql(`CREATE DATABASE ${name}`);
+    const outside = { mono: REAL_CLOCK.mono, after: REAL_TIMERS.after };
+    return {
+      flags: ['--store', server.url(name)],
+      open: () => openPostgresStore({ url: server.url(name), identity: processIdentity(), outside }),
+      end: () => {
+        server.psql(`DROP DATABASE ${name} WITH (FORCE)`);
+        server.psql('CHECKPOINT');
+      },
+    };
+  },
+});
+
+/** Does something with the store of this name; a server that it needs is started for it, and ended. */
+export async function withStore(name, act) {
+  if (name !== 'postgres') return await act(onSqlite);
+  if (findPostgres() === null)
+    throw new Error('PostgreSQL is not installed (Debian: apt-get install postgresql)');
+  const server = await startPostgres();
+  try {
+    return await act(onPostgres(server));
+  } finally {
+    await server.stop();
+  }
+}
