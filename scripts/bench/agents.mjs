@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { connect } from '../../dist/client/index.js';
+import { dial } from './certificate.mjs';
 import { percentile } from './figures.mjs';
 import { ask, cpuSeconds, exited, residentKib, startAgents, startCoordinator } from './processes.mjs';
 
@@ -19,7 +19,7 @@ const WATCHED = ['--expose-gc', '--import', probe];
 /** `agents` idle agents at the default interval, watched for `seconds`; then the coordinator is killed and started again. */
 export async function idleAgents(agents, seconds) {
   const coordinator = await startCoordinator('5s', WATCHED, false, { channel: true });
-  const client = connect(coordinator.address);
+  const client = dial(coordinator.address);
   const empty = await memory(coordinator);
   const fleet = await startFleet(coordinator.address, agents);
   const begin = performance.now();

@@ -4,6 +4,7 @@ import { NOTHING_RECOVERED } from '../../dist/agent/core/reports.js';
 import { AgentSession } from '../../dist/agent/core/session.js';
 import { Link } from '../../dist/agent/link.js';
 import { requestsOf } from '../../dist/agent/translate.js';
+import { tlsOfRun } from './certificate.mjs';
 
 /**
  * `told`: what is to be done when it has a session (new or kept), when it starts a task, and when it knows the round trip
@@ -35,11 +36,9 @@ export class BareAgent {
       proof: null,
     };
     this.session = new AgentSession(/** @type {any} */ (identity), NOTHING_RECOVERED, Math.random);
-    this.link = new Link(address, null, realClock, {
-      happened: (event) => this.happened(event),
-      logAcknowledged: () => {},
-      bundleTold: () => {},
-    });
+    const happened = (event) => this.happened(event);
+    const listener = { happened, logAcknowledged: () => {}, bundleTold: () => {} };
+    this.link = new Link(address, realClock, listener, tlsOfRun() ?? null);
     this.perform(this.session.begin());
   }
 

@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFlags, refuse } from '../flags.mjs';
+import { speakTls } from './certificate.mjs';
 import { writeCharts } from './charts.mjs';
 import { lineOf, machine } from './machine.mjs';
 import { PARTS } from './parts.mjs';
@@ -16,6 +17,7 @@ const { values, positionals: chosen } = readFlags(
   'The figures of docs/performance.md, measured here and now, all of them or the parts named. Parts: scripts/bench/README.md.',
   {
     quick: { type: 'boolean', says: 'the quick parts, with fewer of everything' },
+<<<<<<< HEAD
     store: {
       type: 'string',
       of: 'NAME',
@@ -23,6 +25,10 @@ const { values, positionals: chosen } = readFlags(
       says: 'the store that lifecycle measures',
     },
     tls: { type: 'boolean', says: 'what TLS costs; for raw alone so far' },
+=======
+    store: { type: 'string', of: 'NAME', among: ['sqlite'], says: 'the store to measure' },
+    tls: { type: 'boolean', says: 'lifecycle and agents over TLS; raw shows both in any case' },
+>>>>>>> 42a0014 (Measure lifecycles and idle agents over TLS; give a handshake that was accepted half a minute)
     agents: { type: 'string', of: 'N', whole: 1, says: 'where the part has agents' },
     slots: { type: 'string', of: 'N', whole: 1, says: 'of each of them' },
     n: { type: 'string', of: 'N,N', says: 'how many of what the part counts' },
@@ -35,6 +41,7 @@ const { values, positionals: chosen } = readFlags(
   },
   '[PART…]',
 );
+const OVER_TLS = ['raw', 'lifecycle', 'agents'];
 const folder = ownFolder();
 process.on('exit', () => {
   endAll();
@@ -113,11 +120,10 @@ function chosenParts() {
 
 function checkedOptions() {
   // Said, and not left out in silence: what is asked for is not what would be measured.
-  if (values.tls && parts.some(({ name }) => name !== 'raw'))
-    refuse(
-      'bench',
-      'coordinator and agents do not speak TLS yet; `bench raw` always shows what TLS costs grpc-js',
-    );
+  if (values.tls && parts.some(({ name }) => !OVER_TLS.includes(name)))
+    refuse('bench', `--tls is for ${OVER_TLS.join(', ')}: name them, and no other part`);
+  if (values.tls && values.record) refuse('bench', 'the recorded page is without --tls');
+  if (values.tls) speakTls(folder);
   const list = (text) => text?.split(',').map((one) => positive(one));
   const counts = list(values.n);
   const number = (name) => (values[name] === undefined ? undefined : positive(values[name]));

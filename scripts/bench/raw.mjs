@@ -1,8 +1,9 @@
 // What grpc-js alone can do here and now: the yardstick for everything that goes over it.
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { certificate } from './certificate.mjs';
 import { cpuSeconds, exited, follow } from './processes.mjs';
 
 const program = new URL('./raw-echo.mjs', import.meta.url).pathname;
@@ -42,15 +43,4 @@ function message(child) {
       resolve(told);
     });
   });
-}
-
-/** A certificate for localhost, valid for a day. */
-function certificate(folder) {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...name, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-  return { key, cert };
 }

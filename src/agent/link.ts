@@ -25,6 +25,11 @@ export interface LinkListener {
 
 /** A connection that does not come up in this time is given up. */
 const CONNECT_LIMIT_MS = 10_000;
+/**
+ * One that was accepted gets so long for its handshake: where thousands come back at once, giving up after seconds would throw
+ * away what the coordinator has computed for each of them, and begin it anew, for ever.
+ */
+const HANDSHAKE_LIMIT_MS = 30_000;
 
 /**
  * The agent's one stream. Each dial makes a connection of its own, so that a dead one is never used again; every way in
@@ -43,7 +48,7 @@ export class Link {
   #named: readonly string[] = [];
 
   /** Dials in plaintext when `tls` is null. */
-  constructor(address: string, tls: TlsOptions | null, clock: AgentClock, listener: LinkListener) {
+  constructor(address: string, clock: AgentClock, listener: LinkListener, tls: TlsOptions | null = null) {
     this.#address = address;
     this.#tls = tls;
     this.#clock = clock;
@@ -94,7 +99,7 @@ class Stream {
   readonly #secured: boolean;
   readonly #client: AgentServiceClient;
   readonly #listener: LinkListener;
-  readonly #timer: Timer;
+  #timer: Timer;
   readonly #asides: Asides;
   #call: ClientDuplexStream<ConnectRequest, ConnectResponse> | null = null;
   #over = false;
@@ -113,7 +118,15 @@ class Stream {
     this.#secured = tls !== null;
     this.#listener = listener;
     this.#asides = asides;
-    const { credentials, options } = dialling(address, tls, () => clock.wallMs());
+    const late = (): void => this.#lost(`no answer from ${address}`, false);
+    const { credentials, options } = dialling(address, tls, {
+      wallMs: () => clock.wallMs(),
+      accepted: () => {
+        if (this.#over || this.#call !== null) return;
+        this.#timer.cancel();
+        this.#timer = clock.setTimer(HANDSHAKE_LIMIT_MS, late);
+      },
+    });
     this.#client = new AgentServiceClient(address, credentials, {
       ...KEEPALIVE,
       ...options,
@@ -125,7 +138,7 @@ class Stream {
       'grpc.max_reconnect_backoff_ms': 1_000,
       'grpc.max_receive_message_length': 2 * LIMITS.messageBytes,
     });
-    this.#timer = clock.setTimer(CONNECT_LIMIT_MS, () => this.#lost(`no answer from ${address}`, false));
+    this.#timer = clock.setTimer(CONNECT_LIMIT_MS, late);
     this.#awaitConnection(address);
   }
 

@@ -101,11 +101,12 @@ export class AgentLoop {
       this.#end = resolve;
     });
     this.session = new AgentSession(identity, recoveredFrom(taken), realRandom);
-    this.link = new Link(options.coordinator, options.tls ?? null, realClock, {
+    const listener: LinkListener = {
       happened: (event) => this.happened(event),
       logAcknowledged: (...acknowledged) => host.logAcknowledged(...acknowledged),
       bundleTold: (told) => host.bundleTold(told),
-    });
+    };
+    this.link = new Link(options.coordinator, realClock, listener, options.tls ?? null);
   }
 
   /** Begins to dial. */

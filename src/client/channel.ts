@@ -71,7 +71,7 @@ export class Channel {
     this.retries = choices.retry;
     this.#timeoutMs = choices.timeoutMs;
     this.#secured = choices.tls !== null;
-    const { credentials, options } = dialling(address, choices.tls, choices.clock.now);
+    const { credentials, options } = dialling(address, choices.tls, { wallMs: choices.clock.now });
     this.#client = new Client(address, credentials, { ...CHANNEL_OPTIONS, ...options });
   }
 

@@ -18,8 +18,8 @@ export interface ServerTlsFiles {
 
 /** How often the files are looked at. A machine that issues certificates replaces them hours before their end. */
 const LOOK_AGAIN_MS = 10_000;
-/** A peer that has not finished its handshake by then is a stranger who holds a socket. */
-const HANDSHAKE_MS = 10_000;
+/** A peer that has not finished its handshake by then holds a socket for nothing; agents give up no earlier. */
+const HANDSHAKE_MS = 30_000;
 
 /**
  * No session is resumed: a resumed one is not checked against the authorities again, and would outlive both a certificate's

@@ -58,7 +58,7 @@ class Place {
 /** A link that dials anew whenever its stream is over, as the session would have it. */
 function linkTo(address: string): Link {
   let streamNo = 1n;
-  const link = new Link(address, null, realClock, {
+  const link = new Link(address, realClock, {
     happened: ({ kind }: AgentEvent) => {
       if (kind === 'reconnect' || kind === 'stream_lost') link.dial(++streamNo, 0);
     },

@@ -1,4 +1,5 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { realClock } from '../../src/agent/clock.js';
@@ -166,9 +167,8 @@ describe('an agent', () => {
       const happened = (event: AgentEvent): void => {
         if (event.kind === 'stream_lost') resolve(event);
       };
-      const link = new Link(address, tls, realClock, {
-        ...{ happened, logAcknowledged: () => {}, bundleTold: () => {} },
-      });
+      const listener = { happened, logAcknowledged: () => {}, bundleTold: () => {} };
+      const link = new Link(address, realClock, listener, tls);
       closing.push(() => link.hangUp());
       link.dial(1n, 0);
     });
@@ -204,5 +204,41 @@ describe('an agent', () => {
         `cannot read the authorities file ${gone}: there is no such file. Try: mend`,
       ),
     });
+  });
+
+  test('whose connection was accepted leaves the coordinator half a minute for the handshake', async () => {
+    // Accepts, and takes as long as it likes.
+    const slow = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => slow.once('listening', resolve));
+    const { port } = slow.address() as AddressInfo;
+    const spoken = new Promise<void>((resolve) => {
+      slow.once('connection', (socket) => {
+        socket.once('data', () => resolve());
+        closing.push(() => {
+          socket.destroy();
+          slow.close();
+        });
+      });
+    });
+    const limits: number[] = [];
+    let fire = (): void => {};
+    const setTimer = (ms: number, late: () => void) => {
+      if (ms === 0) return realClock.setTimer(ms, late);
+      limits.push(ms);
+      fire = late;
+      return { cancel: () => {} };
+    };
+    const whys: string[] = [];
+    const happened = (event: AgentEvent): void => {
+      if (event.kind === 'stream_lost') whys.push(event.why);
+    };
+    const listener = { happened, logAcknowledged: () => {}, bundleTold: () => {} };
+    const link = new Link(`127.0.0.1:${port}`, { ...realClock, setTimer }, listener, { caFile: ours.caFile });
+    closing.push(() => link.hangUp());
+    link.dial(1n, 0);
+    await spoken;
+    expect(limits).toEqual([10_000, 30_000]);
+    fire();
+    expect(whys).toEqual([`no answer from 127.0.0.1:${port}`]);
   });
 });

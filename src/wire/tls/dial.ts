@@ -23,13 +23,21 @@ export interface Dialling {
 
 const PLAINTEXT: Dialling = { credentials: credentials.createInsecure(), options: {} };
 
+/** What dialling needs to know, and tells. */
+export interface DialHost {
+  /** Milliseconds since 1970. */
+  wallMs(): number;
+  /** The other side has accepted the connection; its handshake is still to come. */
+  accepted?(): void;
+}
+
 /** How to dial `address` (HOST:PORT): in plaintext when `tls` is null. */
-export function dialling(address: string, tls: TlsOptions | null, wallMs: () => number): Dialling {
+export function dialling(address: string, tls: TlsOptions | null, dialHost: DialHost): Dialling {
   if (tls === null) return PLAINTEXT;
   const host = hostOf(address);
   const name = tls.serverName ?? host;
   return {
-    credentials: new FileCredentials(tls, name, wallMs),
+    credentials: new FileCredentials(tls, name, dialHost),
     // The handshake may name a host, never an IP address (RFC 6066); what is checked is `name` in any case.
     options: { 'grpc.ssl_target_name_override': isIP(name) === 0 ? name : NAMELESS },
   };
@@ -70,13 +78,13 @@ type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 class FileCredentials extends ChannelCredentials {
   readonly #tls: TlsOptions;
   readonly #name: string;
-  readonly #wallMs: () => number;
+  readonly #host: DialHost;
 
-  constructor(tls: TlsOptions, name: string, wallMs: () => number) {
+  constructor(tls: TlsOptions, name: string, host: DialHost) {
     super();
     this.#tls = tls;
     this.#name = name;
-    this.#wallMs = wallMs;
+    this.#host = host;
   }
 
   override _isSecure(): boolean {
@@ -92,7 +100,11 @@ class FileCredentials extends ChannelCredentials {
     const callCredentials = credentials.createInsecure()._createSecureConnector(target, options, calls);
     return {
       // Not async: what the files are guilty of must come as a rejection all the same.
-      connect: (socket: Socket) => new Promise((resolve) => resolve(fresh().connect(socket))),
+      connect: (socket: Socket) =>
+        new Promise((resolve) => {
+          this.#host.accepted?.();
+          resolve(fresh().connect(socket));
+        }),
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => callCredentials.getCallCredentials(),
       destroy: () => {},
@@ -100,7 +112,7 @@ class FileCredentials extends ChannelCredentials {
   }
 
   #fresh(): ChannelCredentials {
-    const { ca, pair } = read(this.#tls, this.#wallMs());
+    const { ca, pair } = read(this.#tls, this.#host.wallMs());
     const context = createSecureContext({
       ca,
       cert: pair?.cert,
