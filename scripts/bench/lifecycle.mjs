@@ -1,10 +1,5 @@
 // Full durable lifecycles: submit, offer, start request, permit, report, acknowledge, with synchronous=FULL.
-<<<<<<< HEAD
-import { connect } from '../../dist/client/index.js';
-=======
-import { openSqliteStore } from '../../dist/store/sqlite/open.js';
 import { dial } from './certificate.mjs';
->>>>>>> 42a0014 (Measure lifecycles and idle agents over TLS; give a handshake that was accepted half a minute)
 import { cpuSeconds, residentKib, startAgents, startCoordinator } from './processes.mjs';
 import { onSqlite } from './stores.mjs';
 import { allReported, bareTask, submitAll, workThrough } from './work.mjs';
@@ -22,16 +17,10 @@ export async function drainRound(shape) {
   return await round(shape, shape.n, async () => ({}));
 }
 
-<<<<<<< HEAD
 async function round({ n, agents, slots, kind = onSqlite }, tasks, andThen) {
   const place = kind.fresh();
   const coordinator = await startCoordinator('5s', [], false, { flags: place.flags });
-  const client = connect(coordinator.address);
-=======
-async function round({ n, agents, slots }, tasks, andThen) {
-  const coordinator = await startCoordinator();
   const client = dial(coordinator.address);
->>>>>>> 42a0014 (Measure lifecycles and idle agents over TLS; give a handshake that was accepted half a minute)
   const begin = performance.now();
   await submitAll(client, n, bareTask);
   const submitsPerS = (1_000 * n) / (performance.now() - begin);

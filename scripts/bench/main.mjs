@@ -17,18 +17,13 @@ const { values, positionals: chosen } = readFlags(
   'The figures of docs/performance.md, measured here and now, all of them or the parts named. Parts: scripts/bench/README.md.',
   {
     quick: { type: 'boolean', says: 'the quick parts, with fewer of everything' },
-<<<<<<< HEAD
     store: {
       type: 'string',
       of: 'NAME',
       among: ['sqlite', 'postgres'],
       says: 'the store that lifecycle measures',
     },
-    tls: { type: 'boolean', says: 'what TLS costs; for raw alone so far' },
-=======
-    store: { type: 'string', of: 'NAME', among: ['sqlite'], says: 'the store to measure' },
     tls: { type: 'boolean', says: 'lifecycle and agents over TLS; raw shows both in any case' },
->>>>>>> 42a0014 (Measure lifecycles and idle agents over TLS; give a handshake that was accepted half a minute)
     agents: { type: 'string', of: 'N', whole: 1, says: 'where the part has agents' },
     slots: { type: 'string', of: 'N', whole: 1, says: 'of each of them' },
     n: { type: 'string', of: 'N,N', says: 'how many of what the part counts' },
