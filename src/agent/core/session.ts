@@ -351,10 +351,10 @@ export class AgentSession {
   }
 
   #direct(directive: Directive, now: Instant, effects: Effect[]): void {
-    const before = this.#directive;
     this.#directive = directive;
     this.#mustSpeak = true;
-    if (directive.draining && !before.draining) this.#drain(directive.drainTimeoutMs, now, effects);
+    // Said again, too: the operator may have set an earlier deadline.
+    if (directive.draining) this.#drain(directive.drainTimeoutMs, now, effects);
   }
 
   #drain(timeoutMs: number | null, now: Instant, effects: Effect[]): void {

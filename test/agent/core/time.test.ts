@@ -153,6 +153,18 @@ describe('a drain (P6)', () => {
     expect(scene.goodbyes).toBe(1);
   });
 
+  test('that the operator says again with a shorter deadline has that one, and never a later one', () => {
+    const scene = connected();
+    scene.run(100);
+    const directive = (drainTimeoutMs: number | null) =>
+      scene.ack({ directive: { cordoned: true, draining: true, drainTimeoutMs } });
+    directive(null);
+    directive(400);
+    directive(10_000);
+    scene.tick(400);
+    expect(scene.of('stop_run')).toMatchObject([{ token: 100n, reason: 'drain' }]);
+  });
+
   test('by the operator is the same', () => {
     const scene = connected();
     scene.ack({ directive: { cordoned: true, draining: true, drainTimeoutMs: null } });
