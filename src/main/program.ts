@@ -123,13 +123,13 @@ function addServerCheck(noun: Command, terminal: Terminal): void {
     .description(
       "read a stopped coordinator's database, or a backup, through; exit code 1 when something is wrong",
     )
-    .argument('<FILE>', 'database file')
+    .argument('[FILE]', 'database file; without one the database of HOLDFAST_STORE')
     .allowExcessArguments(false);
-  addCommonFlags(command, { connects: false }).action(async (file: string) => {
+  addCommonFlags(command, { connects: false }).action(async (given: string | undefined) => {
     hideSqliteWarning();
     const config = await readSettings({}, commonFlags(command).config);
-    const { checkFile } = await import('./check.js');
-    const { tasks, findings, more } = await checkFile(file);
+    const { checkStored } = await import('./check.js');
+    const { file, tasks, findings, more } = await checkStored(given, config);
     await present(terminal.out, (commonFlags(command).output as 'table') ?? config.get('output'), {
       data: { file, tasks, findings, more },
       names: findings,

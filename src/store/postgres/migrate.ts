@@ -5,7 +5,7 @@ import { MIGRATIONS, type Migration } from './schema.js';
 const of = (text: string): Statement => ({ name: '', text });
 
 /** The schema of the database: 0 when there is none of ours yet. Throws StoreError `newer`. */
-async function schemaOf(
+export async function schemaOf(
   link: Link,
   schema: string,
   migrations: readonly Migration[] = MIGRATIONS,
@@ -38,6 +38,9 @@ export async function migrate(
     await link.script(`${up}; INSERT INTO migrations VALUES (${version}, '${name}', now())`);
   }
 }
+
+/** The schema that this program reads and writes. */
+export const schemaOfProgram = (): number => newestOf(MIGRATIONS);
 
 const newestOf = (migrations: readonly Migration[]): number => migrations.at(-1)?.version ?? 0;
 

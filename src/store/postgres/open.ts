@@ -1,9 +1,11 @@
+import type { Checked } from '../check-rules.js';
 import { StoreError } from '../store.js';
+import { checkRows } from './check.js';
 import { Link, type Reach, type Statement } from './driver.js';
 import { ConnectionLost } from './errors.js';
 import { Life, type Outside } from './life.js';
 import { Line } from './line.js';
-import { migrate } from './migrate.js';
+import { migrate, schemaOf, schemaOfProgram } from './migrate.js';
 import { calledAs, type Identity, lock, Ownership } from './owner.js';
 import { PostgresStore } from './store.js';
 
@@ -76,6 +78,38 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
     throw error instanceof ConnectionLost ? unreachable(error) : error;
   }
 }
+
+/**
+ * Reads a schema through that no coordinator has. Changes nothing. Throws StoreError: `locked`, `newer`, `older` (nothing of
+ * ours included), `io`.
+ */
+export async function checkPostgres({
+  url,
+  schema = 'holdfast',
+  outside,
+}: Omit<PostgresOptions, 'identity'>): Promise<Checked> {
+  const called = 'holdfast check';
+  try {
+    const link = await Link.open({ url, schema, called, statementMs: START_MS, settings: BY_INDEX });
+    try {
+      await lock(link, schema, outside);
+      const found = await schemaOf(link, schema);
+      if (found !== schemaOfProgram()) throw notUpgraded(schema, found);
+      return await checkRows((text, params) => link.query({ name: '', text }, params));
+    } finally {
+      await link.end();
+    }
+  } catch (error) {
+    throw error instanceof ConnectionLost ? unreachable(error) : error;
+  }
+}
+
+const notUpgraded = (schema: string, found: number): StoreError =>
+  new StoreError(
+    'older',
+    `schema ${schema} is not read, because it has version ${found} and this program reads ${schemaOfProgram()}; ` +
+      'start the coordinator on it once, which makes and upgrades it',
+  );
 
 async function checkServer(link: Link): Promise<void> {
   const [about] = await link.query(ABOUT);

@@ -1,20 +1,12 @@
 import { dagIdOf } from '../../core/dag/rows.js';
-import { type Counters, type HistoryRow, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
+import { type Counters, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
 import type { Token } from '../../kit/ids.js';
+import { type Checked, ROW_RULES, type RowCase } from '../check-rules.js';
 import { type Loaded, StoreError } from '../store.js';
 import { DAG_ORPHANS, dagFaults, dagRows } from './dag-check.js';
 import type { Driver } from './driver.js';
 import { openExisting } from './open.js';
 import { Reader } from './read.js';
-
-/** What a check has found in a database that nobody uses. */
-export interface Checked {
-  readonly tasks: number;
-  /** What is wrong, a sentence each; empty when all is well. At most FINDINGS of them. */
-  readonly findings: readonly string[];
-  /** There were more. */
-  readonly more: boolean;
-}
 
 const FINDINGS = 100;
 const PAGE = 1_000;
@@ -150,32 +142,13 @@ class Check {
   }
 }
 
-interface TaskCase {
-  readonly row: TaskRow;
-  readonly events: readonly HistoryRow[];
+interface TaskCase extends RowCase {
   readonly stored: Readonly<Record<string, unknown>>;
-  readonly counters: { readonly token: bigint; readonly epoch: bigint };
 }
 
 /** What must hold of each task, whatever happened to it. */
 const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase) => boolean }[] = [
-  {
-    says: 'its open token is not its newest',
-    holds: ({ row }) => row.open === null || row.open.token === row.lastToken,
-  },
-  {
-    says: 'its token is above the counter, so it could be drawn twice',
-    holds: ({ row, counters }) => row.lastToken <= counters.token,
-  },
-  {
-    says: 'its epoch is above the counter',
-    holds: ({ row, counters }) => (row.open?.epoch ?? 0n) <= counters.epoch,
-  },
-  {
-    says: 'it is running without an open token',
-    holds: ({ row }) => row.state !== 'running' || row.open !== null,
-  },
-  { says: 'it has ended with an open token', holds: ({ row }) => !isFinal(row.state) || row.open === null },
+  ...ROW_RULES,
   {
     says: 'its open token cannot be found',
     holds: ({ row, stored }) => (row.open === null && row.state !== 'running') === (stored.is_open === null),
@@ -193,9 +166,5 @@ const TASK_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase
     holds: ({ row: { instance }, stored }) =>
       (instance?.run ?? null) === stored.run &&
       (instance === null ? null : dagIdOf(instance.run)) === stored.dag_id,
-  },
-  {
-    says: 'its history has gaps',
-    holds: ({ row, events }) => row.historyCount === events.length && events.every(({ n }, i) => n === i),
   },
 ];

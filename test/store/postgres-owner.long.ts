@@ -1,12 +1,13 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { RESTORED } from '../../src/core/recovery.js';
+import { checkPostgres } from '../../src/store/postgres/open.js';
 import { GRACE_MS, type Identity } from '../../src/store/postgres/owner.js';
 import { PausingProxy } from '../e2e/support/proxy.js';
 import { eventually } from '../wire/support/wait.js';
 import { faultOf } from './bench.js';
 import { dagPuts, pool } from './dag-rows.js';
 import { IDENTITY, OUTSIDE, PostgresServer } from './postgres-bench.js';
-import { put, puts, task, taskId } from './rows.js';
+import { put, puts, spec, task, taskId } from './rows.js';
 
 const server = new PostgresServer();
 const opened: { close(): unknown }[] = [];
@@ -207,6 +208,31 @@ describe('a PostgreSQL store', () => {
     await store.commit(puts({ tasks: [put(row)], dags: dagPuts({ pools: [named] }) }));
     expect(await store.readByIdempotencyKey([odd])).toEqual([row]);
     expect((await store.load()).dags.pools).toEqual([named]);
+  });
+
+  test('is read through by server check once it is closed, and what is wrong is told', async () => {
+    const schema = server.newSchema();
+    const store = await open(schema);
+    await store.commit(
+      puts({ tasks: [put(task(1), 'default'), put(task(2), 'default')], specs: [spec(1), spec(2)] }),
+    );
+    const url = await server.url();
+    const check = () => checkPostgres({ url, schema, outside: hasty() });
+    await expect(check()).rejects.toMatchObject({ fault: 'locked' });
+    await store.close();
+    expect(await check()).toEqual({ tasks: 2, findings: [], more: false });
+    await server.query(
+      `SET search_path = ${schema}; DELETE FROM task_specs; UPDATE tasks SET lane = 'other' WHERE task_id = '${taskId(1)}';
+        UPDATE tasks SET progress = '[7]' WHERE task_id = '${taskId(2)}'`,
+    );
+    expect((await check()).findings).toEqual([
+      'there are 2 tasks without a specification',
+      `task ${taskId(1)}: it is listed in a lane where it does not wait`,
+      expect.stringMatching(new RegExp(`task ${taskId(2)}.* should be text`)),
+    ]);
+    await expect(checkPostgres({ url, schema: 'nowhere', outside: hasty() })).rejects.toMatchObject({
+      fault: 'older',
+    });
   });
 
   test('makes no copy of itself, and says what does', async () => {
