@@ -43,9 +43,9 @@ describe('the costs that no machine changes stay within their bounds', () => {
     expect(counted.hundredAgents.messagesPerTask).toBeLessThanOrEqual(2.6);
   });
 
-  test('a task takes at most 6 statements of the store', () => {
-    expect(counted.oneAgent.statementsPerTask).toBeLessThanOrEqual(6);
-    expect(counted.hundredAgents.statementsPerTask).toBeLessThanOrEqual(6);
+  test('a task takes at most 5 statements of the store', () => {
+    expect(counted.oneAgent.statementsPerTask).toBeLessThanOrEqual(5);
+    expect(counted.hundredAgents.statementsPerTask).toBeLessThanOrEqual(5);
   });
 
   test('a task takes at most 360 bytes on a stream that carries a hundred at once, 420 on one of its own', () => {
