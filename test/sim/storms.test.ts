@@ -64,5 +64,9 @@ describe('the simulator', () => {
     const audit = new StormAudit(LEASE_MS, true);
     audit.begunAnew(50_000, sessions(6));
     expect(fail(audit, 6, {}, 70_000)).toHaveLength(2);
+    // It has begun to count earlier than it was seen to be up.
+    const soon = new StormAudit(LEASE_MS, true);
+    soon.begunAnew(50_000, sessions(6));
+    expect(fail(soon, 3, {}, 64_600)).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Counters, HistoryRow, TaskRow } from '../../src/core/rows.js';
+import type { Counters, HistoryRow, Loss, TaskRow } from '../../src/core/rows.js';
 import type { Epoch, Token } from '../../src/kit/ids.js';
 import type { ServiceMs } from '../../src/kit/time.js';
 import { TryAudit } from '../../src/testing/sim/tries.js';
@@ -88,5 +88,19 @@ describe('the simulator', () => {
     expect(releaseAt(59_000)).toEqual([expect.stringContaining('held for 59000 ms; it says 60000')]);
     expect(releaseAt(60_000)).toEqual([]);
     expect(releaseAt(59_000, { event: 'resolved', token, reason: 'reassign' })).toEqual([]);
+  });
+
+  test('sees a single_run task that is let go before its release, whatever an operator has said', () => {
+    const lost = { at: 0, heldUntil: 60_000, rule: 'single_run', charged: true } as unknown as Loss;
+    const held = task(1, { partitionPolicy: 'single_run', state: 'running', open: permit(1n, { lost }) });
+    const releaseAt = (ms: number, ...more: Partial<HistoryRow>[]) => {
+      const story = new Story();
+      story.commit(1_000, [{ event: 'lost', token }], held);
+      return story.commit(ms, [...more, { event: 'requeued', token }], { ...held, state: 'queued' });
+    };
+    const resolved = { event: 'resolved', token, reason: 'reassign' };
+    expect(releaseAt(59_000, resolved)).toEqual([expect.stringContaining('let go 1000 ms before')]);
+    expect(releaseAt(60_000)).toEqual([]);
+    expect(releaseAt(59_000, { event: 'lost_reported', token })).toEqual([]);
   });
 });

@@ -53,6 +53,8 @@ export class Auditor {
   #stallMs = 0;
   /** When the batch under way was decided: what its commit took is no part of the decision. */
   #decidedAt = 0;
+  /** The coordinator's service clock then: what a commit says was taken earlier, if rows were waited for in between. */
+  #decidedService = 0;
   #decidedClock: number | null = null;
   /** Heard since the batch under way was decided; null while none is. */
   #unknown: { readonly streamId: StreamId; readonly clockMs: number }[] | null = null;
@@ -162,6 +164,7 @@ export class Auditor {
   committed(puts: Puts): void {
     this.#noteStall();
     this.#past?.begin(puts);
+    this.#decidedAt -= Math.max(0, this.#decidedService - (puts.counters?.serviceMs ?? this.#decidedService));
     this.count('removed', puts.removals.length);
     this.coverage.committing(puts.tasks.map(({ row }) => row));
     for (const { taskId } of puts.removals) this.tell(`${taskId} removed`, { taskId });
@@ -175,13 +178,13 @@ export class Auditor {
 
   /** The store cannot be written to, or not now: whoever should be failed is failed later. */
   storeLags(): void {
-    const at = this.#events.now;
-    this.#happened({ kind: 'disturbed', at, until: at, by: 'outage' });
+    this.#happened({ kind: 'disturbed', at: this.#events.now, until: this.#events.now, by: 'outage' });
   }
 
   /** A batch is decided: what is heard before its commit has returned was not known to it (P1). */
   decided(): void {
     this.#decidedAt = this.#events.now;
+    this.#decidedService = this.#engine?.serviceNow ?? 0;
     this.#decidedClock = this.#leaseClock();
     this.#unknown = [];
   }
@@ -208,9 +211,8 @@ export class Auditor {
     this.tell(`${taskId} ${event}${which}${who}${why}`, agentId === '' ? { taskId } : { taskId, agentId });
     this.coverage.recorded(row);
     if (reason !== '') this.count(`reason.${event}.${reason}`);
-    const at = this.#events.now;
-    const told = { taskId, event, agentId, tryNumber, token, epoch, reason };
-    this.#happened({ kind: 'recorded', at, decidedAt: this.#decidedAt, ...told });
+    const told = { taskId, event, agentId, tryNumber, token, epoch, reason, decidedAt: this.#decidedAt };
+    this.#happened({ kind: 'recorded', at: this.#events.now, ...told });
     this.#judges.rows.history(row);
     this.#judges.answers.committed(row);
     if (event === 'permitted') this.#rollbacks?.permitted(row);
@@ -220,8 +222,7 @@ export class Auditor {
 
   #session({ agentId, epoch, state, endReason, leaseMs }: SessionRow): void {
     const before = this.#judges.rows.sessions.get(epoch)?.state;
-    const at = this.#events.now;
-    const clockMs = this.#leaseClock();
+    const [at, clockMs] = [this.#events.now, this.#leaseClock()];
     if (before === undefined) this.#happened({ kind: 'granted', at, agentId, epoch });
     if (state === 'live' && clockMs !== null)
       this.#happened({ kind: 'heard', at, epoch, by: 'hello', clockMs });

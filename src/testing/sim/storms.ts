@@ -26,14 +26,19 @@ export class StormAudit {
   readonly #leaseMs: number;
   readonly #isOn: boolean;
   readonly #lives = new Map<Epoch, Life>();
+  #blindUntil = Number.NEGATIVE_INFINITY;
 
   constructor(leaseMs: number, isOn: boolean) {
     this.#leaseMs = leaseMs;
     this.#isOn = isOn;
   }
 
-  /** The coordinator has begun anew: who failed before is known to nobody, and alive is who is alive by then. */
+  /**
+   * The coordinator has begun anew: who failed before is known to nobody, and alive is who is alive by then. It has counted
+   * from a little earlier on, so that it may or may not take them for alive a lease before the first of them can fail.
+   */
   begunAnew(at: number, sessions: Iterable<SessionRow>): void {
+    this.#blindUntil = at + (1 + 2 * DOUBT) * this.#leaseMs;
     this.#lives.clear();
     for (const session of sessions) if (session.state === 'live') this.#took(session, at);
   }
@@ -42,7 +47,7 @@ export class StormAudit {
   faultsOf({ sessions, tasks }: Puts, before: ReadonlyMap<TaskId, TaskRow>, at: number): Fault[] {
     const failing = new Set<Epoch>();
     for (const session of sessions) if (this.#took(session, at)) failing.add(session.epoch);
-    if (failing.size === 0) return [];
+    if (failing.size === 0 || at < this.#blindUntil) return [];
     const [least, most] = this.#storm(at);
     const faults: Fault[] = [];
     for (const { row } of tasks) {

@@ -21,7 +21,7 @@ interface Course {
 
 /** Reasons of failures of a try that bear no token, because it was lost, or waited for an event, when it failed. */
 const OF_TRIES: ReadonlySet<string> = new Set(['execution_timeout', 'deferral_timeout', 'trigger_failed']);
-/** What lets a task go that is held, before its time. */
+/** What lets a task go that is held, before its time; under `single_run` an operator's word does not (P11). */
 const FREES: ReadonlySet<string> = new Set(['lost_reported', 'resolved']);
 
 /**
@@ -36,12 +36,14 @@ export class TryAudit {
     const faults: Fault[] = [];
     const rows = new Map(tasks.map(({ row }) => [row.taskId, row]));
     const service = counters === null ? 0 : (counters.serviceMs as number);
-    const freed = new Set(history.filter(({ event }) => FREES.has(event)).map(({ taskId }) => taskId));
+    const freed = new Map(
+      history.filter(({ event }) => FREES.has(event)).map((row) => [row.taskId, row.event]),
+    );
     for (const event of history) {
       const row = rows.get(event.taskId);
       if (row === undefined) continue;
       const old = before.get(event.taskId);
-      const what = this.#judge(event, { row, old, service, isFreed: freed.has(event.taskId) });
+      const what = this.#judge(event, { row, old, service, freed: freed.get(event.taskId) ?? null });
       if (what !== null) faults.push({ rule: 'tries', taskId: event.taskId, what });
     }
     for (const { taskId, retriesUsed } of rows.values()) {
@@ -66,8 +68,8 @@ export class TryAudit {
       row,
       old,
       service,
-      isFreed,
-    }: { row: TaskRow; old: TaskRow | undefined; service: number; isFreed: boolean },
+      freed,
+    }: { row: TaskRow; old: TaskRow | undefined; service: number; freed: string | null },
   ): string | null {
     const course = this.#courseOf(taskId);
     switch (event) {
@@ -79,8 +81,11 @@ export class TryAudit {
         course.lost = { token, at: service };
         return null;
       case 'requeued': {
+        const until = row.partitionPolicy === 'single_run' ? (old?.open?.lost?.heldUntil ?? null) : null;
+        if (until !== null && service < until && freed !== 'lost_reported')
+          return `${taskId} is let go ${Math.round(until - service)} ms before its release`;
         const heldMs = course.lost?.token === token ? service - course.lost.at : row.holdTimeoutMs;
-        if (row.partitionPolicy !== 'hold' || isFreed || heldMs >= row.holdTimeoutMs) return null;
+        if (row.partitionPolicy !== 'hold' || freed !== null || heldMs >= row.holdTimeoutMs) return null;
         return `${taskId} was held for ${heldMs} ms; it says ${row.holdTimeoutMs}`;
       }
       case 'failed':
