@@ -159,7 +159,7 @@ function settleAttachment(draft: Draft, attachment: Attachment, frames: Frame[])
     capacity: session.slots,
     overasked: false,
   });
-  state.streams.set(streamId, epoch);
+  state.streams.set(streamId, presence);
   takeInventory(presence, attachment);
   tellAgain(draft, presence);
   const { heartbeatMs, leaseMs, gateMs } = leaseTerms(session.heartbeatMs);

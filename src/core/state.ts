@@ -57,7 +57,8 @@ export class State {
   readonly sessions = new Map<Epoch, SessionRow>();
   readonly newest = new Map<AgentId, Epoch>();
   readonly presences = new Map<Epoch, Presence>();
-  readonly streams = new Map<StreamId, Epoch>();
+  /** Presences that have a stream, by it. */
+  readonly streams = new Map<StreamId, Presence>();
   /** Every task with an open token, by the token. */
   readonly open = new Map<Token, TaskRow>();
   readonly openByAgent = new Map<AgentId, Set<Token>>();
@@ -137,8 +138,7 @@ export class State {
   }
 
   presenceOfStream(streamId: StreamId): Presence | undefined {
-    const epoch = this.streams.get(streamId);
-    return epoch === undefined ? undefined : this.presences.get(epoch);
+    return this.streams.get(streamId);
   }
 
   liveSession(agentId: AgentId): SessionRow | undefined {

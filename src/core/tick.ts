@@ -1,4 +1,4 @@
-import { later, type MonoMs } from '../kit/time.js';
+import { earliest, later, type MonoMs } from '../kit/time.js';
 import { requestStop } from './ask.js';
 import { advanceBackfills } from './dag/backfill.js';
 import { endTimedOutRuns } from './dag/runs.js';
@@ -10,7 +10,6 @@ import { forgetAgents } from './forget.js';
 import { repeatStops, voidUnshown } from './heartbeat.js';
 import { leaseExpired, leaseTerms, silenceLimitMs } from './lease.js';
 import { canServe } from './placement.js';
-import type { Presence } from './presence.js';
 import { rankOf } from './rank.js';
 import { stillHeld } from './requests.js';
 import type { SessionRow, TaskRow } from './rows.js';
@@ -39,22 +38,13 @@ const LOOKS_PER_HEARTBEAT = 5;
 /** Of thousands of agents hardly one is due with a tick, so all of them are looked at only when the first one can be. */
 function lookAtPresences(draft: Draft): void {
   failExpired(draft);
-  closeSilent(draft);
+  const silentAt = closeSilent(draft);
   voidUnshown(draft);
   const { ctx, state } = draft;
   let next = later(ctx.now, ctx.policy.heartbeatIntervalMs / LOOKS_PER_HEARTBEAT);
-  for (const presence of state.presences.values()) {
-    if (presence.leaseEnds < next) next = presence.leaseEnds;
-    const silentAt = presence.streamId === null ? null : silentFrom(draft, presence);
-    if (silentAt !== null && silentAt < next) next = silentAt;
-  }
+  if (silentAt !== null && silentAt < next) next = silentAt;
+  for (const { leaseEnds } of state.presences.values()) if (leaseEnds < next) next = leaseEnds;
   draft.nextLook = next;
-}
-
-/** P4: when the stream of a presence has been silent for too long, if nothing is heard until then; null without a session. */
-function silentFrom(draft: Draft, { epoch, lastHeard }: Presence): MonoMs | null {
-  const session = draft.session(epoch);
-  return session?.state === 'live' ? later(lastHeard, silenceLimitMs(session.heartbeatMs)) : null;
 }
 
 /** P1: every lease that is over; P8: the brake is judged over all of them together. */
@@ -95,16 +85,25 @@ function braked(draft: Draft, failing: number): boolean {
   return true;
 }
 
-/** P4: after 1.5 H without a heartbeat the stream is lost, whatever TCP says; the lease goes on to its own end. */
-function closeSilent(draft: Draft): void {
-  for (const presence of draft.state.presences.values()) {
-    if (presence.streamId === null || draft.attaches(presence.epoch)) continue;
-    const silentAt = silentFrom(draft, presence);
-    if (silentAt === null || draft.ctx.now < silentAt) continue;
-    const { streamId, agentId, epoch } = presence;
+/**
+ * P4: after 1.5 H without a heartbeat the stream is lost, whatever TCP says; the lease goes on to its own end. Tells when the
+ * first of the others is, if nothing is heard on it.
+ */
+function closeSilent(draft: Draft): MonoMs | null {
+  let next: MonoMs | null = null;
+  for (const { streamId, agentId, epoch, lastHeard } of draft.state.presences.values()) {
+    if (streamId === null) continue;
+    const session = draft.session(epoch);
+    if (session?.state !== 'live') continue;
+    const silentAt = later(lastHeard, silenceLimitMs(session.heartbeatMs));
+    if (draft.ctx.now < silentAt || draft.attaches(epoch)) {
+      next = earliest(next, silentAt);
+      continue;
+    }
     draft.closings.push({ streamId, reason: 'silent' });
     draft.notes.push({ kind: 'agent_suspect', agentId, epoch });
   }
+  return next;
 }
 
 /** What the deadline of a task brings about. The first row that matches. */

@@ -278,7 +278,7 @@ export class Auditor {
   }
 
   #hear(streamId: StreamId, clockMs: number): void {
-    const epoch = this.#engine?.state.streams.get(streamId);
+    const epoch = this.#engine?.state.streams.get(streamId)?.epoch;
     if (epoch === undefined) return;
     this.#happened({ kind: 'heard', at: this.#events.now, epoch, by: 'beat', clockMs });
   }
@@ -288,7 +288,7 @@ export class Auditor {
   }
 
   acked(streamId: StreamId, ack: Ack): void {
-    this.#judges.answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId));
+    this.#judges.answers.acked(streamId, ack, this.#engine?.state.streams.get(streamId)?.epoch);
     const at = this.#events.now;
     for (const { token, disposition } of ack.acknowledgements) {
       if (disposition === 'recorded') this.#happened({ kind: 'acknowledged', at, token });
