@@ -53,9 +53,9 @@ describe('the costs that no machine changes stay within their bounds', () => {
     expect(counted.hundredAgents.bytesPerTask).toBeLessThanOrEqual(420);
   });
 
-  test('a heartbeat that says nothing new is never committed, and allocates at most 24 KB in the coordinator', () => {
+  test('a heartbeat that says nothing new is never committed, and allocates at most 21 KB in the coordinator', () => {
     expect(counted.idle.heartbeats).toBeGreaterThan(100);
     expect(counted.idle.commits).toBe(0);
-    expect(counted.idle.bytesPerHeartbeat).toBeLessThanOrEqual(24_000);
+    expect(counted.idle.bytesPerHeartbeat).toBeLessThanOrEqual(21_000);
   });
 });
