@@ -20,7 +20,10 @@ export const onPostgres = (server) => ({
   fresh: () => {
     const name = 'holdfast_bench';
     server.psql(`CREATE DATABASE ${name}`);
-    const outside = { mono: REAL_CLOCK.mono, after: REAL_TIMERS.after };
+    const outside = {
+      mono: () => REAL_CLOCK.mono(),
+      after: (ms, task) => REAL_TIMERS.after(ms, task),
+    };
     return {
       flags: ['--store', server.url(name)],
       open: () => openPostgresStore({ url: server.url(name), identity: processIdentity(), outside }),

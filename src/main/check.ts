@@ -30,7 +30,10 @@ async function checkDatabase(url: string, schema: string): Promise<Checked & { f
   const { REAL_CLOCK: clock } = await import('../engine/clock.js');
   const { REAL_TIMERS: timers } = await import('../engine/timers.js');
   const { checkPostgres } = await import('../store/postgres/open.js');
-  const outside = { mono: clock.mono, after: timers.after };
+  const outside = {
+    mono: () => clock.mono(),
+    after: (ms: number, task: () => void) => timers.after(ms, task),
+  };
   try {
     return { file: place.shown, ...(await checkPostgres({ url, schema, outside })) };
   } catch (error) {

@@ -21,7 +21,10 @@ export async function openPostgres(url: string, schema: string): Promise<Store> 
   const { REAL_TIMERS: timers } = await import('../engine/timers.js');
   const { processIdentity } = await import('./process-identity.js');
   const { openPostgresStore } = await import('../store/postgres/open.js');
-  const outside = { mono: clock.mono, after: timers.after };
+  const outside = {
+    mono: () => clock.mono(),
+    after: (ms: number, task: () => void) => timers.after(ms, task),
+  };
   return openPostgresStore({ url, schema, identity: processIdentity(), outside });
 }
 

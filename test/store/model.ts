@@ -132,7 +132,8 @@ export function describeModel(kind: string, open: () => Promise<Bench>, runs: nu
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
           const memory = new MemoryStore();
-          const { store, end } = await open();
+          const bench = await open();
+          const { store } = bench;
           try {
             for (const each of steps) {
               const made = await putsOf(memory, each);
@@ -140,7 +141,7 @@ export function describeModel(kind: string, open: () => Promise<Bench>, runs: nu
             }
             expect(await everything(store)).toEqual(await everything(memory));
           } finally {
-            await end();
+            await bench.end();
           }
         }),
         { numRuns: runs },

@@ -36,7 +36,7 @@ export class PostgresServer {
   }
 
   /** Where the server listens, as a proxy needs it, and the same database by another way there (HOST:PORT). */
-  async way(): Promise<{ readonly target: string; urlAt(address: string): string }> {
+  async way(): Promise<{ readonly target: string; readonly urlAt: (address: string) => string }> {
     const url = await this.url();
     const folder = /[?&]host=([^&]*)/.exec(url)?.[1];
     const given = /@([^/?]+)/.exec(url)?.[1] ?? '127.0.0.1';

@@ -34,7 +34,7 @@ export class Line {
   /** Begins with a connection that is prepared already; whenever it is lost another is made at once, asked for or not. */
   keep(link: Link): void {
     this.#link = link;
-    const again = (): Promise<void> => this.link().then((next) => this.keep(next));
+    const again = async (): Promise<void> => this.keep(await this.link());
     // What ends the store is told to those who use it.
     link.whenLost(() => void again().catch(() => {}));
   }

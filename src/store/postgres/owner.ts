@@ -191,9 +191,9 @@ export class Ownership {
 }
 
 /** Whether the owner before can say nothing to anybody any more. */
-const hasEnded = (before: Columns, { machine, isGone }: Identity): boolean =>
+const hasEnded = (before: Columns, identity: Identity): boolean =>
   before.is_released === true ||
-  (machine !== '' && before.machine === machine && isGone(before.pid as number));
+  (identity.machine !== '' && before.machine === identity.machine && identity.isGone(before.pid as number));
 
 const takenOver = (): StoreError =>
   storeError('locked', 'using the database', 'another coordinator has taken over');
