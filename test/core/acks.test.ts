@@ -28,7 +28,7 @@ test('what is said on a stream is kept apart from what is said on others, acknow
 });
 
 test('what all heartbeats with nothing to answer share cannot be written to', () => {
-  expect(() => NOTHING_MORE.withdrawals.push('t' as TaskId)).toThrow();
-  expect(() => Object.assign(NOTHING_MORE, { sendFullInventory: true })).toThrow();
+  expect(() => NOTHING_MORE.withdrawals.push('t' as TaskId)).toThrow(TypeError);
+  expect(() => Object.assign(NOTHING_MORE, { sendFullInventory: true })).toThrow(TypeError);
   expect(Object.values(NOTHING_MORE).every((said) => !said || (said as unknown[]).length === 0)).toBe(true);
 });

@@ -6,5 +6,5 @@ test('a list is mapped element by element, and empty ones share one result that 
   const none = mapped([], String);
   expect(none).toEqual([]);
   expect(mapped([], Number)).toBe(none as readonly unknown[]);
-  expect(() => (none as string[]).push('a')).toThrow();
+  expect(() => (none as string[]).push('a')).toThrow(TypeError);
 });

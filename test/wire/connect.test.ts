@@ -21,6 +21,6 @@ test('messages written one after the other by one writer have the bytes that eac
 });
 
 test('a message that cannot be written leaves nothing behind for the next one', () => {
-  expect(() => CONNECT.responseSerialize(logAck(1n << 64n))).toThrow();
+  expect(() => CONNECT.responseSerialize(logAck(1n << 64n))).toThrow('value provided for field');
   expect(CONNECT.responseDeserialize(CONNECT.responseSerialize(logAck(7n)))).toEqual(logAck(7n));
 });
