@@ -79,7 +79,7 @@ export class Answers {
 
   /**
    * P15: who holds a run is asked for its end on the stream that it has, or in the Welcome of its next one. One that is
-   * ending already, at its own gate say, needs no word: its inventory shows it, and it reports.
+   * ending already, at its own gate say, or has ended, needs no word: its inventory shows it, and it reports.
    */
   #mustBeTold(streamId: StreamId, epoch: Epoch): void {
     const withinMs = TOLD_WITHIN_H * (this.#rows.sessions.get(epoch)?.heartbeatMs ?? 0);

@@ -349,10 +349,9 @@ export class Auditor {
   /** Its report is the run's own last word; null when it died with its agent. */
   ended(agentId: AgentId, { taskId, token }: Permit, end: Report['kind'] | null): void {
     const code = lastWord(end);
-    this.tell(`${agentId} END ${taskId} token ${token}${code === null ? '' : ` code ${code}`}`, {
-      taskId,
-      agentId,
-    });
+    const word = code === null ? '' : ` code ${code}`;
+    this.tell(`${agentId} END ${taskId} token ${token}${word}`, { taskId, agentId });
+    if (end !== null) this.#ending.add(token);
     const run = this.#past?.run(token, agentId) ?? null;
     if (run !== null) run.code = code;
     if (run?.isLost) return;
