@@ -133,7 +133,10 @@ export class AgentLoop {
    * and share its messages. Not for long: the answer may wait for a slow disk.
    */
   #gather(): void {
-    this.#gathering ??= realClock.setTimer(GATHER_MS, () => this.flushSoon());
+    this.#gathering ??= realClock.setTimer(GATHER_MS, () => {
+      this.#gathering = null;
+      this.flushSoon();
+    });
   }
 
   /** At the end of the turn: one heartbeat for all that happened in it. */

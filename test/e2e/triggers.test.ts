@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { eventually } from '../wire/support/wait.js';
 import { defer, deferringSite, resultOf } from './support/deferral.js';
@@ -39,9 +39,11 @@ describe('a task that defers', () => {
     const worker = await site.connected('cut', { queues: ['cut'], coordinator: proxy.address });
     const go = site.path('go');
     const defer = `echo '{"trigger":{"kind":"delta","input":{"for":"1ms"}}}' > "$HOLDFAST_DEFER_FILE"; exit 75`;
-    const script = `[ -n "$HOLDFAST_RESUME_FILE" ] && exit 0; while [ ! -e ${go} ]; do sleep 0.05; done; ${defer}`;
+    const up = site.path('up');
+    const script = `[ -n "$HOLDFAST_RESUME_FILE" ] && exit 0; touch ${up}; while [ ! -e ${go} ]; do sleep 0.05; done; ${defer}`;
     const taskId = await site.submit(script, { queue: 'cut' });
-    await site.reaches(taskId, 'RUNNING');
+    // RUNNING says that the start is confirmed; the confirmation may still be on its way to the agent.
+    await eventually('the start of the run', () => existsSync(up));
     proxy.pause();
     writeFileSync(go, '');
     await eventually('the end of the run', () =>
