@@ -67,7 +67,7 @@ async function put(store, dags) {
       })),
       ...{ runs: [], pools: [], poolRemovals: [], assets: [], assetEvents: [], assetEventsUpTo: 0 },
       ...{ triggers: [], triggerRemovals: [], bundles: [], backfills: [], runRemovals: [] },
-      versionRemovals: [],
+      ...{ backfillRemovals: [], versionRemovals: [] },
     },
   });
 }
