@@ -13,8 +13,8 @@ export function drop<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
   if (set.size === 0) map.delete(key);
 }
 
-/** The first elements of a set, in the order in which they came in; the rest is not looked at. */
-export function first<T>(set: ReadonlySet<T>, most: number): T[] {
+/** The first elements of a set or of the keys of a map, in the order in which they came in; the rest is not looked at. */
+export function first<T>(set: Iterable<T>, most: number): T[] {
   const taken: T[] = [];
   for (const value of set) {
     if (taken.length >= most) break;

@@ -3,6 +3,8 @@ import type { DagCall, DagReply } from '../core/dag/calls.js';
 import type { DagRow } from '../core/dag/rows.js';
 import type { Engine } from '../engine/engine.js';
 import type { Log } from '../kit/log.js';
+import { first } from '../kit/sets.js';
+import { didYouMean } from '../kit/suggest.js';
 import type { Store } from '../store/store.js';
 import { expectReply, Fault } from './fault.js';
 import type { RunWatchers } from './watchers.js';
@@ -27,10 +29,16 @@ export async function decided<K extends DagReply['kind']>(
   return expectReply(kind, reply) as Extract<DagReply, { kind: K }>;
 }
 
+/** Names that one which is unknown is compared with: that takes a part of a millisecond for each hundred. */
+const NAMES_COMPARED = 1_000;
+
 /** A DAG that some snapshot has brought. Throws Fault DAG_NOT_FOUND. */
 export function findDag({ engine }: Pick<DagServiceHost, 'engine'>, dagId: string): DagRow {
-  const dag = engine.state.dags.dags.get(dagId);
+  const { dags } = engine.state.dags;
+  const dag = dags.get(dagId);
   if (dag !== undefined) return dag;
-  const fault = noDag(dagId.slice(0, 140));
-  throw new Fault('DAG_NOT_FOUND', fault.what, fault.because, fault.try);
+  const named = dagId.slice(0, 140);
+  const fault = noDag(named);
+  const near = didYouMean(named, first(dags.keys(), NAMES_COMPARED));
+  throw new Fault('DAG_NOT_FOUND', fault.what + near, fault.because, fault.try);
 }

@@ -10,22 +10,27 @@ import type {
   ListRunsResponse,
 } from '../wire/gen/holdfast/v1/dag_service.js';
 import { runStates, runTypes } from '../wire/names.js';
-import type { DagServiceHost } from './dag-host.js';
+import { type DagServiceHost, findDag } from './dag-host.js';
 import { definedTaskOf, instanceOf, runOf } from './dag-views.js';
 import { Fault } from './fault.js';
 import { badToken, cut, placeOf, placeToken, sizeOf } from './paging.js';
 
-/** Runs by filter, newest first. */
-export async function listRuns(
-  { store }: DagServiceHost,
-  request: ListRunsRequest,
-): Promise<ListRunsResponse> {
+/** Runs by filter, newest first. Throws Fault DAG_NOT_FOUND for a DAG that is unknown and has left no run behind. */
+export async function listRuns(host: DagServiceHost, request: ListRunsRequest): Promise<ListRunsResponse> {
+  const { store } = host;
   const place = placeOf(request.pageToken);
   const before = place && { createdAt: place.createdAt, run: place.name as RunKey };
   const size = sizeOf(request);
   const rows = await store.listRuns(filterOf(request), before, size + 1);
+  if (rows.length === 0 && request.dagId !== '') await findRunsOf(host, request.dagId);
   const { page, nextPageToken } = cut(rows, (row) => placeToken(row.createdAt, row.run), size);
   return { runs: page.map(runOf), nextPageToken };
+}
+
+/** A DAG that is known, or was and has runs still. */
+async function findRunsOf(host: DagServiceHost, dagId: string): Promise<void> {
+  const [any] = await host.store.listRuns({ dagId }, null, 1);
+  if (any === undefined) findDag(host, dagId);
 }
 
 function filterOf({ dagId, states, type, backfill }: ListRunsRequest): RunFilter {

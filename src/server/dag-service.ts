@@ -125,6 +125,7 @@ async function versionsOf(store: Store, { dagId, definitionVersion: newest }: Da
 }
 
 async function pause(host: DagServiceHost, dagId: string, paused: boolean): Promise<Dag> {
+  findDag(host, dagId);
   const { dag } = await decided(host, 'dag', { action: 'pause', dagId, paused });
   return shownDag(host, dag);
 }

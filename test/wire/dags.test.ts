@@ -298,6 +298,7 @@ describe('runs', () => {
       status.INVALID_ARGUMENT,
       'INVALID_REQUEST',
     ],
+    ['ListRuns', { dagId: 'nobody' }, status.NOT_FOUND, 'DAG_NOT_FOUND'],
     ['ListRuns', { pageToken: 'x' }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['ListRuns', { states: [99] }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     ['ListRuns', { type: 99 }, status.INVALID_ARGUMENT, 'INVALID_REQUEST'],
@@ -323,6 +324,13 @@ describe('runs', () => {
     const refused = await stage.api.refused(name, request);
     expect(refused).toMatchObject({ status: code, code: stable });
     expect([refused.because, refused.try]).not.toContain('');
+  });
+
+  test('a DAG that is unknown is asked for by the name that was probably meant', async () => {
+    for (const name of ['GetDag', 'PauseDag', 'TriggerDag', 'ListRuns']) {
+      const { details } = await stage.api.refused(name, { dagId: 'chian' });
+      expect([name, details]).toEqual([name, expect.stringContaining('no DAG chian (did you mean chain?)')]);
+    }
   });
 
   test('that are watched slowly are told the last state of each instance all the same', async () => {
