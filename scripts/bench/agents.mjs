@@ -9,6 +9,8 @@ import { ask, cpuSeconds, exited, residentKib, startAgents, startCoordinator } f
 /** More of them in one process would wait for one another, and be measured instead of the coordinator. */
 const AGENTS_A_PROCESS = 2_500;
 const H_MS = 5_000;
+/** Of a queue that nobody submits to. */
+const IDLE = { queue: 'idle', waits: true, tell: 'rtts' };
 const HERD_LIMIT_MS = 180_000;
 const probe = import.meta.resolve('./probe.mjs');
 /** By default a hundred a second may come back; what is measured here is how many could. */
@@ -61,11 +63,12 @@ async function memory({ child, pid }) {
   return { heapKib: heapBytes / 1_024, residentKib: residentKib(pid) };
 }
 
-async function startFleet(address, agents) {
+/** Idle agents of no queue that is used, in as many processes as they need; they dial at `go()`. */
+export async function startFleet(address, agents) {
   const processes = [];
   for (let from = 0; from < agents; from += AGENTS_A_PROCESS) {
     const count = Math.min(AGENTS_A_PROCESS, agents - from);
-    processes.push(startAgents(address, `idle-${from}`, 4, count, { waits: true, tell: 'rtts' }));
+    processes.push(startAgents(address, `idle-${from}`, 4, count, IDLE));
   }
   await Promise.all(processes.map(({ loaded }) => loaded()));
   const sum = () => processes.reduce((total, { sessions }) => total + sessions(), 0);

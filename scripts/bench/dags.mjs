@@ -74,12 +74,20 @@ async function put(store, dags) {
 
 const named = (n, make) => Array.from({ length: n }, (_, i) => make(`dag-${i}`));
 
-/** `n` DAGs that are due in a month, watched for `seconds`, beside the same coordinator without any. */
-export async function idleDags(n, seconds) {
+/** `measure` with a database in which `n` DAGs are in force that are due in a month. */
+export async function besideIdleDags(n, measure) {
   const cron = { kind: 'cron', expression: '0 0 1 * *', timezone: 'UTC' };
   const inAMonth = Date.now() + 30 * 86_400_000;
+  return await holding(
+    named(n, (dagId) => dag(dagId, [task('a')], cron, inAMonth)),
+    measure,
+  );
+}
+
+/** `n` DAGs that are due in a month, watched for `seconds`, beside the same coordinator without any. */
+export async function idleDags(n, seconds) {
   const cpuOf = async (dags) =>
-    await holding(dags, async (database) => {
+    await besideIdleDags(dags, async (database) => {
       const coordinator = await startCoordinator('5s', [], false, { database });
       await wait(5_000);
       const before = cpuSeconds(coordinator.pid);
@@ -88,8 +96,8 @@ export async function idleDags(n, seconds) {
       (await coordinator.stop()).remove();
       return (100 * cpu) / seconds;
     });
-  const without = await cpuOf([]);
-  const cpuPercent = await cpuOf(named(n, (dagId) => dag(dagId, [task('a')], cron, inAMonth)));
+  const without = await cpuOf(0);
+  const cpuPercent = await cpuOf(n);
   return { cpuPercent, cpuPercentWithout: without };
 }
 

@@ -3,6 +3,7 @@ import { idleAgents } from './agents.mjs';
 import { backupBesideWork } from './backup.mjs';
 import { bundleRounds } from './bundles.mjs';
 import { countsPart } from './counts.mjs';
+import { crowd } from './crowd.mjs';
 import { dueDags, idleDags, runOfMany } from './dags.mjs';
 import { failover } from './failover.mjs';
 import { flood } from './flood.mjs';
@@ -12,6 +13,7 @@ import { largeDag } from './large-dag.mjs';
 import { peers } from './peers.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
+import { siteLoss } from './site-loss.mjs';
 import { slowDisks } from './slow-disk.mjs';
 import { backlog, lifecycle, raw, start } from './speed.mjs';
 import { listed } from './tables.mjs';
@@ -64,6 +66,20 @@ export const PARTS = [
   { name: 'agents', ...QUICK, run: agents },
   { name: 'failover', ...QUICK, run: deaths },
   { name: 'backlog', run: backlog },
+  list(
+    'crowd',
+    ({ quick }) =>
+      `a task beside ${quick ? '1,000' : '10,000'} idle agents, and beside 10,000 DAGs with nothing due`,
+    ({ quick }) =>
+      quick
+        ? crowd({ agents: 1_000, dags: 10_000, n: 3_000, watchMs: 3_000 })
+        : crowd({ agents: 10_000, dags: 10_000, n: 20_000, watchMs: 15_000 }),
+  ),
+  list(
+    'siteLoss',
+    () => '1,000 agents die at once, each with a task, L = 3 s, the storm brake off',
+    ({ quick }) => siteLoss(1_000, quick ? 1 : 5),
+  ),
   list(
     'handlers',
     () => 'calls of handlers, 8 warm children, 64 slots',
