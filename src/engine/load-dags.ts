@@ -95,7 +95,11 @@ class Reading {
   async readRuns(keys: Iterable<RunKey>): Promise<void> {
     const missing = [...keys].filter((run) => !this.#state.dags.runs.has(run) && !this.runs.has(run));
     if (missing.length === 0) return;
-    for (const row of await this.#store.readRuns(missing)) this.runs.set(row.run, row);
+    for (const row of await this.#store.readRuns(missing)) {
+      this.runs.set(row.run, row);
+      // Done again, it waits for a turn of its backfill, which may have ended.
+      await this.readBackfill(row.backfill);
+    }
   }
 
   async readInstants(instants: readonly RunInstant[]): Promise<void> {
@@ -254,5 +258,6 @@ export async function loadRunsOf(
   await reading.readPlans(new Set(runs.map((run) => reading.row(run))));
   for (const [key, plan] of reading.plans) read.plans.set(key, plan);
   for (const [run, row] of reading.runs) read.runs.set(run, row);
+  for (const [name, row] of reading.backfills) read.backfills.set(name, row);
   for (const [run, rows] of reading.instances) read.instances.set(run, rows);
 }

@@ -20,7 +20,7 @@ import {
   withEvent,
 } from './rows.js';
 import { type InstanceAt, instanceAt, isUndecided, RunView, takesRoom, waitsForRoom } from './run-view.js';
-import { type DagState, isActive, isUnderWay, planKey, slotsOfNone, turnOf } from './state.js';
+import { type DagState, isActive, planKey, slotsOfNone, turnOf } from './state.js';
 
 /** Whom a session is told that a bundle is held by: itself, or another. */
 export interface BundleHold {
@@ -376,10 +376,6 @@ export class DagDraft {
     for (const trigger of this.triggers.values()) state.triggers.put(trigger);
     for (const asset of this.assets.values()) state.putAsset(asset);
     for (const bundle of this.bundles.values()) state.bundles.set(bundle.bundle, bundle);
-    for (const backfill of this.backfills.values()) {
-      if (isUnderWay(backfill)) state.backfills.set(backfill.backfill, backfill);
-      else state.backfills.delete(backfill.backfill);
-    }
     for (const run of this.advanced) state.dirty.delete(run);
     state.unfinished = this.unfinished || (!this.looksForRoom && state.unfinished);
     for (const { run, old, now } of this.changes.values()) state.count(run, old, now);
@@ -390,6 +386,8 @@ export class DagDraft {
       const plan = this.#loaded.plans.get(planKey(view.row.dagId, view.row.definitionVersion));
       if (plan !== undefined && state.runs.has(run)) state.plans.set(plan.key, plan);
     }
+    for (const backfill of [...this.#loaded.backfills.values(), ...this.backfills.values()])
+      state.putBackfill(backfill);
   }
 }
 

@@ -70,6 +70,11 @@ const BACKFILL_STAY_RULES: readonly { readonly name: string; readonly when: (c: 
     { name: 'under_way', when: ({ of: { row } }) => isUnderWay(row) },
     // The last of all that belongs to it, as a run is of its instances.
     { name: 'has_runs', when: ({ of }) => !of.isEmpty },
+    // What it had done again goes on by its limit; and a second one of its name would count that as its own.
+    {
+      name: 'has_turns',
+      when: ({ draft, of: { row } }) => draft.state.dags.activeRuns(row.dagId, row.backfill) > 0,
+    },
     // One that found all of its instants taken has never had any.
     {
       name: 'young',

@@ -68,6 +68,7 @@ export class DagState {
   newestEvent: number;
   readonly triggers = new TriggerBook();
   readonly bundles = new Map<string, BundleRow>();
+  /** Those under way, and those that have ended while a run goes on in their turn, done again: their limits hold for it. */
   readonly backfills = new Map<string, BackfillRow>();
   /** Runs of which something is to be decided. */
   readonly dirty = new Set<RunKey>();
@@ -120,6 +121,13 @@ export class DagState {
     this.triggers.noteAsset(asset);
   }
 
+  /** After the runs that have their turn in it. */
+  putBackfill(row: BackfillRow): void {
+    const isWanted = isUnderWay(row) || this.activeRuns(row.dagId, row.backfill) > 0;
+    if (isWanted) this.backfills.set(row.backfill, row);
+    else this.backfills.delete(row.backfill);
+  }
+
   /** The definition that a run pins, or a DAG has now, if it is in memory. */
   planOf({ dagId, definitionVersion }: Pick<DagRow, 'dagId' | 'definitionVersion'>): Plan | undefined {
     return this.plans.get(planKey(dagId, definitionVersion));
@@ -160,6 +168,8 @@ export class DagState {
     }
     this.runs.delete(run);
     this.#countActive(draft.row, -1);
+    const backfill = this.backfills.get(turnOf(draft.row));
+    if (backfill !== undefined) this.putBackfill(backfill);
     this.#timeouts.delete(run);
     this.dirty.delete(run);
     drop(this.runsOf, draft.row.dagId, run);

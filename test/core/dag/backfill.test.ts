@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DagCallOf } from '../../../src/core/dag/calls.js';
+import type { RunRow } from '../../../src/core/dag/rows.js';
+import { explain } from '../../../src/core/explain.js';
+import type { TaskRow } from '../../../src/core/rows.js';
 import type { WallMs } from '../../../src/kit/time.js';
 import { DagWorld, dag, NEW_YEAR, task } from './support.js';
 import { everyMinute, INTERVALS, MINUTE } from './support-time.js';
@@ -9,6 +12,10 @@ const backfill = (change: Partial<DagCallOf<'backfill'>> = {}): DagCallOf<'backf
   ...{ action: 'backfill', dagId: 'd', backfill: 'bf', from: minute(-4), to: minute(-2), params: {} },
   ...{ maxActiveRuns: 10, reprocess: 'none', dryRun: false },
   ...change,
+});
+const clear = (run: RunRow['run']): DagCallOf<'clear'> => ({
+  ...{ action: 'clear', run, tasks: [], upstream: false, downstream: false },
+  ...{ onlyFailed: false, dryRun: false, reason: '' },
 });
 const world = async () => {
   const w = await DagWorld.with([everyMinute()], INTERVALS);
@@ -143,6 +150,47 @@ describe('a backfill', () => {
     expect(await runs(w)).toEqual(['-4 success']);
     const again = await w.call({ action: 'steer_backfill', backfill: 'bf', to: 'running' });
     expect(again).toMatchObject({ fault: { code: 'BACKFILL_ENDED' } });
+  });
+
+  test('has no more of its runs at once than it may when they are cleared after its end, also over a restart', async () => {
+    const w = await world();
+    await w.call(backfill());
+    await w.call(backfill({ backfill: 'narrow', from: minute(-8), to: minute(-6), maxActiveRuns: 1 }));
+    for (let n = 0; n < 3; n++) {
+      await w.pass(200);
+      await w.finishAll();
+    }
+    await w.pass(200);
+    expect([await stateOf(w), w.engine.state.dags.backfills.size]).toEqual(['completed', 0]);
+    for (const run of await w.runs('d')) await w.call(clear(run.run));
+    const going = async () => (await runs(w)).filter((run) => /running|queued/.test(run));
+    const all = ['-8 running', '-7 queued', '-6 queued', '-4 running', '-3 running', '-2 running'];
+    expect((await going()).sort()).toEqual([...all].sort());
+    await w.restart();
+    await w.pass(200);
+    expect((await going()).sort()).toEqual([...all].sort());
+    await w.pass(20_000);
+    await w.worker();
+    await w.pass(20_000, 1_000);
+    await w.finishAll();
+    expect(await going()).toEqual([]);
+    // What has ended with all of its runs is remembered by the store alone.
+    expect(w.engine.state.dags.backfills.size).toBe(0);
+  });
+
+  test('that has ended explains why one of its runs waits to be done again', async () => {
+    const w = await world();
+    await w.call(backfill({ maxActiveRuns: 1 }));
+    for (let n = 0; n < 3; n++) {
+      await w.pass(200);
+      await w.finishAll();
+    }
+    await w.pass(200);
+    expect(await stateOf(w)).toBe('completed');
+    for (const run of await w.runs('d')) await w.call(clear(run.run));
+    const [row] = (await w.instances((await w.runs('d'))[1] as RunRow)).values();
+    const { findings } = explain(w.engine.state, row as TaskRow, w.engine.context());
+    expect(findings[0]?.message).toBe('its run is queued, because backfill bf may have 1 running at once');
   });
 
   test('is refused with a reason when it cannot be made', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DagCallOf } from '../../../src/core/dag/calls.js';
 import { ASSET_EVENTS_KEPT, eventsGoUntil } from '../../../src/core/dag/retention.js';
+import { runKeyOf } from '../../../src/core/dag/rows.js';
 import { DEFAULT_POLICY } from '../../../src/core/policy.js';
 import type { WallMs } from '../../../src/kit/time.js';
 import { DagWorld, dag, NEW_YEAR, task } from './support.js';
@@ -113,6 +114,25 @@ describe('retention of backfills', () => {
     await w.call({ action: 'steer_backfill', backfill: 'held', to: 'paused' });
     await w.pass(2 * HOUR, 2_000);
     expect(await made(w)).toEqual(['held paused']);
+  });
+
+  test('one that was cancelled stays for as long as a run goes on in its turn, and its name is not given again before', async () => {
+    const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR };
+    const w = await DagWorld.with([everyMinute()], INTERVALS, { retention });
+    await w.worker();
+    await w.call({ action: 'trigger', dagId: 'd', runId: 'x', logicalDate: at(-4), params: {} });
+    await w.finishAll();
+    await w.call({ ...asked('again'), to: at(-4), reprocess: 'completed' });
+    await w.pass(200);
+    await w.call({ action: 'steer_backfill', backfill: 'again', to: 'cancelled' });
+    await w.pass(3 * HOUR, 2_000);
+    const [x] = await w.store.readRuns([runKeyOf('d', 'x')]);
+    expect(x).toMatchObject({ state: 'running', rerunBy: 'again' });
+    expect(await made(w)).toEqual(['again cancelled']);
+    expect(await w.call(asked('again'))).toMatchObject({ fault: { code: 'BACKFILL_EXISTS' } });
+    await w.finishAll();
+    await w.pass(2 * HOUR, 2_000);
+    expect(await made(w)).toEqual([]);
   });
 });
 

@@ -1,10 +1,16 @@
 import type { DagDefinition } from '../../../core/dag/definition.js';
 import type { BundleRow, DagRow } from '../../../core/dag/rows.js';
 import { planKey } from '../../../core/dag/state.js';
+import type { Epoch } from '../../../kit/ids.js';
 import type { Puts } from '../../../store/store.js';
 import type { BundleFiles } from './bundle.js';
 import type { DagsJudged } from './judge.js';
 import type { DagRows } from './rows.js';
+
+/** What it knows of the world. */
+export interface BundlesJudged extends Pick<DagsJudged, 'sessions' | 'broken'> {
+  readonly workload: Pick<DagsJudged['workload'], 'bundle'>;
+}
 
 /**
  * K13, I9 and P17: what DAGs there are, and how they are defined, changes by complete newer snapshots of the holder alone,
@@ -12,23 +18,25 @@ import type { DagRows } from './rows.js';
  */
 export class BundleJudge {
   readonly #rows: DagRows;
-  readonly #judged: DagsJudged;
+  readonly #judged: BundlesJudged;
 
-  constructor(rows: DagRows, judged: DagsJudged) {
+  constructor(rows: DagRows, judged: BundlesJudged) {
     this.#rows = rows;
     this.#judged = judged;
   }
 
-  begin({ dags }: Puts): () => void {
+  begin({ dags, sessions }: Puts): () => void {
     if (dags === null) return () => {};
     const before = new Map(this.#rows.dags);
+    const ended = new Set(sessions.filter(({ state }) => state !== 'live').map(({ epoch }) => epoch));
     const bundles = new Map(dags.bundles.map(({ bundle }) => [bundle, this.#rows.bundles.get(bundle)]));
     for (const { dagId, definitionVersion } of dags.versions)
       if (this.#rows.definitions.has(planKey(dagId, definitionVersion)))
         this.#fault(`version ${definitionVersion} of DAG ${dagId} is written twice`);
     return () => {
       const taken = new Set<string>();
-      for (const row of dags.bundles) if (this.#bundle(bundles.get(row.bundle), row)) taken.add(row.bundle);
+      for (const row of dags.bundles)
+        if (this.#bundle(bundles.get(row.bundle), row, ended)) taken.add(row.bundle);
       for (const row of dags.dags) {
         const known = before.get(row.dagId);
         if (!taken.has(row.bundle) && saidOf(known) !== saidOf(row))
@@ -42,8 +50,8 @@ export class BundleJudge {
     this.#judged.broken({ rule, what });
   }
 
-  /** Whether it has a newer snapshot. */
-  #bundle(before: BundleRow | undefined, row: BundleRow): boolean {
+  /** Whether it has a newer snapshot; `ended` are the sessions that end in the commit. */
+  #bundle(before: BundleRow | undefined, row: BundleRow, ended: ReadonlySet<Epoch>): boolean {
     const { bundle, epoch, sequence, agentId } = row;
     const session = this.#judged.sessions.get(epoch);
     if (before === undefined || epoch !== before.epoch) {
@@ -56,7 +64,12 @@ export class BundleJudge {
     const since = before?.epoch === epoch ? before.sequence : 0n;
     if (epoch < (before?.epoch ?? 0n) || sequence < since)
       this.#fault(`${bundle} goes back from (${before?.epoch}, ${since}) to (${epoch}, ${sequence})`, 'P17');
-    return sequence > since;
+    if (sequence > since) return true;
+    const isOther = snapshotOf(before) !== snapshotOf(row);
+    // A hold may end in the very commit that brings its last snapshot into force: its successor counts from nothing.
+    const isLast = before !== undefined && epoch > before.epoch && ended.has(before.epoch);
+    if (isOther && !isLast) this.#fault(`${bundle} has another snapshot, and none that is newer`, 'P17');
+    return isOther && isLast;
   }
 
   /** What is in force now is what the files were, but for those that are wrong. */
@@ -99,6 +112,11 @@ export class BundleJudge {
     }
     return null;
   }
+}
+
+/** What of a bundle only a snapshot changes. */
+function snapshotOf(row: BundleRow | undefined): string {
+  return JSON.stringify([row?.receivedAt ?? null, row?.hash ?? '', row?.importErrors ?? []]);
 }
 
 /** What of a DAG only a snapshot may change. */
