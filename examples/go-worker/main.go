@@ -37,7 +37,11 @@ func main() {
 	agentID := flag.String("agent-id", env("HOLDFAST_AGENT_ID", "go-worker"), "stable name")
 	queues := flag.String("queue", env("HOLDFAST_QUEUE", "default"), "queues, with commas between")
 	slots := flag.Int("slots", number(env("HOLDFAST_SLOTS", "4")), "runs at once")
+	secured := tlsFlags()
 	flag.Parse()
+	if _, err := secured.option(); err != nil {
+		log.Fatal(err)
+	}
 
 	random := make([]byte, 16)
 	if _, err := rand.Read(random); err != nil {
@@ -52,7 +56,7 @@ func main() {
 
 	attempts, lostAt, said := 0, time.Time{}, ""
 	for {
-		asked, welcomed, err := stream(s, *coordinator, signals)
+		asked, welcomed, err := stream(s, *coordinator, secured, signals)
 		if err == nil {
 			return // the session was ended on purpose
 		}
@@ -97,11 +101,15 @@ func backoff(attempts int, lostAt time.Time, lease time.Duration) time.Duration 
 }
 
 // stream is one call of Connect. It returns nil once a Goodbye was acknowledged, else how long to wait and why.
-func stream(s *session, address string, signals <-chan os.Signal) (time.Duration, bool, error) {
+func stream(s *session, address string, secured *tlsFiles, signals <-chan os.Signal) (time.Duration, bool, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	// A connection of its own for each stream: gRPC's back-off of a shared one would be added to P9's.
-	conn, err := grpc.DialContext(ctx, address, grpc.WithInsecure())
+	security, err := secured.option() // reads its files anew: certificates change
+	if err != nil {
+		return 0, false, err
+	}
+	conn, err := grpc.DialContext(ctx, address, security)
 	if err != nil {
 		return 0, false, err
 	}

@@ -18,6 +18,7 @@ import uuid
 import grpc
 from google.protobuf.message import Message
 
+from holdfast_worker import tls
 from holdfast_worker.protos import task, types
 
 SERVICE = "/holdfast.v1.TaskService/"
@@ -35,8 +36,11 @@ AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.Sta
 class Client:
     """The few calls of TaskService that a submitter needs, over one channel."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.insecure_channel(address)
+    def __init__(self, address: str, secured: tls.Tls | None) -> None:
+        if secured is None:
+            self._channel = grpc.insecure_channel(address)
+        else:
+            self._channel = grpc.secure_channel(address, secured.credentials(), secured.options())
 
     def submit(self, spec: task.TaskSpec, give_up_after: float = 60.0) -> str:
         """The id of the accepted task. Repeating is safe: the idempotency key makes a second task impossible."""
@@ -100,8 +104,8 @@ class Client:
             time.sleep(0.5)
 
 
-def parse(argv: list[str]) -> tuple[str, task.TaskSpec]:
-    """The coordinator's address and the task."""
+def parse(argv: list[str]) -> tuple[Client, task.TaskSpec]:
+    """The coordinator and the task."""
     parser = argparse.ArgumentParser(prog="submit", description="Submit a task, follow its output, wait for its end.")
     parser.add_argument("--coordinator", default=os.environ.get("HOLDFAST_COORDINATOR", "127.0.0.1:7400"))
     parser.add_argument("--queue", default="default")
@@ -109,6 +113,7 @@ def parse(argv: list[str]) -> tuple[str, task.TaskSpec]:
     parser.add_argument("--handler")
     parser.add_argument("--input", help="JSON for the handler")
     parser.add_argument("command", nargs="*", help="program and arguments, after --")
+    tls.add_options(parser)
     given = parser.parse_args(argv)
     if bool(given.handler) == bool(given.command):
         parser.error("give a command after --, or --handler NAME")
@@ -119,13 +124,12 @@ def parse(argv: list[str]) -> tuple[str, task.TaskSpec]:
             spec.work.handler.input, spec.work.handler.input_type = given.input.encode(), "application/json"
     else:
         spec.work.command.argv.extend(given.command)
-    return given.coordinator, spec
+    return Client(given.coordinator, tls.given_by(parser, given)), spec
 
 
 def main() -> int:
     """Submit, follow, wait."""
-    address, spec = parse(sys.argv[1:])
-    client = Client(address)
+    client, spec = parse(sys.argv[1:])
     task_id = client.submit(spec)
     print(f"submitted {task_id}", file=sys.stderr)
     follower = threading.Thread(target=client.follow, args=(task_id,), daemon=True)

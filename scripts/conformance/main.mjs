@@ -105,7 +105,7 @@ async function withCoordinator(use) {
 
 const playCoordinator = (address, cases, patienceMs) =>
   runCoordinatorCases({
-    ...{ address, patienceMs, cases, parallel: Number(values.parallel) },
+    ...{ address, tls: null, patienceMs, cases, parallel: Number(values.parallel) },
     ...{ signal: aborted.signal, told: () => {} },
   });
 

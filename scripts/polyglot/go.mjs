@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { GO, isAlive, must, until } from './world.mjs';
 
-async function openWorker(world) {
+async function openWorker(world, ...tls) {
   const agent = world.nextAgent('go');
-  const args = ['--coordinator', world.address, '--agent-id', agent.id, '--queue', agent.id];
+  const args = ['--coordinator', world.address, '--agent-id', agent.id, '--queue', agent.id, ...tls];
   const process = world.run(agent.id, join(GO, 'generated/bin/go-worker'), args);
   await world.agent(agent.id, 'healthy');
   return { ...agent, process };
@@ -35,6 +35,20 @@ export const GO_CHECKS = [
       const pid = Number(await until('output', () => world.output(id)));
       must(!isAlive(pid) && task.tryNumber === 1, 'the run outlived its report');
       await drained(worker);
+    },
+  ],
+  [
+    'over TLS it is who its certificate says',
+    async (world) => {
+      const worker = await openWorker(world, ...world.tlsOptions('go-1'));
+      await world.task(await world.submit(worker, { command: ['true'] }), 'success');
+      await drained(worker);
+    },
+    {
+      certificates: [
+        ['ada', 'operator/ada'],
+        ['go-1', 'agent/worker/go-1'],
+      ],
     },
   ],
 ];

@@ -17,10 +17,10 @@ class Worker {
     this.address = cuttable ? world.proxy.address : world.address;
   }
 
-  start() {
+  start(...tls) {
     const args = ['--coordinator', this.address, '--agent-id', this.id, '--queue', this.id];
     const more = ['--state-dir', this.state, '--handlers', join(PYTHON, 'handlers.py')];
-    this.process = this.world.run(this.id, join(PYTHON, 'worker'), [...args, ...more]);
+    this.process = this.world.run(this.id, join(PYTHON, 'worker'), [...args, ...more, ...tls]);
   }
 
   static async open(world, choices) {
@@ -272,6 +272,35 @@ export const PYTHON_CHECKS = [
       const bad = world.run('submit', join(PYTHON, 'submit'), [...args, '--', 'sh', '-c', 'exit 4']);
       must((await bad.ended()) === 3, 'the exit code of a failure was not 3');
       await worker.drained();
+    },
+  ],
+  [
+    'over TLS the worker is who its certificate says, and the submitter too; under the certificate of another it stays outside, and alive',
+    async (world) => {
+      const worker = new Worker(world);
+      worker.start(...world.tlsOptions('other'));
+      await until('refused worker', () =>
+        worker.process.tail.some((line) => line.includes('the credential does not allow this agent')),
+      );
+      must(
+        (await world.client.agents.list()).length === 0,
+        'an agent came in under the certificate of another',
+      );
+      await worker.process.kill();
+      worker.start(...world.tlsOptions('python-1'));
+      await world.agent(worker.id, 'healthy');
+      const args = ['--coordinator', world.address, '--queue', worker.id, ...world.tlsOptions('ada')];
+      const good = world.run('submit', join(PYTHON, 'submit'), [...args, '--', 'echo', 'kept from others']);
+      must((await good.ended()) === 0, 'the exit code was not 0');
+      must(good.tail.includes('kept from others'), `it printed ${good.tail.join(' | ')}`);
+      await worker.drained();
+    },
+    {
+      certificates: [
+        ['ada', 'operator/ada'],
+        ['python-1', 'agent/worker/python-1'],
+        ['other', 'agent/worker/other'],
+      ],
     },
   ],
 ];

@@ -1,5 +1,5 @@
 // A real coordinator and the agents of other languages around it, in a folder of their own, ended by their own handles.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -41,6 +41,20 @@ export async function until(what, look, withinMs = PATIENCE_MS) {
   }
 }
 
+/** An authority as docs/how-to/tls.md makes one, and certificates for the coordinator and whoever else has a name. */
+function makeCertificates(folder, names) {
+  const page = readFileSync(join(ROOT, 'docs/how-to/tls.md'), 'utf8');
+  const [, script = ''] = /```sh\n(openssl req.*?)```/s.exec(page) ?? [];
+  const upToNames = script.slice(0, script.indexOf('issue site-a-1'));
+  const issued = names.map(([name, path]) => `issue ${name} URI:spiffe://example.org/${path}`);
+  const { status, stderr } = spawnSync('sh', ['-euc', [upToNames, ...issued].join('\n')], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  must(status === 0, `no certificates could be made: ${stderr}`);
+}
+
 /** Whether a process is there and no mere entry that waits to be reaped. */
 export function isAlive(pid) {
   try {
@@ -56,18 +70,24 @@ export class World {
   proxy = null;
   port = 0;
   heartbeatMs = HEARTBEAT_MS;
+  secured = false;
   #children = new Set();
   #server = null;
   #agents = 0;
 
-  /** `heartbeatMs` is the coordinator's H; a lease is three of them. */
-  static async open({ heartbeatMs = HEARTBEAT_MS } = {}) {
+  /**
+   * `heartbeatMs` is the coordinator's H; a lease is three of them. With `certificates`, each a name and its path in a
+   * SPIFFE id, the coordinator asks every caller for one; the first of them is an operator's.
+   */
+  static async open({ heartbeatMs = HEARTBEAT_MS, certificates = [] } = {}) {
     const world = new World();
     world.heartbeatMs = heartbeatMs;
+    world.secured = certificates.length > 0;
+    if (world.secured) makeCertificates(world.folder, certificates);
     world.port = await freePort();
     await world.startServer();
     world.proxy = await openProxy(world.address);
-    world.client = connect(world.address);
+    world.client = connect(world.address, world.secured ? { tls: world.tls(certificates[0][0]) } : {});
     return world;
   }
 
@@ -78,7 +98,8 @@ export class World {
   async startServer() {
     const file = join(this.folder, 'address.json');
     rmSync(file, { force: true });
-    const db = join(this.folder, 'holdfast.db');
+    const at = (name) => join(this.folder, name);
+    const db = at('holdfast.db');
     const pace = ['--heartbeat-interval', `${this.heartbeatMs}ms`, '--storm-brake', 'false'];
     const args = [
       'server',
@@ -90,9 +111,23 @@ export class World {
       '--address-file',
       file,
       ...pace,
+      ...(this.secured ? ['--tls-cert', at('coordinator.pem'), '--tls-key', at('coordinator.key')] : []),
+      ...(this.secured ? ['--tls-client-ca', at('ca.pem')] : []),
     ];
     this.#server = this.run('coordinator', process.execPath, [BIN, ...args]);
     await until('address of the coordinator', () => readOrNull(file));
+  }
+
+  /** The files of a name. */
+  tls(name) {
+    const at = (file) => join(this.folder, file);
+    return { caFile: at('ca.pem'), certFile: at(`${name}.pem`), keyFile: at(`${name}.key`) };
+  }
+
+  /** The same as options of a command. */
+  tlsOptions(name) {
+    const { caFile, certFile, keyFile } = this.tls(name);
+    return ['--tls-ca', caFile, '--tls-client-cert', certFile, '--tls-client-key', keyFile];
   }
 
   killServer() {

@@ -47,7 +47,7 @@ function addTlsFlags(command: Command): void {
 /** The flags that every client command has; their values are read by `settings` together with file and environment. */
 export function addCommonFlags(
   command: Command,
-  options: { connects: boolean } = { connects: true },
+  options: { connects: boolean; tls?: boolean } = { connects: true },
 ): Command {
   command.optionsGroup('Common options:');
   if (options.connects) {
@@ -56,8 +56,8 @@ export function addCommonFlags(
       '--timeout <DURATION>',
       'longest wait: of a call (10s), or of all waiting [HOLDFAST_TIMEOUT]',
     );
-    addTlsFlags(command);
   }
+  if (options.tls ?? options.connects) addTlsFlags(command);
   command.option('-o, --output <FORM>', 'table, json, jsonl, yaml or name [HOLDFAST_OUTPUT]');
   command.option('--config <FILE>', 'configuration file [HOLDFAST_CONFIG]');
   return command;

@@ -4,6 +4,7 @@ import { addCommonFlags, type CliContext, commonFlags, EXIT, Failure, present } 
 import { parseDuration } from '../kit/duration.js';
 import { SECOND } from '../kit/time.js';
 import * as kit from '../testing/conformance/index.js';
+import { tlsFaultOf } from '../wire/tls/faults.js';
 
 interface Flags {
   readonly kind?: kit.Kind;
@@ -49,7 +50,7 @@ export function addConformance(program: Command, context: CliContext): void {
     .option('--parallel <N>', 'cases at the same time, each with an agent of its own', count, 4)
     .option('--json <FILE>', 'write the results as JSON as well')
     .option('--junit <FILE>', 'write the results as JUnit XML as well');
-  addCommonFlags(command, { connects: false });
+  addCommonFlags(command, { connects: false, tls: true });
   command.addHelpText('after', EPILOGUE).action(async (argv: string[]) => {
     const flags = command.opts<Flags>();
     refuseUnknown(flags.only, flags.coordinator === undefined ? kit.CASES : kit.COORDINATOR_CASES);
@@ -118,20 +119,19 @@ async function testCoordinator(
   flags: Flags,
   address: string,
 ): Promise<void> {
-  const { output } = await context.settings(commonFlags(command));
-  await kit.probeCoordinator({ address, patienceMs: flags.patience }).catch((error: Error) => {
-    throw misused(
-      'no coordinator answers',
-      error.message,
-      'give the HOST:PORT of its gRPC server, in plaintext',
-    );
+  const settings = await context.settings(commonFlags(command));
+  const where = { address, tls: await settings.tls(), patienceMs: flags.patience };
+  await kit.probeCoordinator(where).catch((error: Error) => {
+    const suggestion =
+      tlsFaultOf(error.message, where.tls !== null)?.try ?? 'give the HOST:PORT of its gRPC server';
+    throw misused('no coordinator answers', error.message, suggestion);
   });
   const cases = wantedOf(kit.COORDINATOR_CASES, flags.only);
   const results = await kit.runCoordinatorCases({
-    ...{ address, patienceMs: flags.patience, cases, parallel: flags.parallel },
+    ...{ ...where, cases, parallel: flags.parallel },
     ...{ signal: context.terminal.interrupt, told: progress(context, cases.length) },
   });
-  await judge(context, output, flags, { kind: 'coordinator', judged: 'coordinator', results });
+  await judge(context, settings.output, flags, { kind: 'coordinator', judged: 'coordinator', results });
 }
 
 /** Says after each case how far it has come, where somebody looks on. */

@@ -169,7 +169,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'testing/conformance': {
     job: 'a coordinator that misbehaves on purpose, played against any agent over real sockets',
-    mayImport: ['wire', 'kit'],
+    mayImport: ['wire', 'wire/tls', 'kit'],
     builtins: [...files, 'node:child_process', 'node:crypto', 'node:http', 'node:net'],
     packages: ['@grpc/grpc-js'],
   },

@@ -15,6 +15,7 @@ from pathlib import Path
 # Before gRPC is imported: children are made by exec alone, and its fork handlers would stop its threads for each.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+from . import tls  # noqa: E402
 from .journal import InUse  # noqa: E402
 from .worker import Options, Worker  # noqa: E402
 
@@ -31,6 +32,7 @@ def parse(argv: list[str]) -> Options:
     parser.add_argument("--label", action="append", default=[], help="NAME=VALUE; repeat for several")
     parser.add_argument("--handlers", type=Path, help="a Python file that registers handlers")
     parser.add_argument("--drain-timeout", type=float, help="seconds that runs may take after SIGTERM; default: for ever")
+    tls.add_options(parser)
     given = parser.parse_args(argv)
     queues = given.queue or [name for name in env.get("HOLDFAST_QUEUE", "default").split(",") if name]
     return Options(
@@ -43,6 +45,7 @@ def parse(argv: list[str]) -> Options:
         handlers_file=given.handlers.resolve() if given.handlers else None,
         handlers=handlers_of(given.handlers) if given.handlers else (),
         drain_timeout=given.drain_timeout,
+        tls=tls.given_by(parser, given),
     )
 
 

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 
 from .protos import agent
+from .tls import Tls
 
 METHOD = "/holdfast.v1.AgentService/Connect"
 OPTIONS = [
@@ -33,8 +34,8 @@ class StreamEnded(Exception):
 class Link:
     """One call of Connect."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+    def __init__(self, address: str, tls: Tls | None) -> None:
+        self._channel = _channel(address, tls)
         connect = self._channel.stream_stream(
             METHOD,
             request_serializer=agent.ConnectRequest.SerializeToString,
@@ -77,6 +78,16 @@ class Link:
         """Tear it down: cancelling, since a half-close towards a dead peer would wait for its answer."""
         self._call.cancel()
         await self._channel.close()
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    try:
+        credentials = tls.credentials()
+    except OSError as error:  # the certificate is being changed, say: no reason to leave what runs alone
+        raise StreamEnded(f"cannot read {error.filename}: {error.strerror}") from error
+    return grpc.aio.secure_channel(address, credentials, options=OPTIONS + tls.options())
 
 
 def _pass_on_if_ours(error: BaseException) -> None:

@@ -19,6 +19,7 @@ from .output import Outputs
 from .protos import agent, duration, seconds
 from .runs import Run, end_remains
 from .session import Action, DrainBy, Forget, Identity, Record, Session, Start, StopRun
+from .tls import Tls
 
 log = logging.getLogger("holdfast")
 
@@ -41,6 +42,7 @@ class Options:
     handlers_file: Path | None = None
     handlers: tuple[str, ...] = ()
     drain_timeout: float | None = None
+    tls: Tls | None = None
 
 
 class Finished(Exception):
@@ -119,7 +121,8 @@ class Worker:
 
     async def _one_stream(self) -> float:
         """One call of Connect. Returns how long the coordinator asks to wait before the next."""
-        link = Link(self._addresses.pop(0) if self._addresses else self._options.coordinator)
+        address = self._addresses.pop(0) if self._addresses else self._options.coordinator
+        link = Link(address, self._options.tls)
         writer: asyncio.Task[None] | None = None
         self._goodbye_said = False
         try:

@@ -133,6 +133,8 @@ export class Stage implements StreamHost {
       HOLDFAST_SLOTS: String(SLOTS),
       HOLDFAST_BUNDLE: this.bundleDirectory,
       HOLDFAST_BUNDLE_NAME: 'conformance',
+      // The kit speaks plaintext, whatever its caller's own settings say of another coordinator.
+      HOLDFAST_TLS: 'false',
     };
   }
 

@@ -7,6 +7,7 @@ import { SILENT } from '../../../src/kit/log.js';
 import { dagParts } from '../../../src/main/parts.js';
 import { startCoordinator } from '../../../src/server/coordinator.js';
 import type { Coordinator } from '../../../src/server/options.js';
+import type { ServerTlsFiles } from '../../../src/server/tls.js';
 import { MemoryStore } from '../../../src/store/memory/store.js';
 import { Api } from './proto.js';
 import { type AgentChoice, RawAgent, RawStream } from './raw-agent.js';
@@ -28,7 +29,11 @@ export class Stage {
     this.api = new Api(coordinator.address);
   }
 
-  static async start(change: Partial<Policy> = {}, store = new MemoryStore()): Promise<Stage> {
+  static async start(
+    change: Partial<Policy> = {},
+    store = new MemoryStore(),
+    tls: ServerTlsFiles | null = null,
+  ): Promise<Stage> {
     const logs = mkdtempSync(join(tmpdir(), 'holdfast-wire-'));
     const coordinator = await startCoordinator({
       host: '127.0.0.1',
@@ -37,6 +42,7 @@ export class Stage {
       policy: { ...DEFAULT_POLICY, ...change },
       logDirectory: logs,
       log: SILENT,
+      tls,
       ...(await dagParts()),
     });
     return new Stage(coordinator, logs);

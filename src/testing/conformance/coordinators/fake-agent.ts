@@ -20,15 +20,7 @@ import { phases } from '../../../wire/names.js';
 import { millisOf } from '../../../wire/time.js';
 import { Deviation } from '../case.js';
 import { every, type Timer } from '../clock.js';
-import type { Watched } from '../watch.js';
-import { FakeStream, wordsOf } from './fake-stream.js';
-
-/** What an agent needs of its scene. */
-export interface AgentHost {
-  readonly address: string;
-  readonly watched: Watched;
-  readonly patienceMs: number;
-}
+import { FakeStream, type StreamHost, wordsOf } from './fake-stream.js';
 
 export interface AgentChoice {
   readonly agentId: string;
@@ -59,11 +51,11 @@ export class FakeAgent implements AgentChoice {
   takesIn = true;
   /** Whether it sends its full inventory when it is asked for it. */
   showsAll = true;
-  readonly #host: AgentHost;
+  readonly #host: StreamHost;
   #beating: Timer | null = null;
   #nonce = 0n;
 
-  constructor(host: AgentHost, { agentId, instanceId, queue, slots }: AgentChoice) {
+  constructor(host: StreamHost, { agentId, instanceId, queue, slots }: AgentChoice) {
     this.#host = host;
     this.agentId = agentId;
     this.instanceId = instanceId;
@@ -73,8 +65,7 @@ export class FakeAgent implements AgentChoice {
   }
 
   #dial(): FakeStream {
-    const { address, watched, patienceMs } = this.#host;
-    const stream: FakeStream = new FakeStream(address, watched, patienceMs, (message) => {
+    const stream: FakeStream = new FakeStream(this.#host, (message) => {
       if (stream === this.stream) this.#hear(message);
     });
     return stream;

@@ -1,9 +1,10 @@
-import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import {
   AgentServiceService,
   type ConnectRequest,
   type ConnectResponse,
 } from '../../../wire/gen/holdfast/v1/agent_service.js';
+import type { Dialling } from '../../../wire/tls/dial.js';
 import { Deviation } from '../case.js';
 import { monoMs } from '../clock.js';
 import type { Watched } from '../watch.js';
@@ -19,6 +20,14 @@ export interface StreamEnd {
   readonly details: string;
 }
 
+/** Where a stream goes, and who waits for what it brings. */
+export interface StreamHost {
+  readonly address: string;
+  readonly dialling: Dialling;
+  readonly watched: Watched;
+  readonly patienceMs: number;
+}
+
 /** One stream of an agent that says exactly what a case wants, messages or bare bytes. */
 export class FakeStream {
   /** Everything that the coordinator has said on it, in order. */
@@ -30,11 +39,12 @@ export class FakeStream {
   readonly #watched: Watched;
   readonly #patienceMs: number;
 
-  constructor(address: string, watched: Watched, patienceMs: number, hear: (message: Down) => void) {
+  constructor({ address, dialling, watched, patienceMs }: StreamHost, hear: (message: Down) => void) {
     this.#watched = watched;
     this.#patienceMs = patienceMs;
-    this.#client = new Client(address, credentials.createInsecure(), {
+    this.#client = new Client(address, dialling.credentials, {
       ...{ 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0, 'grpc.enable_http_proxy': 0 },
+      ...dialling.options,
     });
     const { path, requestSerialize, responseDeserialize } = AgentServiceService.connect;
     const serialize = (message: ConnectRequest | Uint8Array): Buffer =>

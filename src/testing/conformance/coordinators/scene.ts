@@ -1,4 +1,4 @@
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { AgentState, FleetServiceClient } from '../../../wire/gen/holdfast/v1/fleet_service.js';
 import {
   SubmitTasksRequest,
@@ -6,15 +6,19 @@ import {
   TaskServiceClient,
   TaskSpec,
 } from '../../../wire/gen/holdfast/v1/task_service.js';
+import { type Dialling, dialling, type TlsOptions } from '../../../wire/tls/dial.js';
 import { check, Deviation } from '../case.js';
 import { monoMs, pause, wallMs } from '../clock.js';
 import { commandOf } from '../stub.js';
 import { Watched } from '../watch.js';
-import { type AgentChoice, type AgentHost, FakeAgent } from './fake-agent.js';
+import { type AgentChoice, FakeAgent } from './fake-agent.js';
+import type { StreamHost } from './fake-stream.js';
 
 export interface SceneOptions {
   /** HOST:PORT of the coordinator. */
   readonly address: string;
+  /** How it is dialled, by agents and by callers alike; null for plaintext. */
+  readonly tls: TlsOptions | null;
   /** How long something that must come is waited for, in milliseconds. */
   readonly patienceMs: number;
 }
@@ -25,8 +29,9 @@ const POLL_MS = 50;
 const CALL_LIMIT_MS = 10_000;
 
 /** Fake agents and the public API of one coordinator, for one case. */
-export class Scene implements AgentHost {
+export class Scene implements StreamHost {
   readonly address: string;
+  readonly dialling: Dialling;
   readonly patienceMs: number;
   readonly watched = new Watched();
   /** Names the case's queue and its agents. */
@@ -36,12 +41,14 @@ export class Scene implements AgentHost {
   readonly #fleet: FleetServiceClient;
   readonly #submitted: string[] = [];
 
-  constructor({ address, patienceMs }: SceneOptions) {
+  constructor({ address, tls, patienceMs }: SceneOptions) {
     this.address = address;
+    this.dialling = dialling(address, tls, { wallMs });
     this.patienceMs = patienceMs;
-    const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_http_proxy': 0 };
-    this.#tasks = new TaskServiceClient(address, credentials.createInsecure(), options);
-    this.#fleet = new FleetServiceClient(address, credentials.createInsecure(), options);
+    const own = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_http_proxy': 0 };
+    const options = { ...own, ...this.dialling.options };
+    this.#tasks = new TaskServiceClient(address, this.dialling.credentials, options);
+    this.#fleet = new FleetServiceClient(address, this.dialling.credentials, options);
   }
 
   /** Asks the coordinator for its name. Throws Deviation when there is no answer. */
