@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
@@ -90,7 +92,7 @@ class Client:
                     raise
                 time.sleep(0.5)
 
-    def _stream(self, method: str, request: Message, answer: type[Message], once: bool = False):
+    def _stream(self, method: str, request: Message, answer: type[Message], once: bool = False) -> Iterator[Any]:
         call = self._channel.unary_stream(
             SERVICE + method,
             request_serializer=type(request).SerializeToString,

@@ -66,8 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def given_by(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Tls | None:
     """What the command line says, or None for plaintext. Ends the program where a file cannot be used."""
-    paths = [path.resolve() if path else None for path in (given.tls_ca, given.tls_client_cert, given.tls_client_key)]
-    tls = Tls(*paths, given.tls_server_name)
+    tls = Tls(given.tls_ca, given.tls_client_cert, given.tls_client_key, given.tls_server_name)
     if given.tls == "false" or (given.tls is None and tls == Tls()):
         return None
     if (tls.client_cert is None) != (tls.client_key is None):
