@@ -28,8 +28,15 @@ export async function crowd({ agents, dags, n, watchMs }) {
   };
 }
 
-/** CPU of a coordinator for each of `n` tasks, in microseconds: the median of the rounds. */
-async function lifecycles(n, watchMs, { agents = 0, database = undefined } = {}) {
+/**
+ * CPU of a coordinator for each of `n` tasks, in microseconds: the median of the rounds.
+ *
+ * @param {number} n
+ * @param {number} watchMs
+ * @param {{ agents?: number, database?: string }} [beside]
+ */
+async function lifecycles(n, watchMs, beside = {}) {
+  const { agents = 0, database } = beside;
   const coordinator = await startCoordinator('5s', [], false, { database });
   const client = dial(coordinator.address);
   const fleet = await startFleet(coordinator.address, agents);

@@ -1,28 +1,25 @@
 import type {
   AssetEventRow,
-  AssetRow,
   BackfillRow,
-  BundleRow,
-  DagRow,
   DagVersionRow,
   PoolRow,
   RunInstant,
   RunKey,
   RunRow,
   RunState,
-  TriggerRow,
 } from '../../core/dag/rows.js';
 import type { TaskRow } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
-import type { WallMs } from '../../kit/time.js';
 import {
-  decodeAssetEvent,
-  decodeBackfill,
-  decodeBundle,
-  decodeDag,
-  decodeRun,
-  decodeTrigger,
-} from '../dag-codec.js';
+  toAsset,
+  toBackfill,
+  toBundle,
+  toDag,
+  toEvent,
+  toRun,
+  toTrigger,
+  toVersion,
+} from '../dag-columns.js';
 import type {
   BackfillPosition,
   EndedPosition,
@@ -212,71 +209,9 @@ export class DagReader {
   }
 }
 
-const toDag = (c: Columns): DagRow =>
-  decodeDag(
-    {
-      dagId: c.dag_id as string,
-      version: c.version as number,
-      definitionVersion: c.definition_version as number,
-    },
-    c.data as string,
-  );
-
-const toVersion = (c: Columns): DagVersionRow => ({
-  dagId: c.dag_id as string,
-  definitionVersion: c.definition_version as number,
-  hash: c.hash as string,
-  definition: c.definition as string,
-  createdAt: c.created_at as WallMs,
-});
-
-const toRun = (c: Columns): RunRow =>
-  decodeRun({
-    run: c.run as string,
-    version: c.version as number,
-    dagId: c.dag_id as string,
-    type: c.type as string,
-    state: c.state as string,
-    definitionVersion: c.definition_version as number,
-    backfill: c.backfill as string,
-    createdAt: c.created_at as number,
-    endedAt: c.ended_at as number | null,
-    data: c.data as string,
-  });
-
 const toPool = (c: Columns): PoolRow => ({
   pool: c.pool as string,
   version: c.version as number,
   slots: c.slots as number,
   description: c.description as string,
 });
-
-const toAsset = (c: Columns): AssetRow => ({
-  asset: c.asset as string,
-  version: c.version as number,
-  lastEvent: c.last_event as number,
-  lastEventAt: c.last_event_at as WallMs | null,
-});
-
-const toEvent = (c: Columns): AssetEventRow =>
-  decodeAssetEvent(c.n as number, c.asset as string, c.data as string);
-
-const toTrigger = (c: Columns): TriggerRow =>
-  decodeTrigger(
-    { triggerId: c.trigger_id as string, version: c.version as number, taskId: c.task_id as TaskId },
-    c.data as string,
-  );
-
-const toBundle = (c: Columns): BundleRow =>
-  decodeBundle(c.bundle as string, c.version as number, c.data as string);
-
-const toBackfill = (c: Columns): BackfillRow =>
-  decodeBackfill(
-    {
-      backfill: c.backfill as string,
-      version: c.version as number,
-      dagId: c.dag_id as string,
-      createdAt: c.created_at as WallMs,
-    },
-    c.data as string,
-  );

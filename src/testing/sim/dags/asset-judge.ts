@@ -45,7 +45,7 @@ export class AssetJudge {
         });
         if (!holds)
           this.#fault(
-            `of events ${dags.assetEvents.map(({ n, asset }) => `${n} (${asset})`)} DAG ${dag.dagId} has ${told(dag)} and then ${told(now)}`,
+            `of events ${dags.assetEvents.map(({ n, asset }) => `${n} (${asset})`).join()} DAG ${dag.dagId} has ${told(dag)} and then ${told(now)}`,
           );
       }
     };
