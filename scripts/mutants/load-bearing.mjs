@@ -72,8 +72,8 @@ export const MUTANTS = [
     name: 'final_task_keeps_its_token',
     rule: 'P10',
     file: 'src/core/task.ts',
-    find: 'const over = { open: null, stopRequest: null,',
-    replace: 'const over = { stopRequest: null,',
+    find: '  moved.open = null;\n',
+    replace: '',
   },
   {
     name: 'permit_ends_by_time',

@@ -197,11 +197,12 @@ export class Draft {
     if (!this.tasks.has(task.taskId)) this.#bases.set(task.taskId, this.task(task.taskId));
     const base = this.#bases.get(task.taskId);
     const before = this.tasks.get(task.taskId) ?? base;
-    for (const [i, happening] of happenings.entries()) this.#write(task, task.historyCount + i, happening);
+    let n = task.historyCount;
+    for (const happening of happenings) this.#write(task, n++, happening);
     const row: TaskRow = {
       ...task,
       version: (base?.version ?? 0) + 1,
-      historyCount: task.historyCount + happenings.length,
+      historyCount: n,
     };
     if (before !== undefined && holdsPlace(before)) this.held.add(before, -1);
     if (holdsPlace(row)) this.held.add(row, 1);

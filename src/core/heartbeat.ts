@@ -41,13 +41,13 @@ function answerStartRequests(draft: Draft, session: SessionRow, presence: Presen
   if (startRequests.length === 0) return;
   const ack = draft.say(input.streamId);
   const agent = draft.agent(session.agentId);
-  const occupied = () =>
-    draft.state.occupied(presence) +
-    draft.permits(session.epoch) -
-    (draft.state.permits.get(session.epoch)?.size ?? 0);
+  const { epoch } = session;
+  // Runs that only its inventory shows: what this draft changes is permits.
+  const others = draft.state.occupied(presence) - (draft.state.permits.get(epoch)?.size ?? 0);
   for (const request of startRequests) {
     const task = draft.task(request.taskId);
-    const c: StartCase = { draft, request, session, presence, agent, task, occupied: occupied() };
+    const occupied = others + draft.permits(epoch);
+    const c: StartCase = { draft, request, session, presence, agent, task, occupied };
     const answer = decideStart(c);
     if (typeof answer !== 'string') ack.permits.push(answer);
     else {

@@ -48,6 +48,8 @@ export class Placement {
   readonly #state: State;
   readonly #ctx: Context;
   readonly #acks: Acks;
+  /** Slots of each session that no run takes: offers are all that changes while they are made. */
+  readonly #vacant = new Map<Epoch, number>();
 
   constructor(state: State, ctx: Context, acks: Acks) {
     this.#state = state;
@@ -78,19 +80,25 @@ export class Placement {
   }
 
   /** Free slots that no offer is open for; negative when there are more offers than free slots. */
-  #room(presence: Presence): number {
-    const session = this.#state.sessions.get(presence.epoch);
-    if (session === undefined || offerBlock(this.#state, presence, this.#ctx.tally) !== null)
-      return Number.NEGATIVE_INFINITY;
-    const slots = Math.min(session.slots, presence.capacity);
-    return slots - this.#state.occupied(presence) - presence.offers.size;
+  #room(presence: Presence, session: SessionRow): number {
+    let vacant = this.#vacant.get(presence.epoch);
+    if (vacant === undefined) {
+      vacant = this.#countVacant(presence, session);
+      this.#vacant.set(presence.epoch, vacant);
+    }
+    return vacant - presence.offers.size;
+  }
+
+  #countVacant(presence: Presence, { slots }: SessionRow): number {
+    if (offerBlock(this.#state, presence, this.#ctx.tally) !== null) return Number.NEGATIVE_INFINITY;
+    return Math.min(slots, presence.capacity) - this.#state.occupied(presence);
   }
 
   #measure(epoch: Epoch): void {
     const session = this.#state.sessions.get(epoch);
     if (session === undefined) return;
     const presence = this.#state.presences.get(epoch);
-    const room = presence === undefined ? Number.NEGATIVE_INFINITY : this.#room(presence);
+    const room = presence === undefined ? Number.NEGATIVE_INFINITY : this.#room(presence, session);
     if (presence !== undefined && room === Number.NEGATIVE_INFINITY) this.#withdrawAll(presence);
     else if (presence !== undefined) this.#settleExtras(presence, room);
     if (presence !== undefined && room > 0) presence.overasked = false;

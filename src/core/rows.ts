@@ -82,7 +82,7 @@ export interface TaskRow {
   readonly startBefore: WallMs | null;
   /** Empty means none. */
   readonly idempotencyKey: string;
-  /** SHA-256 of the submitted content, hex: tells a repeated submission from a different one. */
+  /** SHA-256 of the submitted content, hex: tells a repeated submission from a different one; empty without a key. */
   readonly contentHash: string;
   readonly submittedAt: WallMs;
 
@@ -303,8 +303,14 @@ export function isFinal(state: TaskState): boolean {
 /** What a task asks of the agent that runs it. */
 export type Needs = Pick<TaskRow, 'queue' | 'requiredLabels' | 'handler'>;
 
+function isEmpty(labels: Readonly<Record<string, string>>): boolean {
+  for (const _ in labels) return false;
+  return true;
+}
+
 /** What a task needs, in one canonical string: tasks of one group can be run by the same agents. */
 export function groupOf({ queue, requiredLabels, handler }: Needs): string {
+  if (handler === '' && isEmpty(requiredLabels)) return queue;
   const names = Object.keys(requiredLabels).sort();
   const pairs = names.map(
     (name) => `${encodeURIComponent(name)}=${encodeURIComponent(requiredLabels[name] ?? '')}`,

@@ -79,11 +79,19 @@ export function move(task: TaskRow, edge: Edge, change: TaskChange): TaskRow {
     `${edge} from ${task.state} (task ${task.taskId})`,
   );
   const moved: TaskRow = { ...task, reason: '', message: '', ...change, state: to };
-  if (!isFinal(to)) return moved;
+  if (isFinal(to)) end(moved);
+  return moved;
+}
+
+/** Nothing that has ended waits for anything. Written into the row that was just made: nobody else has it yet. */
+function end(moved: { -readonly [Field in keyof TaskRow]: TaskRow[Field] }): void {
+  moved.open = null;
+  moved.stopRequest = null;
+  moved.queuedSince = null;
+  moved.notBefore = null;
+  moved.resume = null;
   // What has ended is decided, also when it was cancelled, or timed out, before its wait was over.
-  const instance = moved.instance && { ...moved.instance, ready: true };
-  const over = { open: null, stopRequest: null, queuedSince: null, notBefore: null, resume: null };
-  return { ...moved, instance, ...over };
+  if (moved.instance !== null) moved.instance = { ...moved.instance, ready: true };
 }
 
 /** Leaves the queue with the time spent in it kept, in case it does not count as having left (P12). */

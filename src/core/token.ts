@@ -89,8 +89,7 @@ export function judgeReport(draft: Draft, agentId: AgentId, report: Report): Ack
 /** The outcome of an open token (I2): closes it. Coming back in time, it is not charged (P10). */
 function recordReport(draft: Draft, late: TaskRow & { readonly open: OpenPermit }, report: Report): void {
   const { lost } = late.open;
-  const open = { ...late.open, lost: null };
-  const task = { ...late, open, losses: uncharge(late) };
+  const task = lost === null ? late : { ...late, open: { ...late.open, lost: null }, losses: uncharge(late) };
   switch (report.kind) {
     case 'success':
       return recordSuccess(draft, task, report, lost !== null);

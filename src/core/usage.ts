@@ -19,11 +19,6 @@ export class Usage {
     else this.#counts.set(name, counts);
   }
 
-  /** Names under which at least one place is held. */
-  names(): IterableIterator<string> {
-    return this.#counts.keys();
-  }
-
   count(name: string): number {
     let count = this.#under?.count(name) ?? 0;
     for (const each of this.#counts.get(name)?.values() ?? []) count += each;
@@ -54,19 +49,44 @@ export class Usage {
   }
 }
 
+/** How many hold a place in each queue: its limit is an operator's, so they need not be told apart. May lie over another. */
+export class QueueUsage {
+  readonly #under: QueueUsage | null;
+  readonly #counts = new Map<string, number>();
+
+  constructor(under: QueueUsage | null = null) {
+    this.#under = under;
+  }
+
+  add(queue: string, by: 1 | -1): void {
+    const count = (this.#counts.get(queue) ?? 0) + by;
+    if (count === 0) this.#counts.delete(queue);
+    else this.#counts.set(queue, count);
+  }
+
+  /** Queues in which at least one place is held. */
+  names(): IterableIterator<string> {
+    return this.#counts.keys();
+  }
+
+  count(queue: string): number {
+    return (this.#under?.count(queue) ?? 0) + (this.#counts.get(queue) ?? 0);
+  }
+}
+
 /** The places that tasks hold, by their concurrency keys and by their queues. */
 export class Places {
   readonly keys: Usage;
-  readonly queues: Usage;
+  readonly queues: QueueUsage;
 
   constructor(under: Places | null = null) {
     this.keys = new Usage(under?.keys);
-    this.queues = new Usage(under?.queues);
+    this.queues = new QueueUsage(under?.queues);
   }
 
   add({ concurrencyKey, concurrencyLimit, queue }: TaskRow, by: 1 | -1): void {
     if (concurrencyKey !== '') this.keys.add(concurrencyKey, concurrencyLimit, by);
-    this.queues.add(queue, Number.POSITIVE_INFINITY, by);
+    this.queues.add(queue, by);
   }
 }
 

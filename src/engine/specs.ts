@@ -6,44 +6,50 @@ const MOST_SPECS = 4_096;
 /** And their bytes: with a large environment each, that many would take hundreds of megabytes. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
-/** The specs that were submitted last, within bounds; the oldest leave first. What is not here is read from the store. */
+/**
+ * The specs that were submitted last, within bounds, in two generations: when the younger one has half of the bounds, it
+ * becomes the older one, and what was that is let go. What is not here is read from the store.
+ */
 export class SpecCache {
-  readonly #specs = new Map<TaskId, TaskSpecRow>();
+  #young = new Map<TaskId, TaskSpecRow>();
+  #old = new Map<TaskId, TaskSpecRow>();
+  #youngBytes = 0;
+  #oldBytes = 0;
   readonly #mostSpecs: number;
   readonly #mostBytes: number;
-  #bytes = 0;
 
   constructor(mostSpecs: number = MOST_SPECS, mostBytes: number = MOST_BYTES) {
-    this.#mostSpecs = mostSpecs;
-    this.#mostBytes = mostBytes;
+    this.#mostSpecs = mostSpecs / 2;
+    this.#mostBytes = mostBytes / 2;
   }
 
-  /** What is held, about. */
+  /** What is held, about, at most: what was removed or replaced since counts until its generation goes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#youngBytes + this.#oldBytes;
   }
 
   get(taskId: TaskId): TaskSpecRow | undefined {
-    return this.#specs.get(taskId);
+    return this.#young.get(taskId) ?? this.#old.get(taskId);
   }
 
   keep(spec: TaskSpecRow): void {
-    this.remove(spec.taskId);
     const bytes = bytesOf(spec);
-    if (bytes > this.#mostBytes) return;
-    this.#specs.set(spec.taskId, spec);
-    this.#bytes += bytes;
-    for (const taskId of this.#specs.keys()) {
-      if (this.#specs.size <= this.#mostSpecs && this.#bytes <= this.#mostBytes) return;
-      this.remove(taskId);
-    }
+    if (bytes > this.#mostBytes) return this.remove(spec.taskId);
+    if (this.#young.size >= this.#mostSpecs || this.#youngBytes + bytes > this.#mostBytes) this.#age();
+    this.#young.set(spec.taskId, spec);
+    this.#youngBytes += bytes;
   }
 
   remove(taskId: TaskId): void {
-    const spec = this.#specs.get(taskId);
-    if (spec === undefined) return;
-    this.#specs.delete(taskId);
-    this.#bytes -= bytesOf(spec);
+    this.#young.delete(taskId);
+    this.#old.delete(taskId);
+  }
+
+  #age(): void {
+    this.#old = this.#young;
+    this.#oldBytes = this.#youngBytes;
+    this.#young = new Map();
+    this.#youngBytes = 0;
   }
 }
 
@@ -51,8 +57,10 @@ export class SpecCache {
 function bytesOf({ work }: TaskSpecRow): number {
   switch (work.kind) {
     case 'command': {
-      const texts = [...work.argv, ...Object.entries(work.env).flat(), work.workingDirectory];
-      return texts.reduce((sum, text) => sum + text.length, 0);
+      let bytes = work.workingDirectory.length;
+      for (const word of work.argv) bytes += word.length;
+      for (const name in work.env) bytes += name.length + (work.env[name] ?? '').length;
+      return bytes;
     }
     case 'handler':
       return work.input.length + work.inputType.length;

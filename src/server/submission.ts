@@ -1,6 +1,7 @@
 import type { Context, NewTask } from '../core/inputs.js';
 import { leaseTerms } from '../core/lease.js';
 import type { Policy } from '../core/policy.js';
+import type { CommandWork, PartitionPolicy } from '../core/rows.js';
 import type { Backoff } from '../kit/backoff.js';
 import type { TaskId } from '../kit/ids.js';
 import { limitLabelsOf } from '../kit/limit-labels.js';
@@ -38,34 +39,19 @@ export function newTaskOf(
     value >= low && value <= high
       ? value
       : wrong(`${field} is ${value}`, `it must lie between ${low} and ${high}`, 'correct it');
-  const partitionPolicy =
-    spec.partitionPolicy === 0 ? 'reassign' : partitionPolicies.from(spec.partitionPolicy);
-  if (partitionPolicy === undefined) {
-    return wrong(
-      `partition_policy ${spec.partitionPolicy} is unknown`,
-      'this coordinator does not know it',
-      'use REASSIGN, SINGLE_RUN or HOLD',
-    );
-  }
-  if (spec.holdTimeout !== undefined && partitionPolicy !== 'hold') {
-    wrong(
-      'hold_timeout is set',
-      `the partition policy is ${partitionPolicy}`,
-      'leave it out, or use policy HOLD',
-    );
-  }
+  const partitionPolicy = partitionPolicyOf(spec, wrong);
   if (Buffer.byteLength(spec.idempotencyKey) > 256)
     wrong('idempotency_key is longer than 256 bytes', 'it is kept as long as its task', 'use a shorter one');
   const { initialMs, maxMs } = backoffOf(spec, policy, wrong);
+  const { concurrencyKey, concurrencyLimit } = concurrencyOf(spec, wrong);
+  const { startAfter, startBefore } = windowOf(spec, wall, wrong);
   const work = workOf(spec.work, wrong);
+  const labels = checked(() => labelsOf(spec.requiredLabels));
   const task: NewTask = {
     taskId,
     queue: spec.queue === '' ? 'default' : checked(() => nameOf('queue', spec.queue)),
     priority: range('priority', spec.priority, -1_000, 1_000),
-    requiredLabels: {
-      ...checked(() => labelsOf(spec.requiredLabels)),
-      ...(work.kind === 'command' ? limitLabelsOf(work) : {}),
-    },
+    requiredLabels: work.kind === 'command' ? withLimits(labels, work) : labels,
     handler: work.kind === 'handler' ? work.name : '',
     partitionPolicy,
     retries: range('retries', spec.retries, 0, 100),
@@ -90,10 +76,13 @@ export function newTaskOf(
       1,
       365 * DAY_MS,
     ),
-    ...concurrencyOf(spec, wrong),
-    ...windowOf(spec, wall, wrong),
+    concurrencyKey,
+    concurrencyLimit,
+    startAfter,
+    startBefore,
     idempotencyKey: spec.idempotencyKey,
-    contentHash: contentHashOf(spec),
+    // Nothing but a key brings two submissions together.
+    contentHash: spec.idempotencyKey === '' ? '' : contentHashOf(spec),
     spec: {
       taskId,
       work,
@@ -102,6 +91,26 @@ export function newTaskOf(
   };
   refuseOverlap(task, policy, wrong);
   return task;
+}
+
+function partitionPolicyOf({ partitionPolicy, holdTimeout }: TaskSpec, wrong: Wrong): PartitionPolicy {
+  const policy = partitionPolicy === 0 ? 'reassign' : partitionPolicies.from(partitionPolicy);
+  if (policy === undefined) {
+    return wrong(
+      `partition_policy ${partitionPolicy} is unknown`,
+      'this coordinator does not know it',
+      'use REASSIGN, SINGLE_RUN or HOLD',
+    );
+  }
+  if (holdTimeout !== undefined && policy !== 'hold')
+    wrong('hold_timeout is set', `the partition policy is ${policy}`, 'leave it out, or use policy HOLD');
+  return policy;
+}
+
+/** What an agent must have: what was asked for, and that it enforces the limits of a command that has some. */
+function withLimits(labels: Readonly<Record<string, string>>, work: CommandWork) {
+  const isUnlimited = work.memoryLimitBytes === null && work.cpuLimitMillis === null;
+  return isUnlimited ? labels : { ...labels, ...limitLabelsOf(work) };
 }
 
 /** When it may start first. That `start_before` is still to come is judged with the task: a known key is never late. */

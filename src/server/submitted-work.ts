@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { CommandWork, HandlerWork, Work } from '../core/rows.js';
 import { NAME_PATTERN } from '../kit/ids.js';
+import { encoded } from '../wire/encode.js';
 import { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import type { Command, Handler, Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
 import { LIMITS } from '../wire/limits.js';
@@ -108,17 +109,24 @@ function limitsOf({ memoryLimitBytes, cpuLimitMillis }: Command, wrong: Wrong) {
 
 /** SHA-256 of what was submitted, its key left out: tells the same submission from another one with the same key. */
 export function contentHashOf(spec: TaskSpec): string {
-  const content = { ...spec, idempotencyKey: '', traceparent: '' };
-  const sorted = { ...content, requiredLabels: sortedMap(spec.requiredLabels) };
-  const submitted = spec.work?.work;
-  const work: ProtoWork['work'] =
-    submitted?.$case === 'command'
-      ? { $case: 'command', value: { ...submitted.value, env: sortedMap(submitted.value.env) } }
-      : submitted;
-  const bytes = TaskSpec.encode({ ...sorted, work: { work } }).finish();
-  return createHash('sha256').update(bytes).digest('hex');
+  const requiredLabels = sortedMap(spec.requiredLabels);
+  const content = {
+    ...spec,
+    idempotencyKey: '',
+    traceparent: '',
+    requiredLabels,
+    work: sortedWork(spec.work),
+  };
+  return hash('sha256', encoded(TaskSpec, content), 'hex');
 }
 
-function sortedMap(map: ReadonlyMap<string, string>): Map<string, string> {
-  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+function sortedWork(work: ProtoWork | undefined): ProtoWork | undefined {
+  if (work?.work?.$case !== 'command') return work;
+  const { value } = work.work;
+  const env = sortedMap(value.env);
+  return env === value.env ? work : { work: { $case: 'command', value: { ...value, env } } };
+}
+
+function sortedMap(map: Map<string, string>): Map<string, string> {
+  return map.size < 2 ? map : new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

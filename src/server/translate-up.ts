@@ -179,14 +179,12 @@ function safeNumber(field: string, value: bigint): number {
 export function labelsOf(labels: ReadonlyMap<string, string>): Record<string, string> {
   if (labels.size > LIMITS.labels)
     throw new Malformed(`there are ${labels.size} labels, more than ${LIMITS.labels}`);
-  const checked: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of labels) {
     if (name === '' || name.length > LIMITS.nameLength || value.length > LIMITS.nameLength) {
       throw new Malformed(
         `label ${JSON.stringify(name.slice(0, 140))} is empty or longer than ${LIMITS.nameLength}`,
       );
     }
-    checked[name] = value;
   }
-  return { ...checked };
+  return Object.fromEntries(labels);
 }

@@ -49,12 +49,25 @@ describe('what tasks are made of, in memory', () => {
     expect([has(cache, 'a'), has(cache, 'b')]).toEqual([true, false]);
   });
 
-  test('gives the room of a removed or replaced one back', () => {
+  test('finds what was removed no more, and what was replaced as it is now', () => {
     const cache = new SpecCache(100, 64 * KIB);
-    cache.keep(spec('a', 30));
-    cache.keep(spec('a', 20));
+    cache.keep(spec('a', 10));
+    cache.keep(spec('b', 10));
+    const newer = spec('b', 20);
+    cache.keep(newer);
     cache.remove('a' as TaskId);
     cache.remove('a' as TaskId);
-    expect(cache.bytes).toBe(0);
+    expect([has(cache, 'a'), cache.get('b' as TaskId)]).toEqual([false, newer]);
+    cache.keep(spec('b', 70));
+    expect(has(cache, 'b')).toBe(false);
+  });
+
+  test('stays within its bounds however often one is replaced', () => {
+    const cache = new SpecCache(100, 64 * KIB);
+    for (let times = 0; times < 50; times++) {
+      cache.keep(spec('a', 20));
+      expect(has(cache, 'a')).toBe(true);
+      expect(cache.bytes).toBeLessThanOrEqual(64 * KIB);
+    }
   });
 });
