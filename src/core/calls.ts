@@ -3,6 +3,7 @@ import { between, later } from '../kit/time.js';
 import type { Crowding } from './admission.js';
 import { cancelTask } from './ask.js';
 import { decideDagCall } from './dag/calls.js';
+import { retryFault } from './dag/clear.js';
 import type { Draft } from './draft.js';
 import { releaseLostTry } from './failure.js';
 import type { Directive } from './frames.js';
@@ -187,6 +188,8 @@ function retry(draft: Draft, call: Call<'retry'>): void {
       try: 'cancel it first, or wait for its end',
     });
   }
+  const fault = retryFault(draft, task);
+  if (fault !== null) return refuse(draft, call.callId, fault);
   const crowding = task.instance === null ? draft.admission.admit([task]) : null;
   if (crowding !== null) return refuse(draft, call.callId, crowdingFault(draft, crowding));
   steer(draft, task, { action: 'retry' }, call.reason);

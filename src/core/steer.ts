@@ -1,7 +1,7 @@
 import type { ServiceMs, WallMs } from '../kit/time.js';
 import type { Admission, Crowding } from './admission.js';
 import { cancelTask } from './ask.js';
-import { clearOne } from './dag/clear.js';
+import { clearOne, retryFault } from './dag/clear.js';
 import { dagIdOf, type RunKey } from './dag/rows.js';
 import type { Draft } from './draft.js';
 import type { CallInput } from './inputs.js';
@@ -45,7 +45,9 @@ export function isSelected(task: TaskRow, chosen: Selection): boolean {
   return Object.entries(labels).every(([name, value]) => task.requiredLabels[name] === value);
 }
 
-export type SteerSkip = 'ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already' | Crowding;
+export type SteerSkip =
+  | ('ended' | 'asked_already' | 'not_ended' | 'running' | 'there_already' | 'run_pruned')
+  | Crowding;
 
 /** Why a task is left as it is, whatever else waits. The first row that matches: doing it again changes nothing. */
 const STEER_SKIPS: readonly {
@@ -65,6 +67,11 @@ const STEER_SKIPS: readonly {
 
 export function steerSkip(task: TaskRow, steering: Steering): SteerSkip | null {
   return STEER_SKIPS.find(({ when }) => when(task, steering))?.name ?? null;
+}
+
+/** Whether it is of a run that retention has begun to remove. */
+function isOfPruned(draft: Draft, task: TaskRow, { action }: Steering): boolean {
+  return action === 'retry' && retryFault(draft, task) !== null;
 }
 
 /** What waits again, or elsewhere, keeps to the limits of a submission; it may be asked for again when fewer wait. */
@@ -89,7 +96,9 @@ export function steerMany(draft: Draft, call: Extract<CallInput, { kind: 'steer'
   for (const taskId of call.taskIds) {
     const task = draft.task(taskId);
     if (task === undefined || !isSelected(task, call.chosen)) continue;
-    const skip = steerSkip(task, call.steering) ?? crowds(admission, task, call.steering);
+    const skip =
+      steerSkip(task, call.steering) ??
+      (isOfPruned(draft, task, call.steering) ? 'run_pruned' : crowds(admission, task, call.steering));
     if (skip !== null) skipped.set(skip, (skipped.get(skip) ?? 0) + 1);
     else done.push(taskId);
     if (skip === null && !call.dryRun) steer(draft, task, call.steering, call.reason);

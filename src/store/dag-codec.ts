@@ -150,6 +150,7 @@ export function encodeRun(row: RunRow): string {
     row.timeoutAt,
     row.rerunBy,
     row.sweeps.map(sweepTuple),
+    row.instancesAtEnd,
   ]);
 }
 
@@ -192,6 +193,7 @@ export function decodeRun({ data, ...stored }: StoredRun): RunRow {
     timeoutAt: r.numberOrNone() as ServiceMs | null,
     rerunBy: r.textOr(''),
     sweeps: r.tuplesOr([], readSweep),
+    instancesAtEnd: r.numberOrNone(),
   };
 }
 

@@ -82,6 +82,8 @@ export function describeDags(kind: string, open: () => Promise<Bench>): void {
         backfill: 'may',
         createdAt: at,
         startedAt: at,
+        rerunBy: 'june',
+        instancesAtEnd: 12,
       });
       const source = { run: full.run, task: 'load', mapIndex: 3 };
       const held = { token: HUGE as Token, epoch: (HUGE - 1n) as Epoch, agentId: 'agent-1' as AgentId };

@@ -106,6 +106,7 @@ export const run = (dagId: string, n: number, changes: Partial<RunRow> = {}): Ru
   timeoutAt: null,
   rerunBy: '',
   sweeps: [],
+  instancesAtEnd: null,
   ...changes,
 });
 

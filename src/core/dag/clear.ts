@@ -114,7 +114,7 @@ function perform(draft: Draft, run: RunKey, sweep: SweepOfRun, chosen: readonly 
 function reopen(draft: Draft, row: RunRow, rerunBy = ''): RunRow {
   if (isActive(row)) return row;
   const again = { ...row, state: 'queued' as const, reason: '', startedAt: null, endedAt: null, rerunBy };
-  return draft.dags.putRun(again).row;
+  return draft.dags.putRun({ ...again, instancesAtEnd: null }).row;
 }
 
 /** All of an ended run is done again, when its backfill has a turn for it. */
@@ -148,16 +148,31 @@ function foundOf(draft: Draft, task: string, { taskId, mapIndex, state }: Instan
 
 /** Retention removes a run instance by instance: what would be left of it to decide is no run of its definition. */
 function pruned({ row, plan, view }: Found): CallFault | null {
+  if (isActive(row)) return null;
+  const { instancesAtEnd: whole } = row;
+  if (whole !== null) return view.count < whole ? prunedTo(row, `${whole} instances ${view.count}`) : null;
   const isWhole = (row.state === 'success' || row.state === 'failed') && row.reason !== 'marked';
-  // Of one that somebody has ended nobody knows how much was decided, only whether it had begun.
+  // Of one that somebody had ended nobody knows how much was decided, only whether it had begun.
   const least = isWhole ? plan.tasks.length : 1;
-  if (isActive(row) || row.startedAt === null || view.decided >= least) return null;
+  const isLess = row.startedAt !== null && view.decided < least;
+  return isLess ? prunedTo(row, `${plan.tasks.length} tasks ${view.decided}`) : null;
+}
+
+function prunedTo({ run }: RunRow, left: string): CallFault {
   return {
     code: 'RUN_PRUNED',
-    what: `nothing of run ${row.run} is cleared`,
-    because: `of its ${plan.tasks.length} tasks ${view.decided} are left: retention is about to remove it`,
+    what: `nothing of run ${run} is cleared`,
+    because: `of its ${left} are left: retention is about to remove it`,
     try: 'trigger a new run',
   };
+}
+
+/** Why an instance is not tried again, because of its run; null when it may be. */
+export function retryFault({ dags }: Draft, { instance }: TaskRow): CallFault | null {
+  const row = instance === null ? undefined : dags.runRow(instance.run);
+  if (row === undefined || isActive(row) || row.instancesAtEnd === null) return null;
+  const left = dags.instancesOf(row.run).length;
+  return left < row.instancesAtEnd ? prunedTo(row, `${row.instancesAtEnd} instances ${left}`) : null;
 }
 
 function busy({ row }: Found): CallFault | null {

@@ -126,6 +126,8 @@ export interface RunRow {
   readonly rerunBy: string;
   /** What is left of large clears and marks: nothing else of the run is decided until all of it is done. */
   readonly sweeps: readonly SweepOfRun[];
+  /** Instances that it had when it ended: with fewer, retention has begun to remove it. Null while it goes on, and for runs that ended before this was counted. */
+  readonly instancesAtEnd: number | null;
 }
 
 /** A clear or mark of more instances than one commit should change; gone through step by step, over any restart. */

@@ -107,6 +107,13 @@ export class RunView {
     for (const task of this.#base.tasks()) if (!this.#instances.has(task)) yield task;
   }
 
+  /** Instances that there are. */
+  get count(): number {
+    let count = 0;
+    for (const task of this.tasks()) count += this.standing(task).instances;
+    return count;
+  }
+
   /** How the instances of one task stand. */
   standing(task: string): Standing {
     return this.#standings.get(task) ?? this.#base?.standing(task) ?? NOTHING_DECIDED;

@@ -68,6 +68,7 @@ export function createRun(draft: Draft, dag: DagRow, run: NewRun): RunRow {
     timeoutAt: null,
     rerunBy: '',
     sweeps: [],
+    instancesAtEnd: null,
   }).row;
 }
 
@@ -121,7 +122,7 @@ export function endRun(draft: Draft, view: RunView, plan: Plan): void {
 }
 
 function putEnd(draft: Draft, view: RunView, state: RunState, reason: string): void {
-  const over = { timeoutAt: null, sweeps: [] };
+  const over = { timeoutAt: null, sweeps: [], instancesAtEnd: view.count };
   draft.dags.putRun({ ...view.row, ...over, state, reason, endedAt: draft.ctx.wall });
 }
 

@@ -82,7 +82,7 @@ function rowOf(definition: DagDefinition, flags: TestFlags, now: WallMs): RunRow
     ...{ definitionVersion: 1, logicalDate, intervalStart: before ?? logicalDate, intervalEnd: logicalDate },
     params: paramsOf(definition, flags.param ?? []),
     ...{ consumed: [], backfill: '', createdAt: now, startedAt: now, endedAt: null },
-    ...{ timeoutAt: null, rerunBy: '', sweeps: [] },
+    ...{ timeoutAt: null, rerunBy: '', sweeps: [], instancesAtEnd: null },
   };
 }
 

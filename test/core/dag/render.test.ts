@@ -26,7 +26,7 @@ const RUN: RunRow = {
   params: '{"city":"Bonn"}',
   consumed: [{ asset: 'raw', count: 2, first: 1, last: 4 }],
   ...{ backfill: '', createdAt: NEW_YEAR, startedAt: null, endedAt: null },
-  ...{ timeoutAt: null, rerunBy: '', sweeps: [] },
+  ...{ timeoutAt: null, rerunBy: '', sweeps: [], instancesAtEnd: null },
 };
 const scope = scopeOf(factsOf(RUN, 'a', { up: { rows: 3 } }));
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -3,6 +3,7 @@ import type { DagCallOf } from '../../../src/core/dag/calls.js';
 import { ASSET_EVENTS_KEPT, eventsGoUntil } from '../../../src/core/dag/retention.js';
 import { runKeyOf } from '../../../src/core/dag/rows.js';
 import { DEFAULT_POLICY } from '../../../src/core/policy.js';
+import type { TaskRow } from '../../../src/core/rows.js';
 import type { WallMs } from '../../../src/kit/time.js';
 import { DagWorld, dag, NEW_YEAR, task } from './support.js';
 import { everyMinute, INTERVALS, MINUTE } from './support-time.js';
@@ -77,6 +78,65 @@ describe('retention of runs', () => {
     await w.pass(4_000, 1_000);
     expect([...(await w.instances(run)).keys()]).toEqual(['b']);
     expect(await w.call(clear(run.run) as never)).toMatchObject({ fault: { code: 'RUN_PRUNED' } });
+  });
+
+  const mapped = async (count: number) => {
+    const list = task('m', { expand: '{{ params.list }}' });
+    const values = { type: 'array' as const, default: [1, 2, 3], description: '', oneOf: [] };
+    const params = { list: { ...values, minimum: null, maximum: null } };
+    const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR, count };
+    const w = await DagWorld.with([dag('l', [list, task('z', { needs: ['m'] })], { params })], undefined, {
+      retention,
+    });
+    await w.worker();
+    const run = await w.trigger('l');
+    return { w, run };
+  };
+
+  test.each([
+    ['last', ['m[2]', 'm[0]', 'm[1]']],
+    ['first', ['m[0]', 'm[1]', 'm[2]']],
+  ])(
+    'nor is one that has lost the %s of a list, and none of its instances is tried again',
+    async (_, order) => {
+      const { w, run } = await mapped(3);
+      for (const name of order) {
+        await w.finish({ [name]: {} });
+        await w.pass(10, 10);
+      }
+      await w.finishAll();
+      await w.pass(4_000, 1_000);
+      const left = await w.instances(run);
+      expect([...left.keys()].sort()).toEqual([...order.slice(1), 'z']);
+      expect(await w.call(clear(run.run) as never)).toMatchObject({
+        fault: { code: 'RUN_PRUNED', because: expect.stringContaining('of its 4 instances 3 are left') },
+      });
+      const { taskId } = left.get('z') as TaskRow;
+      const retry = w.engine.call((callId) => ({ kind: 'retry', callId, taskId, reason: '' }));
+      await w.idle();
+      expect(await retry).toMatchObject({ fault: { code: 'RUN_PRUNED' } });
+      const steered = w.engine.call((callId) => ({
+        ...{
+          kind: 'steer',
+          callId,
+          steering: { action: 'retry' },
+          chosen: { labels: {} },
+          taskIds: [taskId],
+        },
+        ...{ reason: '', dryRun: false },
+      }));
+      await w.idle();
+      expect(await steered).toMatchObject({ done: [], skipped: new Map([['run_pruned', 1]]) });
+      expect(await w.running()).toEqual([]);
+    },
+  );
+
+  test('one that has all of its instances is cleared, whatever else has gone', async () => {
+    const { w, run } = await mapped(4);
+    await w.finishAll();
+    await w.pass(4_000, 1_000);
+    expect(await w.call(clear(run.run) as never)).toMatchObject({ kind: 'instances' });
+    expect(await w.running()).toEqual(['m[0]', 'm[1]', 'm[2]']);
   });
 });
 

@@ -25,7 +25,7 @@ const row: RunRow = {
     params: '{"n":[1,2]}',
   },
   ...{ consumed: [], backfill: '', createdAt: 0 as WallMs, startedAt: null, endedAt: null },
-  ...{ timeoutAt: null, rerunBy: '', sweeps: [] },
+  ...{ timeoutAt: null, rerunBy: '', sweeps: [], instancesAtEnd: null },
 };
 
 const gave = (result: Json): TryEnd => ({ success: true, message: '', result, final: false });
