@@ -69,7 +69,7 @@ describe('an SQLite file', () => {
   test('is opened with full durability and an exclusive lock', () => {
     const driver = openFile();
     const inForce = ['journal_mode', 'synchronous', 'locking_mode', 'wal_autocheckpoint', 'fullfsync'];
-    expect(inForce.map((name) => driver.pragma(name))).toEqual(['wal', 2, 'exclusive', 4_096, 1]);
+    expect(inForce.map((name) => driver.pragma(name))).toEqual(['wal', 2, 'exclusive', 1_024, 1]);
     expect(driver.pragma('journal_size_limit')).toBe(64 * 1024 ** 2);
     expect(driver.pragma('user_version')).toBe(MIGRATIONS.at(-1)?.version);
   });

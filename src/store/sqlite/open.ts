@@ -28,8 +28,9 @@ const PRAGMAS: readonly (readonly [name: string, set: string | number, inForce: 
   ['synchronous', 'FULL', 2],
   // macOS: a plain fsync leaves the data in the drive's cache.
   ['fullfsync', 1, 1],
-  // Pages; 16 MiB. A larger WAL folds more writes of one page into one, a smaller one makes shorter pauses.
-  ['wal_autocheckpoint', 4_096, 4_096],
+  // Pages; 4 MiB. A larger WAL folds more writes of one page into one, which saves no CPU that could be measured; a smaller
+  // one makes shorter pauses, and every task that is on its way waits for them.
+  ['wal_autocheckpoint', 1_024, 1_024],
   // Bytes; a WAL that a burst has blown up is cut back to this.
   ['journal_size_limit', 64 * 1024 ** 2, 64 * 1024 ** 2],
   // KiB, when negative. No larger: whenever an index was balanced, COMMIT looks through the whole cache. What is written
