@@ -58,6 +58,7 @@ export const FAULTS = {
     'single-run.killed': 'guardian-dies',
     'run.token': 'rounded-token',
     'run.variables': 'few-variables',
+    'run.bystander': 'by-token',
     'run.kept': 'stop-on-loss',
     'run.adopted': 'stop-on-session',
     'run.superseded': 'ignore-verdict-stop',

@@ -42,7 +42,8 @@ process.once('SIGTERM', () => process.exit(1));
 const play = (kind, command, cases, { heartbeatMs, patienceMs, fault = '' }) =>
   runCases({
     ...{ command: [process.execPath, ...command], cwd: root, kind, cases, heartbeatMs, patienceMs },
-    env: { ...process.env, HOLDFAST_FAULT: fault },
+    // As somebody has it whose own coordinator speaks TLS: none of the kit's agents may be led astray by it.
+    env: { ...process.env, HOLDFAST_FAULT: fault, HOLDFAST_TLS_CA: '/of/another/coordinator.pem' },
     ...{ parallel: Number(values.parallel), signal: aborted.signal, told: () => {} },
   });
 

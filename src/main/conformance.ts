@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { addCommonFlags, type CliContext, commonFlags, EXIT, Failure, present } from '../cli/index.js';
-import { parseDuration } from '../kit/duration.js';
+import { formatDuration, parseDuration } from '../kit/duration.js';
 import { SECOND } from '../kit/time.js';
 import * as kit from '../testing/conformance/index.js';
 import { tlsFaultOf } from '../wire/tls/faults.js';
@@ -39,14 +39,9 @@ export function addConformance(program: Command, context: CliContext): void {
       [],
     )
     .option('--list', 'only print the cases')
-    .option('--heartbeat <DURATION>', 'heartbeat interval that the agent is given', duration, SECOND / 2)
-    .option('--patience <DURATION>', 'longest wait for something that must come', duration, 10 * SECOND)
-    .option(
-      '--start-timeout <DURATION>',
-      'longest time from the start of the agent to its Hello',
-      duration,
-      30 * SECOND,
-    )
+    .addOption(time('--heartbeat', 'heartbeat interval that the agent is given', SECOND / 2))
+    .addOption(time('--patience', 'longest wait for something that must come', 10 * SECOND))
+    .addOption(time('--start-timeout', 'longest time from the start of the agent to its Hello', 30 * SECOND))
     .option('--parallel <N>', 'cases at the same time, each with an agent of its own', count, 4)
     .option('--json <FILE>', 'write the results as JSON as well')
     .option('--junit <FILE>', 'write the results as JUnit XML as well');
@@ -209,6 +204,9 @@ function duration(text: string): number {
   if (value !== undefined && value > 0) return value;
   throw new InvalidArgumentError('It must be a duration with its unit, such as 500ms or 15s.');
 }
+
+const time = (name: string, doc: string, defaultMs: number): Option =>
+  new Option(`${name} <DURATION>`, doc).argParser(duration).default(defaultMs, formatDuration(defaultMs));
 
 function count(text: string): number {
   const value = Number(text);

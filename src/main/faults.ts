@@ -32,6 +32,9 @@ function stateDirectoryProblem(sentence: string): Problem {
     const because = `${who} holds ${file} in it`;
     return { what: `the state directory ${folder} is in use`, because, try: mend ?? '' };
   }
+  const [, newer, line, back] =
+    /^(journal .*? was written by a newer agent): (.*?)\. (Start that .*)$/s.exec(sentence) ?? [];
+  if (newer !== undefined) return { what: `the ${newer}`, because: line ?? '', try: back ?? '' };
   const [, what, because] = /^(.*? cannot be taken): (.*?)\. The state directory/s.exec(sentence) ?? [];
   return {
     what: what ?? 'the state directory cannot be used',

@@ -119,10 +119,8 @@ test('a last line torn by the death of its writer is left out, and what follows 
 
 test.each([
   ['a line that is no JSON', 'nonsense\n', /line \d+: .*JSON/],
-  ['an unknown kind', '{"kind":"dream"}\n', /kind "dream" is unknown/],
   ['a missing field', '{"kind":"acknowledged"}\n', /field token is missing/],
   ['a number that lost digits', '{"kind":"acknowledged","token":18446744073709552000}\n', /field token/],
-  ['a later version', '{"kind":"journal","version":2}\n', /version 2 is not 1/],
 ])('%s is an error, and the file is moved aside rather than lost', (_, line, message) => {
   const stateDir = newFolder();
   open(stateDir).startRuns([run(1n)]);
@@ -133,6 +131,19 @@ test.each([
   expect(readFileSync(join(stateDir, aside), 'utf8')).toBe(damaged);
   expect(existsSync(fileOf(stateDir))).toBe(false);
   expect(open(stateDir).recovered.runs).toEqual([]);
+});
+
+test.each([
+  ['a later version', '{"kind":"journal","version":2}\n', /its version is 2, and this agent knows 1/],
+  ['a kind of a later version', '{"kind":"dream"}\n', /no lines of kind "dream"/],
+])('%s is refused, and the file left to the version that can read it', (_, line, message) => {
+  const stateDir = newFolder();
+  open(stateDir).startRuns([run(1n)]);
+  appendFileSync(fileOf(stateDir), line);
+  const before = readFileSync(fileOf(stateDir), 'utf8');
+  expect(() => open(stateDir)).toThrow(message);
+  expect(() => open(stateDir)).toThrow(/written by a newer agent: .*drain it/);
+  expect(readFileSync(fileOf(stateDir), 'utf8')).toBe(before);
 });
 
 test('opening leaves out what is settled', () => {

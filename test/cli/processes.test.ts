@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,19 @@ test('dev runs a task, and Ctrl-C ends it in good order', async () => {
   dev.child.kill('SIGINT');
   expect(await dev.ended).toBe(0);
   expect(existsSync(file)).toBe(false);
+});
+
+test('an agent does not start over the journal of a newer one, and leaves it as it was', async () => {
+  const stateDir = join(folder, 'of-a-newer');
+  mkdirSync(stateDir, { mode: 0o700 });
+  const journal = '{"kind":"journal","version":99}\n';
+  writeFileSync(join(stateDir, 'journal.jsonl'), journal);
+  const { code, stderr } = await holdfast(['agent', 'start', '--state-dir', stateDir]);
+  expect(code).toBe(78);
+  expect(stderr).toMatch(
+    /^error: the journal .+ was written by a newer agent \[STATE_DIRECTORY_NEWER\]\n {2}because: at line 1, its version is 99, and this agent knows \d+\n {2}try: Start that version again, and drain it .+\n$/,
+  );
+  expect(readFileSync(join(stateDir, 'journal.jsonl'), 'utf8')).toBe(journal);
 });
 
 test('files are for their owner only, and commands keep the umask of the user', async () => {

@@ -24,11 +24,17 @@ describe('the verdict on an agent', () => {
     expect(summaryOf(results)).toContain('conforms: must 1 of 1 passed, should 0 of 1');
   });
 
-  test('is that it does not when a must has failed, when the kit broke at one, and when none was played', () => {
+  test('is that it does not when a must has failed, when the kit broke at one, and when nothing was played', () => {
     expect(conforms([result('must', 'pass'), result('must', 'fail')])).toBe(false);
     expect(conforms([result('must', 'broken')])).toBe(false);
-    expect(conforms([result('should', 'pass')])).toBe(false);
+    expect(summaryOf([])).toContain('does not conform');
     expect(conforms([])).toBe(false);
+  });
+
+  test('says so when no must was asked, as with --only of a should', () => {
+    const results = [result('should', 'pass'), result('should', 'fail')];
+    expect(conforms(results)).toBe(true);
+    expect(summaryOf(results)).toBe('\nthe agent was asked no must: must 0 of 0 passed, should 1 of 2\n');
   });
 
   test('is a line for each case, with the first line of what was seen', () => {

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from . import tls  # noqa: E402
-from .journal import InUse  # noqa: E402
+from .journal import InUse, Newer  # noqa: E402
 from .worker import Options, Worker  # noqa: E402
 
 
@@ -74,12 +74,14 @@ async def serve(options: Options) -> None:
 
 
 def main() -> None:
-    """Exit code 0 after a drain, 5 when another worker has the state directory."""
+    """Exit code 0 after a drain, 1 when the state directory is another's, or of a newer worker."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         asyncio.run(serve(parse(sys.argv[1:])))
     except InUse as error:
         sys.exit(f"{error}\nTry another --state-dir, or end the other worker.")
+    except Newer as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ from .protos import agent
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 
 
+# Raised with every change of what is written here that an older worker would misread.
+_VERSION = 1
+
+
+class Newer(Exception):
+    """A later version has written this state directory: it alone knows what it holds."""
+
+
 class InUse(Exception):
     """Another worker holds this state directory."""
 
@@ -67,6 +75,9 @@ class Journal:
             boot_id=boot_id(), lock_device=status.st_dev, lock_inode=status.st_ino, pid=os.getpid()
         )
         self._state: dict[str, int | str] = _read_json(directory / "state.json")
+        if int(self._state.get("version", _VERSION)) > _VERSION:
+            raise Newer(f"a newer worker has written the state directory {directory}; start that one, and drain it first")
+        self._state["version"] = _VERSION
 
     @property
     def highest_token(self) -> int:

@@ -1,7 +1,7 @@
 // The runs of the plain worker: a process group each, journalled before anybody hears of it, a guardian beside single_run
 // work, and a report once the whole group is gone.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasFault } from './fault.mjs';
 import { kept, save } from './keep.mjs';
@@ -83,6 +83,7 @@ async function reap(run, code, signal, resultFile, ended) {
     kill(pgid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+  if (hasFault('by-token')) killByToken(permit.token);
   runs.delete(permit.token);
   const result =
     existsSync(resultFile) && !hasFault('no-result') ? readFileSync(resultFile) : Buffer.alloc(0);
@@ -93,6 +94,18 @@ async function reap(run, code, signal, resultFile, ended) {
     ended(report(permit, { ...how, kind: 'KILLED', reason: run.why ?? 'signal' }));
   else if (code !== 0) ended(report(permit, { ...how, kind: 'FAILED', reason: 'exit_code' }));
   else ended(report(permit, { ...how, kind: hasFault('wrong-kind') ? 'FAILED' : 'SUCCESS' }));
+}
+
+/** Whatever has the token in its environment, as if no other coordinator could have given it to somebody else. */
+function killByToken(token) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const variables = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+      if (variables.includes(`HOLDFAST_FENCING_TOKEN=${token}`)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // Gone, or not ours.
+    }
+  }
 }
 
 const report = ({ token, taskId }, how) => ({ token, taskId, exitCode: 0, result: '', reason: '', ...how });

@@ -17,6 +17,7 @@ import {
   type JournalRecord,
   type JournalState,
   type Json,
+  NewerRecordError,
   parseRecord,
   printRecord,
   recordsOf,
@@ -77,6 +78,21 @@ class JournalCorruptError extends Error {
         'Start the agent again: it begins with an empty journal; runs and results known only to the old one are lost',
     );
     this.movedTo = movedTo;
+  }
+}
+
+/**
+ * The journal is whole, and a later version of the agent has written it. It stays where it is: set aside like a damaged one,
+ * the next start would know nothing of runs whose results that version can still deliver.
+ */
+export class JournalNewerError extends Error {
+  override readonly name = 'JournalNewerError';
+
+  constructor(file: string, line: number, because: string) {
+    super(
+      `journal ${file} was written by a newer agent: at line ${line}, ${because}. Start that version again, and drain it ` +
+        'before you go back: what has drained holds nothing, and its file may be removed',
+    );
   }
 }
 
@@ -268,6 +284,7 @@ function readState(file: string, clock: AgentClock): JournalState {
     try {
       applyRecord(state, parseRecord(line));
     } catch (error) {
+      if (error instanceof NewerRecordError) throw new JournalNewerError(file, i + 1, error.message);
       const movedTo = `${file}.damaged-${clock.wallMs()}`;
       renameSync(file, movedTo);
       throw new JournalCorruptError(file, movedTo, i + 1, (error as Error).message);

@@ -111,6 +111,11 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
   }
 }
 
+/** A line of a later version, which may mean anything: to pass over it could be to forget a run. */
+export class NewerRecordError extends Error {
+  override readonly name = 'NewerRecordError';
+}
+
 /** The fewest lines that say the same. */
 export function recordsOf(state: JournalState): readonly JournalRecord[] {
   return [
@@ -145,14 +150,15 @@ function printable(record: JournalRecord): object {
   }
 }
 
-/** Throws an Error that says what is wrong with the line. */
+/** Throws NewerRecordError, or an Error that says what is wrong with the line. */
 export function parseRecord(line: string): JournalRecord {
   const fields = new Fields(JSON.parse(line));
   const kind = fields.text('kind');
   switch (kind) {
     case 'journal': {
       const version = fields.number('version');
-      if (version !== JOURNAL_VERSION) throw new Error(`version ${version} is not ${JOURNAL_VERSION}`);
+      if (version > JOURNAL_VERSION)
+        throw new NewerRecordError(`its version is ${version}, and this agent knows ${JOURNAL_VERSION}`);
       return { kind, version };
     }
     case 'instance':
@@ -185,7 +191,7 @@ export function parseRecord(line: string): JournalRecord {
     case 'highest':
       return { kind, token: fields.uint64('token'), epoch: fields.uint64('epoch') };
   }
-  throw new Error(`kind ${JSON.stringify(kind)} is unknown`);
+  throw new NewerRecordError(`this agent knows no lines of kind ${JSON.stringify(kind)}`);
 }
 
 /** The fields of a parsed line, each of the type asked for. */

@@ -4,7 +4,7 @@ import type { Log } from '../../kit/log.js';
 import { type AgentClock, pause } from '../clock.js';
 import { findMarked, groupMembers, type ProcessStat, signal, sweepMarked } from '../runner/procfs.js';
 import { INSTANCE_VARIABLE } from '../runner/protocol.js';
-import { Journal } from './journal.js';
+import { Journal, JournalNewerError } from './journal.js';
 import { isLocalFileSystem, type LockIdentity, type StateLock, tryLock } from './lock.js';
 import type { InstanceRecord, StartedGroup } from './records.js';
 
@@ -47,12 +47,14 @@ export interface TakeOver {
   readonly proof: PredecessorProof;
 }
 
+type StateDirectoryCode = 'IN_USE' | 'NEWER' | 'UNUSABLE';
+
 /** The state directory cannot be used. The message says what, because of what, and what to try. */
 class StateDirectoryError extends Error {
   override readonly name = 'StateDirectoryError';
-  readonly code: 'IN_USE' | 'UNUSABLE';
+  readonly code: StateDirectoryCode;
 
-  constructor(code: 'IN_USE' | 'UNUSABLE', text: string) {
+  constructor(code: StateDirectoryCode, text: string) {
     super(text);
     this.code = code;
   }
@@ -71,7 +73,7 @@ export async function takeOver(options: TakeOverOptions): Promise<TakeOver> {
   const { lock } = attempt;
   try {
     const runnerGone = await awaitRunner(options);
-    const journal = Journal.open(stateDir, options.clock);
+    const journal = openJournal(options);
     const self: InstanceRecord = {
       ...identityOf(lock),
       instanceId,
@@ -86,6 +88,15 @@ export async function takeOver(options: TakeOverOptions): Promise<TakeOver> {
     return { lock, journal, proof };
   } catch (error) {
     lock.release();
+    throw error;
+  }
+}
+
+function openJournal({ stateDir, clock }: TakeOverOptions): Journal {
+  try {
+    return Journal.open(stateDir, clock);
+  } catch (error) {
+    if (error instanceof JournalNewerError) throw new StateDirectoryError('NEWER', error.message);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Work } from '../../wire/gen/holdfast/v1/types.js';
@@ -100,6 +101,23 @@ export class Stub {
     const argv = ['/bin/sh', this.#script, this.#file, tag, String(seconds), String(exitCode), mode];
     if (word !== undefined) argv.push(String(word));
     return commandOf(argv, new Map([[VARIABLE, `${this.#file}:${tag}:`]]));
+  }
+
+  /**
+   * A process that some other agent of this machine might have started: a token is one coordinator's, and another counts
+   * them from 1 as well. The tag by which it is found.
+   */
+  bystander(token: bigint): string {
+    const tag = `bystander-${token}`;
+    const env = {
+      PATH: process.env.PATH,
+      [VARIABLE]: `${this.#file}:${tag}:`,
+      HOLDFAST_AGENT_ID: 'another',
+      HOLDFAST_TASK_ID: 'of-another',
+      HOLDFAST_FENCING_TOKEN: String(token),
+    };
+    spawn('sleep', ['600'], { env, detached: true, stdio: 'ignore' }).unref();
+    return tag;
   }
 
   find(tag: string, event: Note['event']): Note | undefined {

@@ -12,10 +12,10 @@ function scoreOf(results: readonly Result[], level: Level): Score {
   return { played: ofLevel.length, passed: ofLevel.filter(({ outcome }) => outcome === 'pass').length };
 }
 
-/** An agent, or a coordinator, conforms when it has passed every must that was played, and one was. */
+/** An agent, or a coordinator, conforms when it has passed every must that was played; something was. */
 export function conforms(results: readonly Result[]): boolean {
   const { played, passed } = scoreOf(results, 'must');
-  return played > 0 && played === passed;
+  return results.length > 0 && played === passed;
 }
 
 /** One line for each result, in columns. */
@@ -60,7 +60,8 @@ const LAST_LINES = 8;
 
 export function summaryOf(results: readonly Result[], judged = 'agent'): string {
   const [must, should] = [scoreOf(results, 'must'), scoreOf(results, 'should')];
-  const verdict = conforms(results) ? 'conforms' : 'does not conform';
+  const passed = must.played === 0 ? 'was asked no must' : 'conforms';
+  const verdict = conforms(results) ? passed : 'does not conform';
   return `\nthe ${judged} ${verdict}: must ${must.passed} of ${must.played} passed, should ${should.passed} of ${should.played}\n`;
 }
 

@@ -12,6 +12,12 @@ import type { Run, Stage } from '../../stage.js';
 import type { Stream } from '../../stream.js';
 import { checkHeld, kindWords, phaseWords } from '../../words.js';
 
+/** Throws when a process that is none of the agent's is gone. */
+function spared(stage: Stage, tag: string, because: string): void {
+  const said = `a process of another agent with the same token was ended when ${because}`;
+  check(stage.stub.alive(tag).length === 1, said);
+}
+
 const verdict = (token: bigint, kind: VerdictKind, reason: StopReason = 0): Verdict => ({
   nonce: 0n,
   token,
@@ -56,6 +62,30 @@ export const RUN: readonly Case[] = [
         `HOLDFAST_AGENT_ID is ${JSON.stringify(note.agent)}, not ${stage.agentId}`,
       );
       return `told ${note.word} and ${note.agent}`;
+    },
+  },
+  {
+    id: 'run.bystander',
+    rule: 'words',
+    level: 'must',
+    kinds: ['worker'],
+    title:
+      'a process of another agent on the machine, which has the same token from another coordinator, is left alone',
+    play: async (stage) => {
+      const first = await stage.session();
+      const ended = await stage.run(first, { seconds: 0.5 });
+      const one = stage.stub.bystander(ended.token);
+      await first.report(ended.token);
+      spared(stage, one, 'the run had ended');
+      first.record(ended.token);
+      await first.applied();
+      const left = await stage.run(first, { seconds: 600 });
+      const other = stage.stub.bystander(left.token);
+      const second = await stage.restarted();
+      second.welcome(stage.nextEpoch());
+      await second.report(left.token);
+      spared(stage, other, 'the next process ended what was left of the run');
+      return 'alive after the end of the run, and after the death of the agent';
     },
   },
   {
