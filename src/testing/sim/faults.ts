@@ -24,6 +24,8 @@ export interface FaultWorld {
   readonly disk: Disk;
   /** Its store may lose commits that it has synced (P18). */
   readonly losesCommits: boolean;
+  /** Operators move tasks just when its store is busy. */
+  readonly isBusyAtMoves: boolean;
   newTask(): NewTask;
   /** Somebody submits a few tasks. */
   submit(): void;

@@ -11,6 +11,8 @@ interface Reaction {
   readonly share: number;
   /** At most this much later, in milliseconds. */
   readonly withinMs: number;
+  /** Only in such worlds; absent means in all. */
+  readonly where?: (world: FaultWorld) => boolean;
   readonly act: (world: FaultWorld, row: HistoryRow) => void;
 }
 
@@ -19,6 +21,18 @@ const REACTIONS: readonly Reaction[] = [
   { name: 'cancel_at_submission', event: 'submitted', share: 1 / 150, withinMs: 40, act: cancel },
   // It is offered, and its agent is about to ask for it.
   { name: 'move_at_submission', event: 'submitted', share: 1 / 20, withinMs: 20, act: move },
+  // The same, and the store is busy: what its agent asks meanwhile is decided behind the move, in the same batch.
+  {
+    name: 'move_in_busy_commit',
+    event: 'submitted',
+    share: 1 / 20,
+    withinMs: 10,
+    where: ({ isBusyAtMoves }) => isBusyAtMoves,
+    act: (world, row) => {
+      world.disk.nextFault = { fault: 'busy', applied: false };
+      move(world, row);
+    },
+  },
   // The permit is on its way, or its agent is about to start it.
   { name: 'cancel_at_permit', event: 'permitted', share: 1 / 150, withinMs: 40, act: cancel },
   // The same moment, and the agent's machine, network or process fails.
@@ -51,7 +65,10 @@ export class Moments {
 
   /** An event was committed; whoever watches can see it. */
   saw(row: HistoryRow): void {
-    for (const reaction of REACTIONS) if (reaction.event === row.event) this.#react(reaction, row);
+    for (const reaction of REACTIONS) {
+      const isHere = reaction.where?.(this.#world) ?? true;
+      if (isHere && reaction.event === row.event) this.#react(reaction, row);
+    }
   }
 
   #react({ name, share, withinMs, act }: Reaction, row: HistoryRow): void {

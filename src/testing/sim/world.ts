@@ -62,6 +62,9 @@ const WILD_CLOCKS = 0.4;
 /** One of two that is judged to its end, one of two with faults to the end; by the last digits of its seed. */
 const DAG_WORLDS: ReadonlySet<number> = new Set([3, 6]);
 
+/** One of sixteen, by the last digits of its seed. */
+const BUSY_AT_MOVES = 15;
+
 const HANDLER = 'resize';
 const COMMAND: Work = {
   ...{ kind: 'command', argv: ['true'], env: {}, workingDirectory: '' },
@@ -87,6 +90,7 @@ class World implements AgentWorld, FaultWorld {
   readonly faultsEnd: number;
   readonly disk: Disk;
   readonly losesCommits: boolean;
+  readonly isBusyAtMoves: boolean;
   /** By how much the rates of any two clocks differ at most, as a share. */
   readonly clockError: number;
   /** In some worlds there are DAGs, with triggerers and processors; null in the others. */
@@ -133,6 +137,7 @@ class World implements AgentWorld, FaultWorld {
       return { ...own, kind: 'worker', bundles: [], triggerKinds: [] };
     });
     this.losesCommits = this.chance(0.25);
+    this.isBusyAtMoves = seed % 16 === BUSY_AT_MOVES;
     this.clockError = this.chance(0.08) ? WILD_CLOCKS : CLOCK_BOUND;
     const { events, policy, losesCommits, clockError } = this;
     this.auditor = new Auditor({ events, slots, policy, clockError, trace, losesCommits, dags: this.dags });
