@@ -179,4 +179,18 @@ export const MUTANTS = [
     find: 'if (pending === null) return Array(length).keys();',
     replace: 'if (pending === null) return Array(Math.max(1, length - 1)).keys();',
   },
+  {
+    name: 'ended_backfill_is_forgotten',
+    rule: 'DAGs',
+    file: 'src/core/dag/state.ts',
+    find: 'const isWanted = isUnderWay(row) || this.activeRuns(row.dagId, row.backfill) > 0;',
+    replace: 'const isWanted = isUnderWay(row);',
+  },
+  {
+    name: 'pruned_run_is_cleared',
+    rule: 'DAGs',
+    file: 'src/core/dag/runs.ts',
+    find: 'instancesAtEnd: view.count };',
+    replace: 'instancesAtEnd: null };',
+  },
 ].map((mutant) => ({ ...mutant, dags: true }));

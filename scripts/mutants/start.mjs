@@ -230,4 +230,11 @@ export const MUTANTS = [
     find: "if (pending !== null && (pending.session(epoch)?.state !== 'live' || pending.attaches(epoch))) return null;",
     replace: '',
   },
+  {
+    name: 'moved_task_permitted_where_it_was',
+    rule: 'I4',
+    file: 'src/core/start.ts',
+    find: 'when: ({ task, session }) => task !== undefined && !canServe(session, task) },',
+    replace: 'when: () => false },',
+  },
 ];

@@ -12,11 +12,15 @@ export interface Operated {
   readonly chance: Chance;
   readonly rows: DagRows;
   readonly wall: WallMs;
+  /** They have runs of backfills done again, those of ended ones too. */
+  readonly areThorough: boolean;
 }
 
 interface Act {
   /** How often, relative to the others. */
   readonly weight: number;
+  /** Only by such people; absent means by all. */
+  readonly by?: (on: Operated) => boolean;
   readonly call: (on: Operated) => DagCall;
 }
 
@@ -72,12 +76,14 @@ const ACTS: readonly Act[] = [
     }),
   },
   { weight: 3, call: fire },
+  { weight: 12, by: ({ areThorough }) => areThorough, call: clearOfBackfill },
 ];
 
 /** Something that somebody does now. */
 export function drawAct(on: Operated): DagCall {
-  let left = on.chance.random() * ACTS.reduce((sum, { weight }) => sum + weight, 0);
-  const act = ACTS.find(({ weight }) => {
+  const acts = ACTS.filter(({ by }) => by?.(on) ?? true);
+  let left = on.chance.random() * acts.reduce((sum, { weight }) => sum + weight, 0);
+  const act = acts.find(({ weight }) => {
     left -= weight;
     return left < 0;
   });
@@ -99,6 +105,17 @@ function clear(on: Operated): DagCall {
     ...{ action: 'clear', run, reason: 'sim', dryRun: chance.is(0.05), onlyFailed: chance.is(0.3) },
     tasks: chance.is(0.2) ? [] : [someTask(on, run)],
     ...{ upstream: chance.is(0.2), downstream: chance.is(0.6) },
+  };
+}
+
+/** All of a run that a backfill made, mostly one that has ended. */
+function clearOfBackfill({ chance, rows }: Operated): DagCall {
+  const runs = [...rows.runs.values()].filter(({ backfill }) => backfill !== '');
+  const ended = runs.filter(({ state }) => state === 'success' || state === 'failed');
+  const one = chance.pick(ended.length > 0 && chance.is(0.8) ? ended : runs);
+  return {
+    ...{ action: 'clear', run: one?.run ?? NOBODY, reason: 'sim', dryRun: false, onlyFailed: false },
+    ...{ tasks: [], upstream: false, downstream: false },
   };
 }
 
