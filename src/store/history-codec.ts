@@ -27,6 +27,32 @@ export function encodeEvent(row: HistoryRow): string {
   return `${JSON.stringify([n, at, event, ...rest])},`;
 }
 
+/** So many events of a task stand in its row, at most: a row is written whole with each of its versions. */
+const EVENTS_IN_ROW = 16;
+
+/** What happened to a task, as it is appended to its row. */
+export interface Happened {
+  readonly text: string;
+  /** Whether the events before these have to give way to the table of earlier ones. */
+  readonly isLong: boolean;
+}
+
+/** What happened to each task. */
+export function eventsOf(history: readonly HistoryRow[]): Map<TaskId, Happened> {
+  const events = new Map<TaskId, { text: string; isLong: boolean }>();
+  for (const row of history) {
+    const text = encodeEvent(row);
+    const isLong = row.n > 0 && row.n % EVENTS_IN_ROW === 0;
+    const earlier = events.get(row.taskId);
+    if (earlier === undefined) events.set(row.taskId, { text, isLong });
+    else {
+      earlier.text += text;
+      earlier.isLong ||= isLong;
+    }
+  }
+  return events;
+}
+
 /** The events that stand in the row of a task. Throws StoreError `corrupt`. */
 export function decodeEvents(taskId: TaskId, stored: string): HistoryRow[] {
   if (stored === '') return [];

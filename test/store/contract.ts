@@ -245,16 +245,17 @@ export function describeStore(kind: string, open: () => Promise<Bench>): void {
 
     test('keeps the whole history of a task that goes through a hundred versions', async () => {
       let row = task(1, { historyCount: 1 });
+      const happened = (n: number) => history(1, n, n % 5 === 2 ? { message: 'a\u0000b, "c"],[\ud800' } : {});
       await commit({ tasks: [put(row)], history: [history(1, 0)] });
       while (row.version < 100) {
         const n = row.historyCount;
-        const more = row.version % 7 === 0 ? [history(1, n), history(1, n + 1)] : [history(1, n)];
+        const more = row.version % 7 === 0 ? [happened(n), happened(n + 1)] : [happened(n)];
         row = next(row, { historyCount: n + more.length });
         await commit({ tasks: [put(row)], history: more });
       }
       const numbers = [...Array(row.historyCount).keys()];
       const read = await store.readHistory(taskId(1));
-      expect(read).toEqual(numbers.map((n) => history(1, n)));
+      expect(read).toEqual(numbers.map(happened));
       for (const n of [0, 50, row.historyCount - 1])
         expect(await faultOf(commit({ history: [history(1, n)] }))).toBe('conflict');
       store = await bench.reopen();

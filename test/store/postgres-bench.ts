@@ -96,7 +96,7 @@ export class PostgresServer {
 }
 
 const TABLES = [
-  ...['tasks', 'task_specs', 'history', 'agents', 'sessions', 'queues', 'notifications', 'deliveries'],
+  ...['tasks', 'submissions', 'history', 'agents', 'sessions', 'queues', 'notifications', 'deliveries'],
   ...['dags', 'dag_versions', 'runs', 'pools', 'assets', 'asset_events', 'triggers', 'bundles', 'backfills'],
 ];
 

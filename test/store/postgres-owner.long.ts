@@ -222,7 +222,7 @@ describe('a PostgreSQL store', () => {
     await store.close();
     expect(await check()).toEqual({ tasks: 2, findings: [], more: false });
     await server.query(
-      `SET search_path = ${schema}; DELETE FROM task_specs; UPDATE tasks SET lane = 'other' WHERE task_id = '${taskId(1)}';
+      `SET search_path = ${schema}; UPDATE submissions SET spec = NULL; UPDATE tasks SET lane = 'other' WHERE task_id = '${taskId(1)}';
         UPDATE tasks SET progress = '[7]' WHERE task_id = '${taskId(2)}'`,
     );
     expect((await check()).findings).toEqual([

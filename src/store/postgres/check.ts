@@ -2,12 +2,12 @@ import { dagIdOf } from '../../core/dag/rows.js';
 import { type Counters, type HistoryRow, isFinal, readyLane, type TaskRow } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import { type Checked, ROW_RULES } from '../check-rules.js';
-import { decodeHistory } from '../codec.js';
+import { decodeEvents } from '../history-codec.js';
 import { StoreError } from '../store.js';
 import type { Ask } from './ask.js';
-import { TASK, toTask } from './columns.js';
+import { TASK, TASKS, toTask } from './columns.js';
 import type { Columns } from './driver.js';
-import { Reader } from './read.js';
+import { EVENTS, Reader } from './read.js';
 
 const FINDINGS = 100;
 const PAGE = 1_000;
@@ -15,14 +15,17 @@ const PAGE = 1_000;
 /** Rows that belong to nothing, and rows that miss what belongs to them: [what, query that counts them]. */
 const ORPHANS: readonly (readonly [what: string, query: string])[] = [
   [
-    'specifications of tasks that are not there',
-    'SELECT count(*) AS n FROM task_specs s WHERE NOT EXISTS (SELECT FROM tasks t WHERE t.task_id = s.task_id)',
+    'submissions of tasks that are not there',
+    'SELECT count(*) AS n FROM submissions s WHERE NOT EXISTS (SELECT FROM tasks t WHERE t.task_id = s.task_id)',
+  ],
+  [
+    'tasks without their submission',
+    'SELECT count(*) AS n FROM tasks t WHERE NOT EXISTS (SELECT FROM submissions s WHERE s.task_id = t.task_id)',
   ],
   [
     'tasks without a specification',
     // An instance that was skipped, or has no work, never had one.
-    `SELECT count(*) AS n FROM tasks t WHERE run IS NULL
-      AND NOT EXISTS (SELECT FROM task_specs s WHERE s.task_id = t.task_id)`,
+    `SELECT count(*) AS n FROM ${TASKS} WHERE run IS NULL AND spec IS NULL`,
   ],
   [
     'history rows of tasks that are not there',
@@ -73,7 +76,7 @@ async function checkTasks(ask: Ask, counters: Counters, findings: string[]): Pro
   let tasks = 0;
   for (let after = ''; ; ) {
     const page = await ask(
-      `SELECT ${TASK}, lane, is_open, finished_at, run, dag_id FROM tasks WHERE task_id > $1 ORDER BY task_id LIMIT ${PAGE}`,
+      `SELECT ${TASK}, lane, is_open, finished_at, run, dag_id FROM ${TASKS} WHERE task_id > $1 ORDER BY task_id LIMIT ${PAGE}`,
       [after],
     );
     const histories = await historiesOf(ask, page);
@@ -83,7 +86,7 @@ async function checkTasks(ask: Ask, counters: Counters, findings: string[]): Pro
       const row = await attempt(findings, `task ${after}`, async () => toTask(stored));
       if (row === undefined) continue;
       const events = await attempt(findings, `task ${after}`, async () =>
-        (histories.get(after) ?? []).map(toEvent),
+        decodeEvents(row.taskId, histories.get(after) ?? ''),
       );
       for (const fault of faultsOf({ row, stored, events: events ?? [], counters }))
         findings.push(`task ${after}: ${fault}`);
@@ -96,22 +99,12 @@ async function checkTasks(ask: Ask, counters: Counters, findings: string[]): Pro
   }
 }
 
-async function historiesOf(ask: Ask, page: readonly Columns[]): Promise<Map<string, Columns[]>> {
+/** The events of each task of a page. */
+async function historiesOf(ask: Ask, page: readonly Columns[]): Promise<Map<string, string>> {
   const ids = page.map((stored) => stored.task_id as string);
-  const rows = await ask(
-    'SELECT task_id, n, data FROM history WHERE task_id = ANY($1::text[]) ORDER BY task_id, n',
-    [ids],
-  );
-  const histories = new Map<string, Columns[]>();
-  for (const row of rows) {
-    const taskId = row.task_id as string;
-    histories.set(taskId, [...(histories.get(taskId) ?? []), row]);
-  }
-  return histories;
+  const rows = await ask(`SELECT task_id, ${EVENTS} FROM tasks AS t WHERE task_id = ANY($1::text[])`, [ids]);
+  return new Map(rows.map((c) => [c.task_id as string, c.events as string]));
 }
-
-const toEvent = (c: Columns): HistoryRow =>
-  decodeHistory(c.task_id as string, c.n as number, c.data as string);
 
 interface TaskCase {
   readonly row: TaskRow;
@@ -124,7 +117,7 @@ interface TaskCase {
 const COLUMN_RULES: readonly { readonly says: string; readonly holds: (c: TaskCase) => boolean }[] = [
   {
     says: 'its open token cannot be found',
-    holds: ({ row, stored }) => (row.open === null) === (stored.is_open === null),
+    holds: ({ row, stored }) => (row.open === null && row.state !== 'running') === (stored.is_open === null),
   },
   {
     says: 'it is listed in a lane where it does not wait',

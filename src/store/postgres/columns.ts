@@ -4,6 +4,8 @@ import type { Columns } from './driver.js';
 
 export const TASK =
   'task_id, version, state, queue, priority, rank, idempotency_key, submitted, progress, result';
+/** Where these columns are. */
+export const TASKS = 'tasks JOIN submissions USING (task_id)';
 export const TASK_WITHOUT_RESULT = TASK.replace('result', 'NULL::bytea AS result');
 
 /** A task from the columns that TASK names. Throws StoreError `corrupt`. */

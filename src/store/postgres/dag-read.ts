@@ -29,7 +29,7 @@ import type {
   VersionKey,
 } from '../dags.js';
 import { type Ask, type Asks, Where } from './ask.js';
-import { fromText, TASK_WITHOUT_RESULT, toTask } from './columns.js';
+import { fromText, TASK_WITHOUT_RESULT, TASKS, toTask } from './columns.js';
 import type { Columns } from './driver.js';
 
 const RUN_COLUMNS = [
@@ -58,7 +58,7 @@ export class DagReader {
       dags: await all('SELECT dag_id, version, definition_version, data FROM dags ORDER BY dag_id', toDag),
       runs: await all(`SELECT ${RUN} FROM runs WHERE ${ACTIVE} ORDER BY run`, toRun),
       instances: await all(
-        `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run IN (SELECT run FROM runs WHERE ${ACTIVE})`,
+        `SELECT ${TASK_WITHOUT_RESULT} FROM ${TASKS} WHERE run IN (SELECT run FROM runs WHERE ${ACTIVE})`,
         toTask,
       ),
       pools: await all('SELECT pool, version, slots, description FROM pools ORDER BY pool', toPool),
@@ -146,7 +146,7 @@ export class DagReader {
 
   async instances(run: RunKey, after: TaskId | null, limit: number): Promise<TaskRow[]> {
     const rows = await this.#soon(
-      `SELECT ${TASK_WITHOUT_RESULT} FROM tasks WHERE run = $1 AND task_id > $2 ORDER BY task_id LIMIT $3`,
+      `SELECT ${TASK_WITHOUT_RESULT} FROM ${TASKS} WHERE run = $1 AND task_id > $2 ORDER BY task_id LIMIT $3`,
       [run, after ?? '', limit],
     );
     return rows.map(toTask);

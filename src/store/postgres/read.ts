@@ -12,7 +12,8 @@ import type {
 } from '../../core/rows.js';
 import type { Epoch, TaskId, Token } from '../../kit/ids.js';
 import type { ServiceMs, WallMs } from '../../kit/time.js';
-import { decodeAgent, decodeHistory, decodeSession, decodeSpec } from '../codec.js';
+import { decodeAgent, decodeSession, decodeSpec } from '../codec.js';
+import { decodeEvents } from '../history-codec.js';
 import { decodeDelivery, decodeNotification } from '../notification-codec.js';
 import {
   type DeliveryRow,
@@ -26,14 +27,28 @@ import {
   type TaskFilter,
 } from '../store.js';
 import { type Ask, type Asks, Where } from './ask.js';
-import { TASK, TASK_WITHOUT_RESULT, toTask, toText } from './columns.js';
+import { TASK, TASK_WITHOUT_RESULT, TASKS, toTask, toText } from './columns.js';
 import { DagReader } from './dag-read.js';
 import type { Columns } from './driver.js';
+import { OF_FEW } from './schema.js';
 
 const IN_ORDER = 'ORDER BY rank, task_id LIMIT';
 /** By its key: at once for a task without a run. */
 const ACTIVE_RUN_OF_TASK =
   "SELECT 1 FROM runs r WHERE r.run = tasks.run AND r.state IN ('queued', 'running')";
+
+/** What tells PostgreSQL that the index of a state has every row asked for: constants, as the plan is made once. */
+const INDEXED: Readonly<Record<TaskState, string>> = {
+  queued: "state = 'queued'",
+  running: "is_open AND state = 'running'",
+  success: "state = 'success'",
+  ...{ scheduled: OF_FEW, failed: OF_FEW, up_for_retry: OF_FEW, deferred: OF_FEW },
+  ...{ upstream_failed: OF_FEW, skipped: OF_FEW, cancelled: OF_FEW },
+};
+
+/** All events of a task `t`, as decodeEvents() reads them. */
+export const EVENTS = `coalesce((SELECT string_agg(data || ',', '' ORDER BY n) FROM history AS h WHERE h.task_id = t.task_id), '')
+  || t.history AS events`;
 
 /** Reads rows and checks what it read. Throws StoreError, `corrupt` for a row that makes no sense. */
 export class Reader {
@@ -53,13 +68,13 @@ export class Reader {
       ask('SELECT agent_id, version, data FROM agents ORDER BY agent_id'),
       ask(`SELECT version, data FROM sessions WHERE epoch IN (SELECT epoch FROM sessions WHERE is_live
           UNION SELECT max(epoch) FROM sessions GROUP BY agent_id) ORDER BY epoch`),
-      ask(`SELECT ${TASK} FROM tasks WHERE is_open ORDER BY task_id`),
+      ask(`SELECT ${TASK} FROM ${TASKS} WHERE is_open ORDER BY task_id`),
     ]);
     return {
       counters: await this.#counters(),
       agents: agents.map(toAgent),
       sessions: sessions.map(toSession),
-      openTasks: openTasks.map(toTask),
+      openTasks: openTasks.map(toTask).filter(({ open }) => open !== null),
       queues: await this.#queues(),
       dags: await this.dags.load(),
     };
@@ -92,29 +107,29 @@ export class Reader {
   }
 
   async tasks(taskIds: readonly TaskId[]): Promise<TaskRow[]> {
-    const rows = await this.#each(`SELECT ${TASK} FROM tasks WHERE task_id = ANY($1::text[])`, taskIds);
+    const rows = await this.#each(`SELECT ${TASK} FROM ${TASKS} WHERE task_id = ANY($1::text[])`, taskIds);
     return rows.map(toTask);
   }
 
   async specs(taskIds: readonly TaskId[]): Promise<TaskSpecRow[]> {
     const rows = await this.#each(
-      'SELECT task_id, data FROM task_specs WHERE task_id = ANY($1::text[])',
+      'SELECT task_id, spec FROM submissions WHERE task_id = ANY($1::text[]) AND spec IS NOT NULL',
       taskIds,
     );
-    return rows.map((c) => decodeSpec(c.task_id as string, c.data as string));
+    return rows.map((c) => decodeSpec(c.task_id as string, c.spec as string));
   }
 
   async byIdempotencyKey(keys: readonly string[]): Promise<TaskRow[]> {
     const rows = await this.#each(
-      `SELECT ${TASK} FROM tasks WHERE idempotency_key = ANY($1::text[]) AND idempotency_key <> ''`,
+      `SELECT ${TASK} FROM ${TASKS} WHERE idempotency_key = ANY($1::text[]) AND idempotency_key <> ''`,
       keys.map(toText),
     );
     return rows.map(toTask);
   }
 
   async history(taskId: TaskId): Promise<HistoryRow[]> {
-    const rows = await this.#soon('SELECT n, data FROM history WHERE task_id = $1 ORDER BY n', [taskId]);
-    return rows.map((c) => decodeHistory(taskId, c.n as number, c.data as string));
+    const [row] = await this.#soon(`SELECT ${EVENTS} FROM tasks AS t WHERE task_id = $1`, [taskId]);
+    return decodeEvents(taskId, (row?.events ?? '') as string);
   }
 
   async notifications(after: number, limit: number): Promise<StoredNotification[]> {
@@ -143,7 +158,7 @@ export class Reader {
   }
 
   async ready(lane: string, after: ReadyPosition | null, limit: number): Promise<TaskRow[]> {
-    const of = `SELECT ${TASK} FROM tasks WHERE lane = $1`;
+    const of = `SELECT ${TASK} FROM ${TASKS} WHERE lane = $1`;
     const rows =
       after === null
         ? await this.#soon(`${of} ${IN_ORDER} $2`, [lane, limit])
@@ -171,7 +186,7 @@ export class Reader {
 
   async #passed(column: string, now: number, limit: number): Promise<TaskRow[]> {
     const rows = await this.#soon(
-      `SELECT ${TASK} FROM tasks WHERE ${column} <= $1 ORDER BY ${column}, task_id LIMIT $2`,
+      `SELECT ${TASK} FROM ${TASKS} WHERE ${column} <= $1 ORDER BY ${column}, task_id LIMIT $2`,
       [now, limit],
     );
     return rows.map(toTask);
@@ -205,16 +220,15 @@ export class Reader {
     const where = new Where();
     if (filter.run !== undefined) where.and('run = ?', filter.run);
     if (states?.length === 1 && states[0] !== undefined) {
-      // A constant tells the planner that the partial index holds every row asked for.
-      if (states[0] !== 'success') where.and("state <> 'success'");
-      where.and('state = ?', states[0]);
+      where.and(INDEXED[states[0]]);
+      if (INDEXED[states[0]] === OF_FEW) where.and('state = ?', states[0]);
     } else if (states !== null) where.and('state = ANY(?::text[])', states);
     if (filter.dagId !== undefined) where.and('dag_id = ?', filter.dagId);
     if (filter.agentId !== undefined) where.and("agent_id = ? AND agent_id <> ''", filter.agentId);
     if (filter.queue !== undefined) where.and('queue = ?', filter.queue);
     if (before !== null) where.and('task_id < ?', before);
     const rows = await this.#leisurely(
-      `SELECT ${TASK_WITHOUT_RESULT} FROM tasks ${where.text} ORDER BY task_id DESC LIMIT ${where.next}`,
+      `SELECT ${TASK_WITHOUT_RESULT} FROM ${TASKS} ${where.text} ORDER BY task_id DESC LIMIT ${where.next}`,
       [...where.params, limit],
     );
     return rows.map(toTask);
@@ -231,23 +245,25 @@ export class Reader {
     if (after !== null) where.and('(finished_at, task_id) > (?, ?)', after.finishedAt, after.taskId);
     if (until !== null) where.and('finished_at <= ?', until);
     const rows = await this.#soon(
-      `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM tasks ${where.text}
+      `SELECT ${TASK_WITHOUT_RESULT}, finished_at FROM ${TASKS} ${where.text}
         ORDER BY finished_at, task_id LIMIT ${where.next}`,
       [...where.params, limit],
     );
     return rows.map((c) => ({ row: toTask(c), finishedAt: c.finished_at as ServiceMs }));
   }
 
-  /** Counts what did not succeed in its index, and takes the rest for successes. */
+  /** Counts what has not succeeded in indexes, and takes the rest for successes. */
   async count(): Promise<Partial<Record<TaskState, number>>> {
     const [[all], groups] = await Promise.all([
       this.#leisurely('SELECT count(*) AS n FROM tasks'),
-      this.#leisurely("SELECT state, count(*) AS n FROM tasks WHERE state <> 'success' GROUP BY state"),
+      this.#leisurely(`SELECT state, count(*) AS n FROM tasks WHERE ${OF_FEW} GROUP BY state
+        UNION ALL SELECT 'queued', count(*) FROM tasks WHERE ${INDEXED.queued}
+        UNION ALL SELECT 'running', count(*) FROM tasks WHERE ${INDEXED.running}`),
     ]);
     const counted: Partial<Record<TaskState, number>> = {};
     let success = Number(all?.n ?? 0);
     for (const { state, n } of groups) {
-      counted[state as TaskState] = Number(n);
+      if (Number(n) > 0) counted[state as TaskState] = Number(n);
       success -= Number(n);
     }
     if (success > 0) counted.success = success;

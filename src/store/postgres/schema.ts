@@ -110,5 +110,41 @@ CREATE TABLE notifications (n bigint PRIMARY KEY, data text NOT NULL);
 CREATE TABLE deliveries (endpoint text COLLATE "C" PRIMARY KEY, data text NOT NULL);
 `;
 
+/** States other than those that every task passes through: what has one of these is little, and listed by it. */
+export const OF_FEW = "state <> 'success' AND state <> 'queued' AND state <> 'running'";
+
+/**
+ * What a short task writes, from its submission to its end: five rows instead of seven, 14 entries of indexes instead of 21.
+ * - Whatever index has a column that changes, every version of a row is written to all indexes of its table. So what was
+ *   submitted, with its key and its specification, is a row of its own that is written once.
+ * - Its newest events stand in its own row (`history`, see history-codec.ts); the table keeps those before.
+ * - What every task passes through, queued and running, has an index for each; `is_open` is also set for a row that is
+ *   running without an open token, which only `server check` meets.
+ */
+const NARROW = `
+CREATE TABLE submissions (
+  task_id text COLLATE "C" PRIMARY KEY,
+  idempotency_key text COLLATE "C" NOT NULL,
+  submitted text NOT NULL,
+  spec text
+);
+INSERT INTO submissions SELECT task_id, idempotency_key, submitted, data FROM tasks LEFT JOIN task_specs USING (task_id);
+DROP INDEX tasks_idempotency;
+DROP INDEX tasks_unsuccessful;
+CREATE UNIQUE INDEX submissions_idempotency ON submissions (idempotency_key) WHERE idempotency_key <> '';
+ALTER TABLE tasks DROP COLUMN idempotency_key, DROP COLUMN submitted, ADD COLUMN history text NOT NULL DEFAULT '';
+UPDATE tasks SET history = events, is_open = CASE WHEN state = 'running' THEN true ELSE is_open END
+  FROM (SELECT task_id, coalesce(string_agg('[' || n || ',' || substr(data, 2) || ',', '' ORDER BY n), '') AS events
+    FROM tasks LEFT JOIN history USING (task_id) GROUP BY task_id) AS happened
+  WHERE tasks.task_id = happened.task_id;
+DELETE FROM history;
+CREATE INDEX tasks_queued ON tasks (task_id) WHERE state = 'queued';
+CREATE INDEX tasks_of_state ON tasks (state, task_id) WHERE ${OF_FEW};
+DROP TABLE task_specs;
+`;
+
 /** In order. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'initial', up: INITIAL + DAGS }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'initial', up: INITIAL + DAGS },
+  { version: 2, name: 'narrow', up: NARROW },
+];

@@ -33,18 +33,16 @@ export class Rows {
 
   /** The parameter, of rows whose values stand in the order of the columns. */
   param(rows: readonly (readonly Value[])[]): string {
-    const names = this.#names;
-    const parts = rows.map((row) => {
-      let text = '{';
-      for (let i = 0; i < row.length; i++) {
+    const records = rows.map((row) => {
+      const record: Record<string, Value> = {};
+      for (const [i, name] of this.#names.entries()) {
         const value = row[i];
         // What is left out is NULL.
-        if (value === null) continue;
-        text += `${text.length > 1 ? ',' : ''}"${names[i]}":${JSON.stringify(value)}`;
+        if (value !== null && value !== undefined) record[name] = value;
       }
-      return `${text}}`;
+      return record;
     });
-    return `[${parts.join(',')}]`;
+    return JSON.stringify(records);
   }
 }
 
@@ -126,7 +124,7 @@ export class Versioned {
 }
 
 /** Runs a statement that returns a row for each one it changed, and has the transaction fail unless they are $2. */
-const counted = (statement: string, what: string): string =>
+export const counted = (statement: string, what: string): string =>
   `WITH changed AS (${statement}) SELECT expect((SELECT count(*) FROM changed), $2, '${what}')`;
 
 /** Rows of one table that are written once. */
@@ -134,12 +132,12 @@ export class Appended {
   readonly #rows: Rows;
   readonly #statement: Step['statement'];
 
-  constructor(table: string, shape: Shape, otherwise = '') {
+  constructor(table: string, shape: Shape) {
     const columns = Object.keys(shape).join(', ');
     this.#rows = new Rows(shape);
     this.#statement = {
-      name: `append ${table}${otherwise === '' ? '' : ' anew'}`,
-      text: `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${this.#rows.from} ${otherwise}`,
+      name: `append ${table}`,
+      text: `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${this.#rows.from}`,
     };
   }
 

@@ -1,19 +1,13 @@
 import { dagIdOf } from '../../core/dag/rows.js';
 import type { AgentRow, Counters, NotificationRow, SessionRow } from '../../core/rows.js';
-import {
-  encodeAgent,
-  encodeHistory,
-  encodeProgress,
-  encodeSession,
-  encodeSpec,
-  encodeSubmitted,
-} from '../codec.js';
+import { encodeAgent, encodeProgress, encodeSession, encodeSpec, encodeSubmitted } from '../codec.js';
+import { encodeEvent, eventsOf } from '../history-codec.js';
 import { encodeDelivery, encodeNotification } from '../notification-codec.js';
 import type { DeliveryRow, Puts, Removal, TaskPut } from '../store.js';
 import { toText } from './columns.js';
 import { dagSteps } from './dag-write.js';
 import type { Statement, Step } from './driver.js';
-import { Appended, bytea, Rows, type Value, Versioned } from './table.js';
+import { Appended, bytea, counted, Rows, type Value, Versioned } from './table.js';
 
 /* What a commit writes, as the steps of one transaction: one for each table, whatever the number of rows. */
 
@@ -31,26 +25,24 @@ const TASKS = new Versioned({
     agent_id: 'text',
     is_open: 'boolean',
     progress: 'text',
+    history: 'text',
     result: 'bytea',
   },
   fixed: {
     priority: 'integer',
-    idempotency_key: 'text',
     run: 'text',
     dag_id: 'text',
-    submitted: 'text',
   },
-  // A task that goes on from one final state to another has ended when it did first.
-  set: { finished_at: 'CASE WHEN p.finished_at IS NOT NULL THEN coalesce(t.finished_at, p.finished_at) END' },
+  set: {
+    history: 't.history || p.history',
+    // A task that goes on from one final state to another has ended when it did first.
+    finished_at: 'CASE WHEN p.finished_at IS NOT NULL THEN coalesce(t.finished_at, p.finished_at) END',
+  },
 });
 
-const SPEC = { task_id: 'text', data: 'text' } as const;
-const SPECS = new Appended('task_specs', SPEC);
-const SPECS_ANEW = new Appended(
-  'task_specs',
-  SPEC,
-  'ON CONFLICT (task_id) DO UPDATE SET data = excluded.data',
-);
+const SUBMISSIONS = new Appended('submissions', {
+  ...{ task_id: 'text', idempotency_key: 'text', submitted: 'text', spec: 'text' },
+});
 const HISTORY = new Appended('history', { task_id: 'text', n: 'integer', data: 'text' });
 const AGENTS = new Versioned({ table: 'agents', key: { agent_id: 'text' }, changing: { data: 'text' } });
 const SESSIONS = new Versioned({
@@ -68,7 +60,30 @@ const DELIVERIES = new Appended('deliveries', { endpoint: 'text', data: 'text' }
 const of = (name: string, text: string): Statement => ({ name, text });
 
 const OWN = of('own', 'SELECT own($1)');
-const FORGET_SPECS = of('forget specs', 'DELETE FROM task_specs WHERE task_id = ANY($1::text[])');
+const SPEC = new Rows({ task_id: 'text', spec: 'text', is_anew: 'boolean' });
+const SPECIFY = of(
+  'specify',
+  counted(
+    `UPDATE submissions AS t SET spec = p.spec FROM ${SPEC.from}
+      WHERE t.task_id = p.task_id AND (p.is_anew OR t.spec IS NULL) RETURNING 1`,
+    'specifications',
+  ),
+);
+/**
+ * From the rows of tasks to the table of those that have many. An event is a list that begins with its number, and read as text: as
+ * JSON it may hold characters that PostgreSQL has no text for.
+ */
+const SHELVE = of(
+  'shelve',
+  `INSERT INTO history (task_id, n, data) SELECT t.task_id, substring(event::text FROM '[0-9]+')::integer, event::text
+    FROM tasks AS t CROSS JOIN LATERAL json_array_elements(('[' || rtrim(t.history, ',') || ']')::json) AS event
+    WHERE t.task_id = ANY($1::text[])`,
+);
+const CLEAR_EVENTS = of('clear events', "UPDATE tasks SET history = '' WHERE task_id = ANY($1::text[])");
+const FORGET_SUBMISSIONS = of(
+  'forget submissions',
+  'DELETE FROM submissions WHERE task_id = ANY($1::text[])',
+);
 const FORGET_HISTORY = of('forget history', 'DELETE FROM history WHERE task_id = ANY($1::text[])');
 const GRANTED = new Rows({ agent_id: 'text', epoch: 'bigint' });
 const FORGET_SESSIONS = of(
@@ -97,16 +112,9 @@ export const ownStep = (fence: bigint): Step => ({ statement: OWN, params: [fenc
 
 /** In the order that the contract of Puts asks for. */
 export function commitSteps(puts: Puts): Step[] {
-  const again = new Set(puts.tasks.filter(({ row }) => row.version > 1).map(({ row }) => row.taskId));
-  const specs = (anew: boolean) =>
-    puts.specs
-      .filter(({ taskId }) => again.has(taskId) === anew)
-      .map((spec) => [spec.taskId, encodeSpec(spec)]);
   return [
     ...removalSteps(puts.removals),
-    ...TASKS.put(puts.tasks.map(taskValues)),
-    ...(puts.specs.length === 0 ? [] : [...SPECS.put(specs(false)), ...SPECS_ANEW.put(specs(true))]),
-    ...HISTORY.put(puts.history.map((row) => [row.taskId, row.n, encodeHistory(row)])),
+    ...taskSteps(puts),
     ...AGENTS.put(puts.agents.map(agentValues)),
     ...agentRemovalSteps(puts),
     ...sessionSteps(puts.sessions),
@@ -126,14 +134,41 @@ export function deliverySteps(rows: readonly DeliveryRow[], upTo: number): Step[
   ];
 }
 
-function taskValues({ row, lane, dueAt, wallDueAt, finishedAt }: TaskPut): Value[] {
+/** A short task is written in four rows: with its submission, its permit and its end once each, and what was submitted. */
+function taskSteps({ tasks, specs, history }: Puts): Step[] {
+  const events = eventsOf(history);
+  const put = new Map(tasks.map(({ row }) => [row.taskId, row.version]));
+  // Without their task's next version, which alone says that none of them is there: the table says it then.
+  const apart = history.filter(({ taskId }) => !put.has(taskId));
+  const long = [...events].filter(([taskId, { isLong }]) => isLong || !put.has(taskId)).map(([id]) => id);
+  const specOf = new Map(specs.map((spec) => [spec.taskId, encodeSpec(spec)]));
+  const first = tasks.filter(({ row }) => row.version === 1).map(({ row }) => row);
+  const later = specs.filter(({ taskId }) => put.get(taskId) !== 1);
+  return [
+    ...(long.length === 0 ? [] : [SHELVE, CLEAR_EVENTS].map((statement) => ({ statement, params: [long] }))),
+    ...TASKS.put(tasks.map((each) => taskValues(each, events.get(each.row.taskId)?.text ?? ''))),
+    ...SUBMISSIONS.put(
+      first.map((row) => [
+        ...[row.taskId, toText(row.idempotencyKey), encodeSubmitted(row), specOf.get(row.taskId) ?? null],
+      ]),
+    ),
+    ...specSteps(later.map(({ taskId }) => [taskId, specOf.get(taskId) ?? null, put.has(taskId)])),
+    ...HISTORY.put(apart.map((row) => [row.taskId, row.n, encodeEvent(row).slice(0, -1)])),
+  ];
+}
+
+const specSteps = (rows: readonly (readonly Value[])[]): Step[] =>
+  rows.length === 0 ? [] : [{ statement: SPECIFY, params: [SPEC.param(rows), rows.length] }];
+
+function taskValues({ row, lane, dueAt, wallDueAt, finishedAt }: TaskPut, events: string): Value[] {
   const values: Value[] = [row.taskId, row.version, row.state, row.queue, row.rank, lane, dueAt, wallDueAt];
-  values.push(finishedAt, row.lastAgentId, row.open === null ? null : true, encodeProgress(row));
+  const isListedOpen = row.open !== null || row.state === 'running';
+  values.push(finishedAt, row.lastAgentId, isListedOpen ? true : null, encodeProgress(row), events);
   values.push(bytea(row.result));
   if (row.version > 1) return values;
   const run = row.instance?.run ?? null;
   const dagId = run === null ? null : dagIdOf(run);
-  values.push(row.priority, toText(row.idempotencyKey), run, dagId, encodeSubmitted(row));
+  values.push(row.priority, run, dagId);
   return values;
 }
 
@@ -142,7 +177,7 @@ function removalSteps(removals: readonly Removal[]): Step[] {
   const taskIds = removals.map(({ taskId }) => taskId);
   return [
     ...TASKS.remove(removals.map(({ taskId, version }) => [taskId, version])),
-    { statement: FORGET_SPECS, params: [taskIds] },
+    { statement: FORGET_SUBMISSIONS, params: [taskIds] },
     { statement: FORGET_HISTORY, params: [taskIds] },
   ];
 }

@@ -2,13 +2,10 @@ import { dagIdOf } from '../../core/dag/rows.js';
 import type { HistoryRow, TaskRow, TaskSpecRow } from '../../core/rows.js';
 import type { TaskId } from '../../kit/ids.js';
 import { encodeHistory, encodeProgress, encodeSpec, encodeSubmitted } from '../codec.js';
-import { decodeEvents, encodeEvent } from '../history-codec.js';
+import { decodeEvents, eventsOf } from '../history-codec.js';
 import type { Puts, Removal, TaskPut } from '../store.js';
 import type { Driver, Statement } from './driver.js';
 import { conflict } from './errors.js';
-
-/** So many events of a task stand in its row, at most: a row is written whole with each of its versions. */
-const EVENTS_IN_ROW = 16;
 
 /**
  * Writes tasks with their specifications and histories, most of them in three statements and one for a specification in
@@ -72,7 +69,7 @@ export class TaskWriter {
     for (const removal of removals) this.#remove(removal);
     const specOf = new Map<TaskId, TaskSpecRow>();
     for (const spec of specs) specOf.set(spec.taskId, spec);
-    const events = this.#eventsOf(history);
+    const events = eventsOf(history);
     for (const put of tasks) {
       const { taskId, version } = put.row;
       const happened = events.get(taskId);
@@ -151,22 +148,6 @@ export class TaskWriter {
   #specAnew(row: TaskSpecRow): void {
     this.#deleteSpec.run(row.taskId);
     this.#spec(row);
-  }
-
-  /** The events of each task, as they are appended to its row, and whether those before them have to give way. */
-  #eventsOf(history: readonly HistoryRow[]): Map<TaskId, { text: string; isLong: boolean }> {
-    const events = new Map<TaskId, { text: string; isLong: boolean }>();
-    for (const row of history) {
-      const text = encodeEvent(row);
-      const isLong = row.n > 0 && row.n % EVENTS_IN_ROW === 0;
-      const earlier = events.get(row.taskId);
-      if (earlier === undefined) events.set(row.taskId, { text, isLong });
-      else {
-        earlier.text += text;
-        earlier.isLong ||= isLong;
-      }
-    }
-    return events;
   }
 
   /** From the row of the task to the table of those that have many. */
