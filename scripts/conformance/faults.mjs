@@ -87,6 +87,7 @@ export const FAULTS = {
     'inventory.hash-of-hello': 'stop-unseen',
     'inventory.full': 'full-without-asked',
     'inventory.chunks': 'one-big-hello',
+    'inventory.limit': 'one-big-hello',
     'inventory.goodbye': 'early-goodbye',
     'cordon.running-goes-on': 'ignore-cordon',
     'cordon.welcome': 'ignore-welcome-cordon',

@@ -161,6 +161,11 @@ export const BROKEN_RULES = [
     changes: [['session.py', '        stream.full_inventory_wanted |= whole.send_full_inventory\n', '']],
   },
   {
+    rule: 'stream 3: no heartbeat is larger than the Welcome allows',
+    noticedBy: 'inventory.limit',
+    changes: [['session.py', '            if size > most and beat.reports:\n', '            if False:\n']],
+  },
+  {
     rule: 'stream 5: no Goodbye before every report is acknowledged',
     noticedBy: 'inventory.goodbye',
     changes: [

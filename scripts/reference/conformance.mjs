@@ -4,7 +4,10 @@ import { CASES } from '../../dist/testing/conformance/index.js';
 const BEGIN = '<!-- cases: written by npm run reference -->\n';
 const END = '<!-- end of the cases -->';
 
-/** The page with the table of today's cases, and the names of cases in its text that the kit does not have. */
+/**
+ * The page with the table of today's cases; the names of cases in its text that the kit does not have, and the cases of
+ * which no step speaks.
+ */
 export function agentGuide(page) {
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
@@ -15,7 +18,8 @@ export function agentGuide(page) {
     topics.has(topic),
   );
   const unknown = named.map(([, topic, name]) => `${topic}.${name}`).filter((id) => !known.has(id));
-  return { text: `${before}${BEGIN}${table()}${END}${after}`, unknown };
+  const unsaid = [...known].filter((id) => !before.includes(`\`${id}\``));
+  return { text: `${before}${BEGIN}${table()}${END}${after}`, unknown, unsaid };
 }
 
 function table() {

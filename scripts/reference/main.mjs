@@ -21,6 +21,7 @@ const guide = agentGuide(readFileSync(resolve(root, 'docs/writing-an-agent.md'),
 pages['../writing-an-agent.md'] = guide.text;
 const faults = [
   ...api.silent.map((name) => `${name} is exported and has no comment`),
+  ...guide.unsaid.map((id) => `docs/writing-an-agent.md has no step that speaks of the case ${id}`),
   ...guide.unknown.map(
     (id) => `docs/writing-an-agent.md names the case ${id}, which the conformance kit does not have`,
   ),

@@ -8,6 +8,7 @@ import type {
   Hello,
   HelloRefusal,
   InventoryChunk,
+  Limits,
   Permit,
   Report,
   StartRequest,
@@ -23,6 +24,15 @@ import { reportIn } from './words.js';
 /** A call of the agent; bytes that are no message we know can be sent as well. */
 export type Call = ServerDuplexStream<ConnectRequest, ConnectResponse | Uint8Array>;
 type Message = NonNullable<ConnectRequest['message']>;
+
+/** What a Welcome says unless a case says otherwise. */
+export const LIMITS: Limits = {
+  maxMessageBytes: 1024 * 1024,
+  maxResultBytes: 256 * 1024,
+  maxLogChunkBytes: 64 * 1024,
+  logWindowBytes: 1024 * 1024,
+  maxInventoryEntries: 100_000,
+};
 
 /** One message of the agent, and when it came (monotonic, ms). */
 export interface Said {
@@ -176,13 +186,7 @@ export class Stream {
       heartbeatInterval: durationOf(heartbeatMs),
       lease: durationOf(leaseMs),
       gate: durationOf(gateMs),
-      limits: {
-        maxMessageBytes: 1024 * 1024,
-        maxResultBytes: 256 * 1024,
-        maxLogChunkBytes: 64 * 1024,
-        logWindowBytes: 1024 * 1024,
-        maxInventoryEntries: 100_000,
-      },
+      limits: LIMITS,
       verdicts: [],
       acknowledgements: [],
       coordinatorId: 'conformance',

@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { HelloRefusal } from '../../../../wire/gen/holdfast/v1/agent_service.js';
 import { type Case, check, KINDS } from '../../case.js';
 import { monoMs } from '../../clock.js';
 import type { Stage } from '../../stage.js';
@@ -35,10 +36,16 @@ export const STREAM: readonly Case[] = [
     kinds: KINDS,
     title: 'a refused credential ends no agent',
     play: async (stage) => {
-      const stream = await stage.session();
-      stream.reset(status.UNAUTHENTICATED);
-      await stage.intervals(6);
-      return 'the process lives on';
+      const first = await stage.session();
+      first.reset(status.UNAUTHENTICATED);
+      await stage.intervals(3);
+      const second = await stage.restarted();
+      second.reset(status.PERMISSION_DENIED);
+      await stage.intervals(3);
+      const third = await stage.restarted();
+      third.refuse(HelloRefusal.DENIED, status.PERMISSION_DENIED, 0);
+      await stage.intervals(3);
+      return 'the process lives on after UNAUTHENTICATED, PERMISSION_DENIED, and Refused as DENIED';
     },
   },
   {

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import {
+  ConnectRequest,
   type Hello,
   InventoryPhase,
   RefusalReason,
@@ -8,12 +9,14 @@ import {
 } from '../../../../wire/gen/holdfast/v1/agent_service.js';
 import { type Case, check } from '../../case.js';
 import type { Run, Stage } from '../../stage.js';
-import type { Stream } from '../../stream.js';
+import { LIMITS, type Stream } from '../../stream.js';
 import { checkHeld } from '../../words.js';
 
 /** Five results of this size do not fit into one message. */
 const RESULT_BYTES = 240 * 1024;
 const RESULTS = 5;
+/** One of them fits, two do not. */
+const LESS_BYTES = 400 * 1024;
 
 export const INVENTORY: readonly Case[] = [
   {
@@ -113,6 +116,33 @@ export const INVENTORY: readonly Case[] = [
       const bytes = runs.length * RESULT_BYTES;
       const chunks = second.said.filter(({ message }) => message.$case === 'inventoryChunk').length;
       return `${runs.length} reports of ${bytes} bytes together, ${chunks} chunks behind the Hello`;
+    },
+  },
+  {
+    id: 'inventory.limit',
+    rule: 'stream 3',
+    level: 'must',
+    kinds: ['worker'],
+    limitMs: 60_000,
+    title:
+      'what the Welcome says of the largest message bounds heartbeats: reports that do not fit wait for the next one',
+    play: async (stage) => {
+      const limits = { ...LIMITS, maxMessageBytes: LESS_BYTES };
+      const stream = await stage.session({ limits });
+      const runs: Run[] = [];
+      for (let i = 0; i < RESULTS; i++) {
+        runs.push(await stage.finish(stream, { mode: 'result', word: RESULT_BYTES }));
+      }
+      // None was acknowledged, so that each tick repeats them all.
+      await stage.intervals(3);
+      const sizes = stream.said.map(({ message }) => ConnectRequest.encode({ message }).finish().length);
+      const most = Math.max(...sizes);
+      check(most <= LESS_BYTES, `a message has ${most} bytes, and the Welcome said ${LESS_BYTES} at most`);
+      for (const { token } of runs) {
+        const times = stream.reports(token);
+        check(times >= 2, `the report of token ${token} came ${times} times in 3 intervals`);
+      }
+      return `${most} bytes at most, of ${LESS_BYTES}`;
     },
   },
   {
