@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { CommandWork, HandlerWork, Work } from '../core/rows.js';
 import { NAME_PATTERN } from '../kit/ids.js';
+import { recordOf } from '../kit/lists.js';
 import { encoded } from '../wire/encode.js';
 import { TaskSpec } from '../wire/gen/holdfast/v1/task_service.js';
 import type { Command, Handler, Work as ProtoWork } from '../wire/gen/holdfast/v1/types.js';
@@ -88,7 +89,8 @@ function commandOf(command: Command, wrong: Wrong): CommandWork {
   if (words.some((word) => word.includes('\0')))
     wrong('its command has a NUL character', 'no system call takes one', 'remove it');
   const limits = limitsOf(command, wrong);
-  return { kind: 'command', argv, env: Object.fromEntries(env), workingDirectory, ...limits };
+  // A copy of the list: one that grew while it was decoded has room for sixteen words more.
+  return { kind: 'command', argv: [...argv], env: recordOf(env), workingDirectory, ...limits };
 }
 
 /** From 1 MiB to 1 PiB. */

@@ -1,4 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { NewTask } from '../core/inputs.js';
 import type { TaskRow } from '../core/rows.js';
 import type { AgentId } from '../kit/ids.js';
 import type { Store, TaskFilter } from '../store/store.js';
@@ -87,16 +88,22 @@ export function taskService(host: TaskServiceHost): TaskServiceServer {
 
 const BARE = { spec: undefined, history: [], result: false } as const;
 
-async function submit(host: TaskServiceHost, { tasks }: SubmitTasksRequest): Promise<SubmitTasksResponse> {
+async function submit(host: TaskServiceHost, request: SubmitTasksRequest): Promise<SubmitTasksResponse> {
+  const tasks = newTasks(host, request);
+  // The call holds its request until it is answered, and what is held here the collector of garbage copies twice.
+  Object.assign(request, { tasks: [] });
+  const reply = await host.engine.call((callId) => ({ kind: 'submit', callId, tasks }));
+  return { tasks: expectReply('submitted', reply).tasks };
+}
+
+function newTasks(host: TaskServiceHost, { tasks }: SubmitTasksRequest): NewTask[] {
   const ctx = host.engine.context();
   const { policy } = ctx;
   if (tasks.length === 0 || tasks.length > policy.limits.submitBatch) {
     const because = `a batch has 1 to ${policy.limits.submitBatch}`;
     throw new Fault('INVALID_REQUEST', `a batch of ${tasks.length} tasks`, because, 'split it');
   }
-  const checked = tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), ctx));
-  const reply = await host.engine.call((callId) => ({ kind: 'submit', callId, tasks: checked }));
-  return { tasks: expectReply('submitted', reply).tasks };
+  return tasks.map((spec, i) => newTaskOf(spec, i, host.newTaskId(), ctx));
 }
 
 async function list(

@@ -2,7 +2,7 @@ import type { Health, Heartbeat, Hello, Report, StartRequest } from '../core/inp
 import type { AgentKind } from '../core/rows.js';
 import type { AgentId, Epoch, InstanceId, Nonce, TaskId, Token } from '../kit/ids.js';
 import type { Entry } from '../kit/inventory.js';
-import { mapped } from '../kit/lists.js';
+import { mapped, recordOf } from '../kit/lists.js';
 import type * as proto from '../wire/gen/holdfast/v1/agent_service.js';
 import { LIMITS } from '../wire/limits.js';
 import { agentKinds, phases, reportKinds } from '../wire/names.js';
@@ -176,7 +176,7 @@ function safeNumber(field: string, value: bigint): number {
 }
 
 /** Labels, names and values checked. Throws Malformed. */
-export function labelsOf(labels: ReadonlyMap<string, string>): Record<string, string> {
+export function labelsOf(labels: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   if (labels.size > LIMITS.labels)
     throw new Malformed(`there are ${labels.size} labels, more than ${LIMITS.labels}`);
   for (const [name, value] of labels) {
@@ -186,5 +186,5 @@ export function labelsOf(labels: ReadonlyMap<string, string>): Record<string, st
       );
     }
   }
-  return Object.fromEntries(labels);
+  return recordOf(labels);
 }
