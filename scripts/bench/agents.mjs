@@ -6,11 +6,16 @@ import { dial } from './certificate.mjs';
 import { percentile } from './figures.mjs';
 import { ask, cpuSeconds, exited, residentKib, startAgents, startCoordinator } from './processes.mjs';
 
-/** More of them in one process would wait for one another, and be measured instead of the coordinator. */
+/** More of them in one process would wait for one another. */
 const AGENTS_A_PROCESS = 2_500;
+/**
+ * Round trips are those of so many agents in a process of their own. One with thousands of them stops for a tenth of a second
+ * whenever it collects its garbage, and that would be measured instead of the coordinator.
+ */
+const TIMED_AGENTS = 250;
 const H_MS = 5_000;
 /** Of a queue that nobody submits to. */
-const IDLE = { queue: 'idle', waits: true, tell: 'rtts' };
+const IDLE = { queue: 'idle', waits: true };
 const HERD_LIMIT_MS = 180_000;
 const probe = import.meta.resolve('./probe.mjs');
 /** By default a hundred a second may come back; what is measured here is how many could. */
@@ -65,23 +70,24 @@ async function memory({ child, pid }) {
 
 /** Idle agents of no queue that is used, in as many processes as they need; they dial at `go()`. */
 export async function startFleet(address, agents) {
-  const processes = [];
-  for (let from = 0; from < agents; from += AGENTS_A_PROCESS) {
+  const timed = startAgents(address, 'timed', 4, Math.min(TIMED_AGENTS, agents), { ...IDLE, tell: 'rtts' });
+  const processes = [timed];
+  for (let from = TIMED_AGENTS; from < agents; from += AGENTS_A_PROCESS) {
     const count = Math.min(AGENTS_A_PROCESS, agents - from);
     processes.push(startAgents(address, `idle-${from}`, 4, count, IDLE));
   }
   await Promise.all(processes.map(({ loaded }) => loaded()));
   const sum = () => processes.reduce((total, { sessions }) => total + sessions(), 0);
   const fresh = () => processes.reduce((total, one) => total + one.fresh(), 0);
-  const rttsOf = ({ child }) =>
+  const rtts = () =>
     new Promise((resolve) => {
-      const listen = ({ rtts }) => {
-        if (rtts === undefined) return;
-        child.off('message', listen);
-        resolve(rtts);
+      const listen = (told) => {
+        if (told.rtts === undefined) return;
+        timed.child.off('message', listen);
+        resolve(told.rtts);
       };
-      child.on('message', listen);
-      child.send('rtts');
+      timed.child.on('message', listen);
+      timed.child.send('rtts');
     });
   return {
     go: () => processes.forEach(({ go }) => void go()),
@@ -93,7 +99,7 @@ export async function startFleet(address, agents) {
       for (; sum() < count; await wait(10))
         if (performance.now() > end) throw new Error(`${sum()} of ${count} sessions`);
     },
-    rtts: async () => (await Promise.all(processes.map(rttsOf))).flat(),
+    rtts,
     stop: () => Promise.all(processes.map((one) => one.stop())),
   };
 }

@@ -102,8 +102,11 @@ class Site {
 
   async killAll() {
     const doomed = [...this.#agents.keys()];
+    // Loaded before: ten programs that begin at once would keep the machine, and their coordinator with it, busy for a second.
+    const fresh = this.#newAgents(AGENTS);
+    await Promise.all(fresh.map(({ loaded }) => loaded()));
     const [at] = doomed.map((id) => this.#kill(id));
-    const arrived = this.#addAgents(AGENTS);
+    const arrived = Promise.all(fresh.map((agent) => arrival(agent)));
     const detectMs = (await this.#failed(doomed)) - at;
     const starts = await this.#reassigned(at, doomed);
     await arrived;
@@ -148,16 +151,21 @@ class Site {
   }
 
   async #addAgents(count) {
-    const fresh = Array.from({ length: count }, () => {
+    await Promise.all(this.#newAgents(count).map(async (agent) => arrival(agent)));
+  }
+
+  /** They dial when they are told to. */
+  #newAgents(count) {
+    return Array.from({ length: count }, () => {
       const id = `agent-${++this.#named}`;
-      const agent = startAgents(this.#coordinator.address, id, SLOTS, 1, { tell: 'starts', runMs: null });
+      const choice = { tell: 'starts', runMs: null, waits: true };
+      const agent = startAgents(this.#coordinator.address, id, SLOTS, 1, choice);
       agent.child.on('message', ({ started }) => {
         if (started) this.#starts.set(started, { agentId: id, at: performance.now() });
       });
       this.#agents.set(id, agent);
       return agent;
     });
-    await Promise.all(fresh.map(({ connected }) => connected));
   }
 
   #kill(id) {
@@ -196,6 +204,13 @@ class Site {
   #sessions() {
     return [...this.#agents.values()].reduce((sum, { sessions }) => sum + sessions(), 0);
   }
+}
+
+/** Settles when it has its session. */
+async function arrival(agent) {
+  await agent.loaded();
+  agent.go();
+  await agent.reach(1);
 }
 
 const lastingTask = () => ({ ...bareTask(), retries: 0 });
