@@ -102,7 +102,7 @@ export class Draft {
   /** How far a step of retention has come; null when there is nothing more to remove. */
   prunedTo: FinishedTask | null = null;
   counters: Counters;
-  readonly #bases = new Map<TaskId, TaskRow | undefined>();
+  readonly #bases = new Map<TaskId, TaskRow>();
   readonly #openByToken = new Map<Token, TaskId | null>();
   readonly #byKey = new Map<string, TaskRow>();
   readonly #released = new Set<TaskId>();
@@ -194,9 +194,10 @@ export class Draft {
 
   /** Puts a task, and writes what happened to it into its history. One version up from the committed row. */
   put(task: TaskRow, ...happenings: Happening[]): TaskRow {
-    if (!this.tasks.has(task.taskId)) this.#bases.set(task.taskId, this.task(task.taskId));
-    const base = this.#bases.get(task.taskId);
-    const before = this.tasks.get(task.taskId) ?? base;
+    const earlier = this.tasks.get(task.taskId);
+    const base = earlier === undefined ? this.task(task.taskId) : this.#bases.get(task.taskId);
+    if (earlier === undefined && base !== undefined) this.#bases.set(task.taskId, base);
+    const before = earlier ?? base;
     let n = task.historyCount;
     for (const happening of happenings) this.#write(task, n++, happening);
     const row: TaskRow = {

@@ -1,5 +1,5 @@
 import type { Epoch, TaskId } from '../kit/ids.js';
-import { add, drop } from '../kit/sets.js';
+import { add, drop, toBack } from '../kit/sets.js';
 import type { AckParts, Acks } from './acks.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
@@ -178,11 +178,11 @@ export class Placement {
       parts.offers.push({ taskId: task.taskId, queue: task.queue });
     }
     // failpoint: FP1 after
-    // Measured again, it goes to the back of its queues' lists: agents take turns.
+    // Agents take turns.
     const session = this.#state.sessions.get(presence.epoch);
     for (const queue of session?.queues ?? []) {
-      drop(this.#state.roomy, queue, presence.epoch);
-      drop(this.#state.hungry, queue, presence.epoch);
+      toBack(this.#state.roomy.get(queue), presence.epoch);
+      toBack(this.#state.hungry.get(queue), presence.epoch);
     }
     this.#measure(presence.epoch);
   }

@@ -17,22 +17,31 @@ export type Entry =
   | { readonly phase: 'asked'; readonly nonce: Nonce; readonly taskId: TaskId }
   | { readonly phase: Exclude<Phase, 'asked'>; readonly token: Token; readonly taskId: TaskId };
 
-/** FNV-1a (32 bit) over the 17 bytes that the proto's comment on Heartbeat defines. */
+const FNV_START = 2_166_136_261;
+const FNV_PRIME = 16_777_619;
+/** What eight bytes of zero multiply a hash by: the prime's eighth power modulo 2^32. */
+const EIGHT_ZEROS = 1_566_662_433;
+
+/** FNV-1a (32 bit) over the 17 bytes that the proto's comment on Heartbeat defines: token, nonce, phase. */
 export function entryHash(entry: Entry): number {
-  let hash = 2_166_136_261;
-  hash = hash64(hash, entry.phase === 'asked' ? 0n : entry.token);
-  hash = hash64(hash, entry.phase === 'asked' ? entry.nonce : 0n);
-  return Math.imul(hash ^ PHASE_NUMBER[entry.phase], 16_777_619) >>> 0;
+  const hash =
+    entry.phase === 'asked'
+      ? hash64(Math.imul(FNV_START, EIGHT_ZEROS), entry.nonce)
+      : Math.imul(hash64(FNV_START, entry.token), EIGHT_ZEROS);
+  return Math.imul(hash ^ PHASE_NUMBER[entry.phase], FNV_PRIME) >>> 0;
 }
 
 const slotsOf = ({ phase }: Entry): number => (phase === 'running' || phase === 'stopping' ? 1 : 0);
 
 function hash64(start: number, value: bigint): number {
+  // Nearly all are exact as numbers, with which this takes a third of the time.
+  const whole = Number(value);
+  const isExact = whole <= Number.MAX_SAFE_INTEGER;
+  let low = isExact ? whole >>> 0 : Number(value & 0xffff_ffffn);
+  let high = isExact ? Math.floor(whole / 2 ** 32) : Number(value >> 32n);
   let hash = start;
-  let low = Number(value & 0xffff_ffffn);
-  let high = Number(value >> 32n);
-  for (let i = 0; i < 4; i++, low >>>= 8) hash = Math.imul(hash ^ (low & 255), 16_777_619);
-  for (let i = 0; i < 4; i++, high >>>= 8) hash = Math.imul(hash ^ (high & 255), 16_777_619);
+  for (let i = 0; i < 4; i++, low >>>= 8) hash = Math.imul(hash ^ (low & 255), FNV_PRIME);
+  for (let i = 0; i < 4; i++, high >>>= 8) hash = Math.imul(hash ^ (high & 255), FNV_PRIME);
   return hash;
 }
 

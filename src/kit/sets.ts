@@ -13,6 +13,11 @@ export function drop<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
   if (set.size === 0) map.delete(key);
 }
 
+/** Puts an element behind all others of its set; nothing happens when it is not in it. */
+export function toBack<T>(set: Set<T> | undefined, value: T): void {
+  if (set !== undefined && set.size > 1 && set.delete(value)) set.add(value);
+}
+
 /** The first elements of a set or of the keys of a map, in the order in which they came in; the rest is not looked at. */
 export function first<T>(set: Iterable<T>, most: number): T[] {
   const taken: T[] = [];

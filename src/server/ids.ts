@@ -10,17 +10,16 @@ const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
  */
 export function taskIds(wall: () => WallMs): () => TaskId {
   let lastMs = 0;
+  let time = digits(lastMs, 10);
   let count = 0;
   return () => {
     const now = wall() as number;
-    if (now > lastMs) {
-      lastMs = now;
-      count = 0;
-    } else if (++count >= 32 ** 3) {
-      lastMs++;
+    if (now > lastMs || ++count >= 32 ** 3) {
+      lastMs = Math.max(now, lastMs + 1);
+      time = digits(lastMs, 10);
       count = 0;
     }
-    return (digits(lastMs, 10) + digits(count, 3) + chance(8)) as TaskId;
+    return (time + digits(count, 3) + chance(8)) as TaskId;
   };
 }
 
