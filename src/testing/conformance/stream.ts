@@ -90,6 +90,7 @@ export class Stream {
   /** When the agent was last told anything (monotonic, ms). */
   toldAt = 0;
   #number = 1n;
+  #inParts = false;
   readonly #call: Call;
   readonly #host: StreamHost;
 
@@ -125,7 +126,8 @@ export class Stream {
       case 'heartbeat':
         this.seq = message.value.seq;
         this.mirror.heartbeat(message.value);
-        if (this.acks === 'prompt') this.push({});
+        // The last part acknowledges it: nothing may come between the parts of a message.
+        if (this.acks === 'prompt' && !this.#inParts) this.push({});
         return;
       case 'logChunk': {
         const { token, offset, data } = message.value;
@@ -205,6 +207,7 @@ export class Stream {
     if (this.acks === 'prompt') this.acknowledged = this.seq;
     const number = parts.number ?? this.nextNumber();
     const value = { ...EMPTY_ACK, ...parts, number, received: this.acknowledged };
+    this.#inParts = value.more;
     this.send({ message: { $case: 'ack', value } });
     return value.number;
   }

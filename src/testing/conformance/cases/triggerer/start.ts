@@ -84,7 +84,7 @@ export const START: readonly Case[] = [
         const stream = await stage.session();
         const [a, b, c] = ['a', 'b', 'c'].map((name) => beacon.start(stream, name));
         const number = stream.push({ triggerStarts: a === undefined ? [] : [a], more: true });
-        await stage.intervals(1);
+        await stage.intervals(1.5);
         check(beacon.asks('a') === 0, 'a part was applied before the last one was in');
         for (const [part, more] of [
           [b, true],
