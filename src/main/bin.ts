@@ -15,11 +15,10 @@ if (major < needed[0] || (major === needed[0] && minor < needed[1])) {
   // The gRPC library prints errors of its own that we report in words; whoever wants them sets its variable.
   if (process.env.GRPC_VERBOSITY === undefined) process.env.GRPC_VERBOSITY = 'NONE';
   // Before the program is loaded, because loading it makes the young generation grow.
-  const garbage =
-    process.argv[2] === 'agent'
-      ? import('./garbage.js').then(({ keepYoungGenerationSmall }) => keepYoungGenerationSmall())
-      : Promise.resolve();
-  garbage
+  import('./garbage.js')
+    .then(({ boundYoungGeneration, keepYoungGenerationSmall }) =>
+      process.argv[2] === 'agent' ? keepYoungGenerationSmall() : boundYoungGeneration(),
+    )
     .then(() => import('./program.js'))
     .then(
       (program) => program.main(process.argv.slice(2)),
