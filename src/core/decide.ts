@@ -16,6 +16,7 @@ import { decideGoodbye, decideHello, extendLeases } from './session.js';
 import { detach } from './settle.js';
 import type { State } from './state.js';
 import { decideTick } from './tick.js';
+import { ruleAgain } from './verdict.js';
 
 /**
  * Takes in what the receipt of an input alone says: a heartbeat renews its lease (P1) and breaks the silence (P4), and
@@ -101,6 +102,7 @@ export function decide(state: State, ctx: Context, inputs: readonly Input[], loa
   for (const input of inputs) if (input.kind === 'tick') decideInput(draft, input);
   seatHolders(draft);
   for (const input of inputs) if (input.kind === 'advance') decideInput(draft, input);
+  ruleAgain(draft);
   assignTriggers(draft);
   if (state.recovery === null && !draft.losesCommits) draft.counters = done(draft.counters, 'wait');
   return draft;

@@ -28,6 +28,24 @@ export function judgeInventory(
   return { verdicts, acknowledgements };
 }
 
+/**
+ * P15: the same batch may ask for the end of what a Welcome is about to keep, and its agent has no stream yet that could be told
+ * so: the Welcome says it instead.
+ */
+export function ruleAgain(draft: Draft): void {
+  for (const [i, attachment] of draft.attachments.entries()) {
+    const { session, hello, verdicts } = attachment;
+    if (draft.session(session.epoch)?.state !== 'live') continue;
+    const ruled = hello.inventory.map((entry, n) => {
+      const before = verdicts[n] as Verdict;
+      return before.kind === 'keep' ? judgeEntry(draft, session, entry, NOTHING_REPORTED) : before;
+    });
+    draft.attachments[i] = { ...attachment, verdicts: ruled };
+  }
+}
+
+const NOTHING_REPORTED: ReadonlySet<Token> = new Set();
+
 type Run = Exclude<Entry, { readonly phase: 'asked' }>;
 
 function judgeEntry(draft: Draft, session: SessionRow, entry: Entry, reported: ReadonlySet<Token>): Verdict {

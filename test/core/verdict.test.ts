@@ -49,6 +49,36 @@ describe('the verdicts of a Welcome', () => {
     checkWorld(w);
   });
 
+  test('stop a run whose end is asked for in the same batch, after its Hello was ruled on (P15)', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = w.submit();
+    a.talk();
+    const cancel = { kind: 'cancel', callId: 77, taskId, reason: 'asked' } as const;
+    w.feed(a.helloInput(), cancel);
+    expect(a.verdicts).toEqual([{ kind: 'stop', token: 1n, reason: 'cancelled' }]);
+    a.end(1n as Token, 'killed');
+    settleDown(a);
+    expect(w.task(taskId)).toMatchObject({ state: 'cancelled', open: null });
+    checkWorld(w);
+  });
+
+  test('forbid a start whose end is asked for in the same batch as its agent comes back to be told its permit again (P15)', () => {
+    const w = world();
+    const a = ready(w, 'a');
+    const taskId = w.submit();
+    a.deaf = true;
+    a.beat();
+    expect(w.task(taskId)).toMatchObject({ state: 'running', open: { token: 1n } });
+    a.deaf = false;
+    a.unread.length = 0;
+    w.feed(a.helloInput(), { kind: 'cancel', callId: 77, taskId, reason: 'asked' });
+    expect(a.verdicts).toMatchObject([{ kind: 'never_start', nonce: 1n }]);
+    expect(w.task(taskId)).toMatchObject({ state: 'cancelled', open: null });
+    expect(a.running).toEqual([]);
+    checkWorld(w);
+  });
+
   test('make an unstarted permit of an ended session void for ever (P10)', () => {
     const w = world();
     const a = ready(w, 'a');

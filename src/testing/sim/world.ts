@@ -119,7 +119,9 @@ class World implements AgentWorld, FaultWorld {
     const others = this.dags?.settings ?? [];
     // In some worlds tasks wait for an agent as long as it takes: there one serves everything, and alone has the label.
     const waits = this.chance(0.15);
-    const sessions = others.length + (!waits && this.chance(0.15) ? count - 1 : count);
+    const isShort = !waits && this.chance(0.15);
+    // Where there are DAGs somebody may be the only one who can do something, a triggerer above all.
+    const sessions = others.length + (isShort && this.dags === null ? count - 1 : count);
     const limits = { ...DEFAULT_POLICY.limits, ...STRAY_LIMITS, sessions };
     const more = { limits, queuedTimeoutWaitsForAgent: waits, stormBrake: this.chance(0.7) };
     this.policy = { ...DEFAULT_POLICY, ...chosen, ...more };
