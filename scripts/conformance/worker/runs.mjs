@@ -20,6 +20,9 @@ const millis = (duration) =>
     ? null
     : Number(duration.seconds) * 1_000 + duration.nanos / 1e6;
 
+/** A leader that waits for a word before it is the program. */
+const WAITS = 'read go || exit; exec "$@" </dev/null';
+
 /** Waits for the gate's end as the file tells it, and kills a group then; it is in no group of the agent's. */
 const GUARDIAN = `
 while kill -0 -$1 2>/dev/null; do
@@ -54,7 +57,11 @@ export function start(permit, ended, said) {
       : { HOLDFAST_TASK_ID: taskId, HOLDFAST_AGENT_ID: process.env.HOLDFAST_AGENT_ID }),
   };
   const env = { ...process.env, ...command.env, ...variables };
-  const child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const isGuarded = partitionPolicy === SINGLE_RUN && !hasFault('no-guardian') && !hasFault('no-gate-end');
+  // The guardian knows of it before the exec: an agent that is stopped in between would leave it alone.
+  const [file, argv] = isGuarded ? ['/bin/sh', ['-c', WAITS, 'sh', program, ...args]] : [program, args];
+  const stdio = [isGuarded ? 'pipe' : 'ignore', 'pipe', 'pipe'];
+  const child = spawn(file, argv, { detached: true, env, stdio });
   const run = { permit, child, pgid: child.pid, why: null, stopped: false };
   child.on('error', (error) => {
     if (hasFault('no-such-program')) throw error;
@@ -65,11 +72,12 @@ export function start(permit, ended, said) {
   kept.runs[token] = { taskId, pgid: child.pid };
   save();
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => said(token, taskId, data));
-  if (partitionPolicy === SINGLE_RUN && !hasFault('no-guardian') && !hasFault('no-gate-end')) {
+  if (isGuarded) {
     const how = hasFault('guardian-dies') ? 'die' : 'stay';
     spawn('/bin/sh', ['-c', GUARDIAN, 'guardian', String(child.pid), gateFile, how, String(process.pid)], {
       ...{ detached: true, stdio: 'ignore' },
     }).unref();
+    child.stdin.end('go\n');
   }
   const timeoutMs = millis(permit.executionTimeout);
   if (timeoutMs !== null && !hasFault('no-execution-timeout'))
@@ -83,7 +91,7 @@ async function reap(run, code, signal, resultFile, ended) {
     kill(pgid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  if (hasFault('by-token')) killByToken(permit.token);
+  if (hasFault('by-token')) killByToken(permit);
   runs.delete(permit.token);
   const result =
     existsSync(resultFile) && !hasFault('no-result') ? readFileSync(resultFile) : Buffer.alloc(0);
@@ -96,12 +104,18 @@ async function reap(run, code, signal, resultFile, ended) {
   else ended(report(permit, { ...how, kind: hasFault('wrong-kind') ? 'FAILED' : 'SUCCESS' }));
 }
 
-/** Whatever has the token in its environment, as if no other coordinator could have given it to somebody else. */
-function killByToken(token) {
+/**
+ * Whatever has the token in its environment, as if no other coordinator could have given it to somebody else; of this
+ * case alone, for others are played beside it.
+ */
+function killByToken({ token, work }) {
+  const [mark] = (work.command.env.CONFORMANCE_TASK ?? '').split(':');
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const variables = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-      if (variables.includes(`HOLDFAST_FENCING_TOKEN=${token}`)) process.kill(Number(pid), 'SIGKILL');
+      const isOfCase = variables.some((one) => one.startsWith(`CONFORMANCE_TASK=${mark}:`));
+      const hasToken = variables.includes(`HOLDFAST_FENCING_TOKEN=${token}`);
+      if (isOfCase && hasToken) process.kill(Number(pid), 'SIGKILL');
     } catch {
       // Gone, or not ours.
     }
