@@ -1,5 +1,6 @@
 import type { Epoch, TaskId } from '../kit/ids.js';
 import { add, drop, toBack } from '../kit/sets.js';
+import type { MonoMs } from '../kit/time.js';
 import type { AckParts, Acks } from './acks.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
@@ -48,13 +49,16 @@ export class Placement {
   readonly #state: State;
   readonly #ctx: Context;
   readonly #acks: Acks;
+  /** When they are told: their time to be answered in begins then. */
+  readonly #told: MonoMs;
   /** Slots of each session that no run takes: offers are all that changes while they are made. */
   readonly #vacant = new Map<Epoch, number>();
 
-  constructor(state: State, ctx: Context, acks: Acks) {
+  constructor(state: State, ctx: Context, acks: Acks, told: MonoMs) {
     this.#state = state;
     this.#ctx = ctx;
     this.#acks = acks;
+    this.#told = told;
   }
 
   /** Drops offers that nobody answers, measures the room of agents that changed, and fills it with waiting tasks. */
@@ -124,7 +128,7 @@ export class Placement {
       const extra = beyond > 0;
       if (extra) beyond--;
       const task = this.#state.offered.get(taskId)?.task;
-      if (offer.extra !== extra && task) this.#state.putOffer(presence, task, { at: this.#ctx.now, extra });
+      if (offer.extra !== extra && task) this.#state.putOffer(presence, task, { at: this.#told, extra });
     }
   }
 
@@ -170,7 +174,7 @@ export class Placement {
 
   #offer(presence: Presence, task: TaskRow, extra: boolean): void {
     // failpoint: FP1 before
-    this.#state.putOffer(presence, task, { at: this.#ctx.now, extra });
+    this.#state.putOffer(presence, task, { at: this.#told, extra });
     const parts = this.#say(presence);
     if (parts !== null) {
       // Withdrawals are applied after offers: one of the same message would undo this offer.

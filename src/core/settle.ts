@@ -1,6 +1,6 @@
 import type { Epoch, StreamId, Token } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
-import { later, MINUTE } from '../kit/time.js';
+import { later, MINUTE, type MonoMs } from '../kit/time.js';
 import type { AckParts } from './acks.js';
 import { directiveOf } from './calls.js';
 import { bundleFrames } from './dag/holders.js';
@@ -16,9 +16,10 @@ import type { State } from './state.js';
 
 /**
  * What is committed becomes the state, offers are made on it, and the frames that may now leave are numbered. Nothing
- * of a draft is sent before this; nothing is settled that is not durable.
+ * of a draft is sent before this; nothing is settled that is not durable. `told`: now, when the frames leave; a slow commit may
+ * have taken long since the draft was decided, and from here on its agents have the time that they are given for an answer (P13).
  */
-export function settle(draft: Draft): Frame[] {
+export function settle(draft: Draft, told: MonoMs): Frame[] {
   const { state } = draft;
   state.counters = draft.counters;
   for (const agent of draft.agents.values()) {
@@ -53,11 +54,11 @@ export function settle(draft: Draft): Frame[] {
   settleRecovery(draft);
   takeBackSpent(draft);
   draft.notes.push(...state.notes.splice(0));
-  const placement = new Placement(state, draft.ctx, draft.acks);
+  const placement = new Placement(state, draft.ctx, draft.acks, told);
   if (draft.nextLook !== null) placement.lapseOffers();
   placement.run();
   tellTriggers(draft);
-  for (const [streamId, parts] of draft.acks) sendAck(draft, streamId, parts, frames);
+  for (const [streamId, parts] of draft.acks) sendAck(draft, streamId, parts, told, frames);
   return frames;
 }
 
@@ -224,7 +225,7 @@ function dropClosedPermits(draft: Draft, parts: AckParts): void {
 }
 
 /** Numbers an acknowledgement, and notes what it will do to the agent's inventory once applied. */
-function sendAck(draft: Draft, streamId: StreamId, parts: AckParts, frames: Frame[]): void {
+function sendAck(draft: Draft, streamId: StreamId, parts: AckParts, told: MonoMs, frames: Frame[]): void {
   const presence = draft.state.presenceOfStream(streamId);
   if (presence === undefined) return;
   presence.sent++;
@@ -236,12 +237,12 @@ function sendAck(draft: Draft, streamId: StreamId, parts: AckParts, frames: Fram
     const { nonce, token, taskId } = permit;
     presence.effects.push({ number, kind: 'permit', nonce, token, taskId });
     const unshown = presence.unshown.get(token);
-    if (unshown === undefined) presence.unshown.set(token, { toldAt: draft.ctx.now, number, voidedAt: null });
+    if (unshown === undefined) presence.unshown.set(token, { toldAt: told, number, voidedAt: null });
     else unshown.number = number;
   }
   for (const token of parts.voidTokens) {
     const unshown = presence.unshown.get(token);
-    if (unshown !== undefined) unshown.voidedAt = draft.ctx.now;
+    if (unshown !== undefined) unshown.voidedAt = told;
   }
   for (const { nonce } of parts.refusals) presence.effects.push({ number, kind: 'refusal', nonce });
   frames.push({ kind: 'ack', streamId, ack: { ...parts, number, received: presence.received } });

@@ -327,7 +327,7 @@ export class Engine {
   /** Committed: settle, and tell everybody. */
   #letOut(draft: Draft, specs: ReadonlyMap<TaskId, TaskSpecRow>): void {
     const { listener } = this.#options;
-    const frames = settle(draft);
+    const frames = settle(draft, this.#options.clock.mono());
     listener.send(frames, specs);
     for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
     if (draft.tasks.size > 0) listener.changed(draft.tasks);

@@ -176,6 +176,21 @@ describe('a permit that is not seen as held (P13)', () => {
     checkWorld(w);
   });
 
+  test('has its 2 H, and the void token its H, from when they are told: what a slow commit takes is nobody’s silence', () => {
+    const { w, a } = silent();
+    w.advance(1_000);
+    a.beat();
+    w.commitMs = H + 1_000;
+    w.tick();
+    w.commitMs = 0;
+    expect(voided(w)).toEqual([1n]);
+    const closings = () => w.frames.filter((frame) => frame.kind === 'close');
+    live(w, H - 1_000, a);
+    expect(closings()).toEqual([]);
+    live(w, 1_000, a);
+    expect(closings()).toMatchObject([{ reason: 'permit_unanswered' }]);
+  });
+
   test('has no timed end under a live lease: nobody else gets the task, however long it takes', () => {
     const { w, a, taskId } = silent();
     for (let n = 0; n < 20; n++) live(w, 500, a);

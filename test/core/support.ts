@@ -77,6 +77,8 @@ export class World {
   readonly listeners = new Map<StreamId, Listener>();
   /** So many commits fail: their drafts are thrown away and the same inputs decided again. */
   failCommits = 0;
+  /** How long a commit takes, in milliseconds. */
+  commitMs = 0;
   readonly #dues = new WeakMap<TaskRow, Due>();
   #calls = 0;
   #streams = 0;
@@ -120,7 +122,8 @@ export class World {
     const draft = this.#decide(inputs);
     this.notifications.push(...notificationsOf(draft));
     this.#commit(draft);
-    const frames = settle(draft);
+    this.advance(this.commitMs);
+    const frames = settle(draft, this.now);
     this.frames.push(...frames);
     this.notes.push(...draft.notes);
     for (const { callId, reply } of draft.replies) this.replies.set(callId, reply);
