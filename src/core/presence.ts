@@ -132,7 +132,13 @@ export function observeBeat(presence: Presence, beat: Heartbeat): boolean {
   return holdsOther || presence.capacity !== capacity || presence.unresolved !== unresolved;
 }
 
-function changesInventory({ reports, inventoryChanges, startRequests, fullInventory }: Heartbeat): boolean {
+/** Whether a heartbeat speaks of anything but its agent's health. */
+export function changesInventory({
+  reports,
+  inventoryChanges,
+  startRequests,
+  fullInventory,
+}: Heartbeat): boolean {
   return reports.length + inventoryChanges.length + startRequests.length > 0 || fullInventory !== null;
 }
 

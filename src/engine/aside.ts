@@ -2,6 +2,7 @@ import { ackAside } from '../core/ack-aside.js';
 import type { Draft } from '../core/draft.js';
 import type { Frame } from '../core/frames.js';
 import type { Input } from '../core/inputs.js';
+import { ackQuiet } from '../core/quiet-beat.js';
 import type { State } from '../core/state.js';
 import type { StreamId } from '../kit/ids.js';
 import { between, type MonoMs } from '../kit/time.js';
@@ -43,4 +44,10 @@ export class Aside {
     }
     return frames;
   }
+}
+
+/** The answer of a heartbeat that needs no batch, while none is under way; null for everything else. */
+export function answerAtOnce(store: Pick<Store, 'isOwned'>, state: State, input: Input): Frame | null {
+  if (input.kind !== 'heartbeat' || store.isOwned?.() === false) return null;
+  return ackQuiet(state, input);
 }

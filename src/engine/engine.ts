@@ -16,7 +16,7 @@ import type { Random } from '../kit/random.js';
 import { first } from '../kit/sets.js';
 import { between, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
 import { type Store, StoreError } from '../store/store.js';
-import { Aside } from './aside.js';
+import { Aside, answerAtOnce } from './aside.js';
 import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
 import { Deadlines } from './deadlines.js';
@@ -137,6 +137,8 @@ export class Engine {
   put(input: Input): void {
     if (this.#stopping) return;
     hear(this.state, input);
+    const answer = this.#running === null ? answerAtOnce(this.#options.store, this.state, input) : null;
+    if (answer !== null) return this.#options.listener.send([answer], new Map());
     this.#inbox.put(input);
     this.#schedule();
   }
@@ -170,16 +172,8 @@ export class Engine {
     const now = clock.mono();
     const service = this.#service.at(now);
     return {
-      now,
-      wall: clock.wall(),
-      service,
-      serviceStart: this.#service.start,
-      tally: this.#options.tally,
-      policy,
-      random,
-      newTaskId,
-      timetable,
-      coordinatorId,
+      ...{ now, wall: clock.wall(), service, serviceStart: this.#service.start },
+      ...{ policy, random, newTaskId, timetable, coordinatorId, tally: this.#options.tally },
     };
   }
 

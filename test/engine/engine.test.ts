@@ -110,6 +110,19 @@ describe('the engine, while a commit takes longer than a lease', () => {
     expect(acknowledged.at(-1)).toEqual({ streamId: 1, received: 9 });
   });
 
+  test('acknowledges one that says nothing new at once, without a batch, when none is under way', async () => {
+    const { bench, engine, acknowledged } = await started();
+    beat(engine, bench, 1 as StreamId, 2);
+    await bench.idle();
+    const { batches } = engine.counters;
+    acknowledged.length = 0;
+    beat(engine, bench, 1 as StreamId, 3);
+    expect(acknowledged).toEqual([{ streamId: 1, received: 3 }]);
+    await bench.idle();
+    expect(acknowledged).toHaveLength(1);
+    expect(engine.counters.batches).toBe(batches);
+  });
+
   test('acknowledges none once the store may be the store of another coordinator (P18)', async () => {
     const { bench, disk, engine, acknowledged } = await started();
     acknowledged.length = 0;
