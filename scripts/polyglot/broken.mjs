@@ -141,6 +141,32 @@ export const BROKEN_RULES = [
     changes: [['worker.py', '                denied = ended.denied\n', '                raise\n']],
   },
   {
+    rule: 'P9: a refused credential ends no agent',
+    noticedBy: 'stream.denied',
+    changes: [
+      [
+        'worker.py',
+        '                denied = ended.denied\n',
+        '                denied = ended.denied\n                if denied:\n                    raise\n',
+      ],
+    ],
+  },
+  {
+    rule: 'P18: the highest epoch survives the process',
+    noticedBy: 'session.restart',
+    changes: [['journal.py', '        self._state["highest_epoch"] = max(epoch, self.highest_epoch)\n', '']],
+  },
+  {
+    rule: 'words: all 64 bits of the token reach the task',
+    noticedBy: 'run.token',
+    changes: [['runs.py', 'str(permit.token),', 'str(int(float(permit.token))),']],
+  },
+  {
+    rule: 'handshake: what was acknowledged is forgotten',
+    noticedBy: 'report.forgotten',
+    changes: [['journal.py', '        (self._reports / str(token)).unlink(missing_ok=True)\n', '']],
+  },
+  {
     rule: 'stream 5: the delay of a Reconnect is kept to',
     noticedBy: 'reconnect.asked',
     changes: [['worker.py', 'return seconds(message.reconnect.delay)', 'return 0.0']],
