@@ -24,7 +24,7 @@ const DECISION_MS = 4_000;
 const LIST_MS = 30_000;
 const START_MS = 600_000;
 /** No index is passed over for a scan, whatever the planner knows of a table that was empty a moment ago. */
-const BY_INDEX = {
+export const BY_INDEX = {
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
   enable_hashjoin: 'off',

@@ -33,9 +33,9 @@ import type { Columns } from './driver.js';
 import { OF_FEW } from './schema.js';
 
 const IN_ORDER = 'ORDER BY rank, task_id LIMIT';
-/** By its key: at once for a task without a run. */
-const ACTIVE_RUN_OF_TASK =
-  "SELECT 1 FROM runs r WHERE r.run = tasks.run AND r.state IN ('queued', 'running')";
+/** A value instead of NOT EXISTS, which may be planned as a walk over all active runs for each task: this one asks by the key. */
+const IN_NO_ACTIVE_RUN =
+  "coalesce((SELECT r.state FROM runs AS r WHERE r.run = tasks.run), '') NOT IN ('queued', 'running')";
 
 /** What tells PostgreSQL that the index of a state has every row asked for: constants, as the plan is made once. */
 const INDEXED: Readonly<Record<TaskState, string>> = {
@@ -241,7 +241,7 @@ export class Reader {
   ): Promise<FinishedTask[]> {
     const where = new Where();
     where.and('finished_at IS NOT NULL AND is_open IS NULL');
-    if (runs !== 'any') where.and(`NOT EXISTS (${ACTIVE_RUN_OF_TASK})`);
+    if (runs !== 'any') where.and(IN_NO_ACTIVE_RUN);
     if (after !== null) where.and('(finished_at, task_id) > (?, ?)', after.finishedAt, after.taskId);
     if (until !== null) where.and('finished_at <= ?', until);
     const rows = await this.#soon(
