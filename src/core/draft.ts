@@ -195,7 +195,7 @@ export class Draft {
   /** Puts a task, and writes what happened to it into its history. One version up from the committed row. */
   put(task: TaskRow, ...happenings: Happening[]): TaskRow {
     const earlier = this.tasks.get(task.taskId);
-    const base = earlier === undefined ? this.task(task.taskId) : this.#bases.get(task.taskId);
+    const base = earlier === undefined ? this.#committed(task) : this.#bases.get(task.taskId);
     if (earlier === undefined && base !== undefined) this.#bases.set(task.taskId, base);
     const before = earlier ?? base;
     let n = task.historyCount;
@@ -214,6 +214,11 @@ export class Draft {
     this.tasks.set(row.taskId, row);
     this.dags.noteTask(row);
     return row;
+  }
+
+  /** The row that a first change of this draft is made of; version 0 was never written. */
+  #committed({ taskId, version }: TaskRow): TaskRow | undefined {
+    return version === 0 ? undefined : this.task(taskId);
   }
 
   /** Tasks of a key that are queued again with their lost token still open (P10). */
