@@ -123,6 +123,24 @@ describe('the engine, while a commit takes longer than a lease', () => {
     expect(engine.counters.batches).toBe(batches);
   });
 
+  test('acknowledges nobody whose end is being committed (P1), though the heartbeat says nothing new', async () => {
+    const { bench, disk, engine, states, acknowledged } = await started();
+    beat(engine, bench, 1 as StreamId, 2);
+    await bench.idle();
+    disk.slow = true;
+    engine.put({ kind: 'goodbye', streamId: 1 as StreamId, endsSession: true, reason: 'drained' });
+    await bench.idle();
+    expect(engine.busy).toBe(true);
+    acknowledged.length = 0;
+    beat(engine, bench, 1 as StreamId, 3);
+    await bench.idle();
+    expect(acknowledged).toEqual([]);
+    disk.letGo();
+    await bench.idle();
+    expect(states()).toEqual(['ended', 'live']);
+    expect(acknowledged).toEqual([]);
+  });
+
   test('acknowledges none once the store may be the store of another coordinator (P18)', async () => {
     const { bench, disk, engine, acknowledged } = await started();
     acknowledged.length = 0;
