@@ -25,8 +25,8 @@ export class Answers {
   readonly #settled = new Set<string>();
   readonly #taskOf = new Map<Token, TaskId>();
   readonly #cancelled = new Set<TaskId>();
-  /** Open tokens whose end was asked for, and since when. */
-  readonly #asked = new Map<Token, { readonly taskId: TaskId; readonly at: number }>();
+  /** Open tokens whose end was asked for, and since when the coordinator knows it: null while its commit is on its way back. */
+  readonly #asked = new Map<Token, { readonly taskId: TaskId; readonly at: number | null }>();
   /** Stream and token of each stop and cancellation that was told. */
   readonly #told = new Set<string>();
 
@@ -41,11 +41,17 @@ export class Answers {
     if (event === 'permitted') this.#taskOf.set(token, taskId);
     if (event === 'cancel_requested') this.#cancelled.add(taskId);
     if (event === 'retried' || event === 'cleared') this.#cancelled.delete(taskId);
-    if (REQUESTED.has(event)) this.#asked.set(token, { taskId, at: this.#now() });
+    if (REQUESTED.has(event)) this.#asked.set(token, { taskId, at: null });
     // P15: a cancel that waits for the end of a run is final with it: no other try follows.
     if (event !== 'permitted' || !this.#cancelled.has(taskId)) return;
     const what = `${taskId} was cancelled, and is tried again with token ${token}`;
     this.broken({ rule: 'P15', taskId, what });
+  }
+
+  /** The commit has come back, or the coordinator has begun anew with what the disk has. */
+  known(): void {
+    for (const [token, { taskId, at }] of this.#asked)
+      if (at === null) this.#asked.set(token, { taskId, at: this.#now() });
   }
 
   /** P10: a returning agent that is told to keep a run has it in its new session. */
@@ -86,7 +92,7 @@ export class Answers {
     for (const [token, { taskId, at }] of this.#asked) {
       const open = this.#rows.tasks.get(taskId)?.open;
       if (open?.token !== token || this.#ending.has(token)) this.#asked.delete(token);
-      else if (open.epoch === epoch && open.lost === null && this.#now() - at > withinMs) {
+      else if (open.epoch === epoch && open.lost === null && at !== null && this.#now() - at > withinMs) {
         if (this.#told.has(key(streamId, token))) continue;
         const what = `the end of token ${token} is wanted, and ${open.agentId} is not told`;
         this.broken({ rule: 'P15', taskId, agentId: open.agentId, what });

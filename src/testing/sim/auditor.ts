@@ -192,6 +192,7 @@ export class Auditor {
   commitOver(): void {
     const heard = this.#unknown ?? [];
     this.#unknown = null;
+    this.#judges.answers.known();
     for (const { streamId, clockMs } of heard) this.#hear(streamId, clockMs);
   }
 

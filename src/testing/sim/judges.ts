@@ -83,6 +83,7 @@ export class Judges {
     const judges = new Judges({ ...judged, broken: () => {} });
     for (const event of events) judges.checker.take(event);
     for (const puts of commits) judges.#replay(puts);
+    judges.answers.known();
     judges.#broken = judged.broken;
     return judges;
   }
@@ -93,6 +94,7 @@ export class Judges {
   }
 
   started(state: Parameters<DagsJudge['started']>[0]): void {
+    this.answers.known();
     this.#dags?.started(state);
     this.#storms?.begunAnew(this.#now(), this.rows.sessions.values());
   }
