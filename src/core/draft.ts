@@ -10,7 +10,7 @@ import type { Acknowledgement, CloseReason, Note, RefusalReason, Refused, Verdic
 import type { EventName } from './history.js';
 import type { Context, Hello, Reply } from './inputs.js';
 import { leaseTerms } from './lease.js';
-import { done, LEAP, owes } from './recovery.js';
+import { done, leapt, owes } from './recovery.js';
 import type { FinishedStretch, FinishedTask } from './retention.js';
 import type {
   AgentRow,
@@ -273,21 +273,21 @@ export class Draft {
 
   /** I1: strictly increasing, over restarts too, because the counter is written with what it is used for. */
   drawToken(): Token {
-    const token = (this.counters.token + this.#gap('leap_token') + 1n) as Token;
+    const token = (this.#drawn('leap_token', this.counters.token) + 1n) as Token;
     this.counters = { ...done(this.counters, 'leap_token'), token };
     return token;
   }
 
   /**
-   * After a restore, a gap larger than what can have been drawn since the backup was made: whoever comes back later, or
-   * compares tokens in a store of its own, never meets one twice (I1).
+   * What has been drawn. After a restore that is more than can be known, so the counter leaps: whoever comes back later, or compares
+   * tokens in a store of its own, never meets one twice (I1).
    */
-  #gap(leap: RecoveryStep): bigint {
-    return owes(this.counters, leap) ? LEAP : 0n;
+  #drawn(leap: RecoveryStep, counter: bigint): bigint {
+    return owes(this.counters, leap) ? leapt(counter, this.ctx.wall) : counter;
   }
 
   drawEpoch(): Epoch {
-    const epoch = (this.counters.epoch + this.#gap('leap_epoch') + 1n) as Epoch;
+    const epoch = (this.#drawn('leap_epoch', this.counters.epoch) + 1n) as Epoch;
     this.counters = { ...done(this.counters, 'leap_epoch'), epoch };
     return epoch;
   }

@@ -6,7 +6,7 @@ import type { HelloRefusal } from './frames.js';
 import type { Hello, StreamInput } from './inputs.js';
 import { leaseTerms } from './lease.js';
 import { mayHoldNothing, type Presence } from './presence.js';
-import { beginWait, LEAP } from './recovery.js';
+import { beginWait, LEAP, lineAt } from './recovery.js';
 import { mayBeRegained } from './regain.js';
 import type { ProcessIdentity, SessionRow } from './rows.js';
 import { firstMatch } from './rules.js';
@@ -97,14 +97,14 @@ export const HELLO_RULES: readonly {
 
 /**
  * P18 counts on beyond what an agent has seen; one wild number must not use the counters up. Many leaps are plausible: each
- * restore of one and the same backup leaves agents that far ahead of it.
+ * restore leaves agents that far ahead of its copy.
  */
 const PLAUSIBLE_GAP = 1_000n * LEAP;
 
-function implausible({ counters }: Draft, hello: Hello): boolean {
-  return (
-    hello.highestToken > counters.token + PLAUSIBLE_GAP || hello.highestEpoch > counters.epoch + PLAUSIBLE_GAP
-  );
+function implausible({ counters, ctx }: Draft, hello: Hello): boolean {
+  const line = lineAt(ctx.wall);
+  const isWild = (seen: bigint, drawn: bigint) => seen > (drawn > line ? drawn : line) + PLAUSIBLE_GAP;
+  return isWild(hello.highestToken, counters.token) || isWild(hello.highestEpoch, counters.epoch);
 }
 
 function refuse(reason: HelloRefusal, message: string, delayMs: number): HelloRuling {

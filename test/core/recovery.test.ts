@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { done, owes, RESTORED } from '../../src/core/recovery.js';
+import { done, leapt, lineAt, owes, RESTORED } from '../../src/core/recovery.js';
 import type { Token } from '../../src/kit/ids.js';
+import type { WallMs } from '../../src/kit/time.js';
 import { agent, live, ready, settleDown } from './agent-model.js';
 import { L, type World, world } from './support.js';
 
@@ -65,6 +66,37 @@ describe('a counter of a restored store', () => {
       expect(w.task(taskId).state).toBe('running');
       a.end(a.only).talk();
     }
+  });
+
+  test('leaps beyond all that was drawn after an earlier restore of the same backup, by an agent that stays away too (I1)', () => {
+    const w = world();
+    w.wall = Date.UTC(2027, 0, 1) as WallMs;
+    const backup = w.backup();
+    const restore = (from: typeof backup) =>
+      w.restore({ ...from, counters: { ...from.counters, recovery: RESTORED } });
+    const drawn = (name: string) => {
+      const a = ready(w, name);
+      live(w, L + 1_000, a);
+      const taskId = w.submit();
+      live(w, 1_000, a);
+      return w.task(taskId).lastToken;
+    };
+    restore(backup);
+    // Nothing has been drawn yet: a copy that knows no more than the backup.
+    const copy = w.backup();
+    const first = drawn('a');
+    restore(copy);
+    const second = drawn('b');
+    restore(backup);
+    const third = drawn('c');
+    expect([second > first, third > second]).toEqual([true, true]);
+  });
+
+  test('leaps on from where it is when the wall clock stands before that', () => {
+    expect(leapt(7n, Date.UTC(2020, 0, 1) as WallMs)).toBe(1_000_000_007n);
+    const line = lineAt(Date.UTC(2027, 0, 1) as WallMs);
+    expect(leapt(line, Date.UTC(2026, 6, 1) as WallMs)).toBe(line + 1_000_000_000n);
+    expect(leapt(line, Date.UTC(2027, 0, 2) as WallMs)).toBe(line + 100n * 86_400_000n);
   });
 
   test('that owes nothing stays the very same row', () => {
