@@ -173,7 +173,8 @@ const EXEMPT: Readonly<Record<string, string>> = because({
   ],
   'a heartbeat of a session that is over is ignored before its requests are read': ['start: suspect (row 1)'],
   'one coordinator holds every session whose agent it hears': ['start: suspect (row 2)'],
-  'the heartbeat that asks renews the lease': ['start: suspect (row 3)', 'refusal: suspect'],
+  'the heartbeat that asks renews the lease; where its batch waited longer than that, the commit is refused too':
+    ['refusal: suspect'],
   'a presence ends with its session': ['offer: session_over'],
   'no edge leads to a queued task whose loss is held': ['start: not_queued (row 10)'],
   'a trigger goes with whatever takes its task out of its wait': ['trigger_event: not_deferred'],
