@@ -60,6 +60,7 @@ export function start(permit, ended, said) {
   const isGuarded = partitionPolicy === SINGLE_RUN && !hasFault('no-guardian') && !hasFault('no-gate-end');
   // The guardian knows of it before the exec: an agent that is stopped in between would leave it alone.
   const [file, argv] = isGuarded ? ['/bin/sh', ['-c', WAITS, 'sh', program, ...args]] : [program, args];
+  /** @type {import('node:child_process').StdioOptions} */
   const stdio = [isGuarded ? 'pipe' : 'ignore', 'pipe', 'pipe'];
   const child = spawn(file, argv, { detached: true, env, stdio });
   const run = { permit, child, pgid: child.pid, why: null, stopped: false };
@@ -71,13 +72,13 @@ export function start(permit, ended, said) {
   runs.set(token, run);
   kept.runs[token] = { taskId, pgid: child.pid };
   save();
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => said(token, taskId, data));
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => said(token, taskId, data));
   if (isGuarded) {
     const how = hasFault('guardian-dies') ? 'die' : 'stay';
     spawn('/bin/sh', ['-c', GUARDIAN, 'guardian', String(child.pid), gateFile, how, String(process.pid)], {
       ...{ detached: true, stdio: 'ignore' },
     }).unref();
-    child.stdin.end('go\n');
+    child.stdin?.end('go\n');
   }
   const timeoutMs = millis(permit.executionTimeout);
   if (timeoutMs !== null && !hasFault('no-execution-timeout'))
