@@ -111,7 +111,9 @@ describe('an agent of the first release', () => {
     const worker = firstWorker(relay.address, 'far');
     await worker.says('welcome');
     expect(await works('far')).toEqual(ENDS);
-    expect(worker.said('stop')).toMatchObject([{ reason: 'STOP_REASON_SUPERSEDED' }]);
+    // Asked once more when a look at the deadlines comes before the end (P15).
+    const stops = worker.said('stop').map(({ token, reason }) => `${String(token)} ${String(reason)}`);
+    expect([...new Set(stops)]).toEqual([expect.stringMatching(/^\d+ STOP_REASON_SUPERSEDED$/)]);
     expect(await worker.leave()).toBe(0);
     const [{ unknownMessages } = { unknownMessages: 0 }] = worker.said('unknown');
     expect(unknownMessages).toBeGreaterThan(5);
