@@ -1,15 +1,12 @@
 // What a task costs while others wait behind it, few or a million of them.
 import { connect } from '../../dist/client/index.js';
 import { median } from './figures.mjs';
-import { checkStore, drain } from './lifecycle.mjs';
-import { residentKib, startCoordinator } from './processes.mjs';
+import { checkStore, drain, LASTING } from './lifecycle.mjs';
+import { residentKib, startAgents, startCoordinator } from './processes.mjs';
 import { bareTask, submitAll } from './work.mjs';
 
 /** So many are done of each backlog, in as many turns as that takes: the cost of one is the same thing then. */
 const DONE = 20_000;
-
-/** Nothing is removed beside the work, and nothing has waited for too long when a million were submitted slowly. */
-const LASTING = ['--retention-count', '1000000000', '--queued-timeout', '12h'];
 
 /** `waiting` tasks wait; one agent with 100 slots comes and does up to 20,000 of them. */
 export async function backlogRound(waiting) {
@@ -24,13 +21,9 @@ export async function backlogRound(waiting) {
     await submitAll(client, waiting, bareTask);
     submitMs += performance.now() - begin;
     const left = waiting - n;
-    const { workers, ...drained } = await drain(coordinator, client, {
-      ...{ n, left },
-      ...AGENT,
-      id: `bench-${turn}`,
-    });
+    const workers = startAgents(coordinator.address, `bench-${turn}`, 100, 1, { waits: true });
+    rounds.push(await drain(coordinator, client, workers, n, left));
     await workers.stop();
-    rounds.push(drained);
   }
   const residentMib = residentKib(coordinator.pid) / 1_024;
   client.close();
@@ -42,5 +35,3 @@ export async function backlogRound(waiting) {
     residentMib,
   };
 }
-
-const AGENT = { agents: 1, slots: 100 };

@@ -10,6 +10,7 @@ let rtts = [];
 /** So many dial at once: more of them would only wait for one another, and give their dials up. */
 const AT_ONCE = 64;
 let begun = 0;
+const fleet = [];
 
 function start() {
   for (let i = 0; i < AT_ONCE; i++) beginOne();
@@ -25,9 +26,13 @@ function beginOne() {
     if (isFirst) beginOne();
     isFirst = false;
   };
-  const told = { session, ...telling(agentId) };
-  new BareAgent({ address, agentId, instance: 1, slots, queue, told, runMs: () => time(runMs) });
+  const told = { session, left, ...telling(agentId) };
+  const how = { slots, queue, told, runMs: () => time(runMs) };
+  fleet.push(new BareAgent({ address, agentId, instance: 1, ...how }));
 }
+
+let gone = 0;
+const left = () => void (++gone === agents && process.exit(0));
 
 /** Null takes for ever: there is no number for that in JSON. */
 const time = (ms = 0) => ms ?? Number.POSITIVE_INFINITY;
@@ -41,6 +46,10 @@ function telling(agentId) {
 
 process.on('message', (asked) => {
   if (asked === 'go') return start();
+  if (asked === 'leave') {
+    for (const agent of fleet) agent.leave();
+    return;
+  }
   say({ rtts });
   rtts = [];
 });

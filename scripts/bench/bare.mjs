@@ -7,8 +7,8 @@ import { requestsOf } from '../../dist/agent/translate.js';
 import { tlsOfRun } from './certificate.mjs';
 
 /**
- * `told`: what is to be done when it has a session (new or kept), when it starts a task, and when it knows the round trip
- * of a heartbeat; `runMs`: how long a task runs.
+ * `told`: what is to be done when it has a session (new or kept), when it starts a task, when it knows the round trip of
+ * a heartbeat, and when it has left; `runMs`: how long a task runs.
  */
 export class BareAgent {
   #flushing = false;
@@ -49,6 +49,11 @@ export class BareAgent {
     this.link.hangUp();
   }
 
+  /** Finishes what it runs, says goodbye, and is gone when that was answered. */
+  leave() {
+    this.happened({ kind: 'drain', timeoutMs: null });
+  }
+
   happened(event) {
     if (this.#gone) return;
     this.perform(this.session.step(event, this.now()));
@@ -79,6 +84,7 @@ export class BareAgent {
       else if (effect.kind === 'hang_up') this.link.hangUp();
       else if (effect.kind === 'send') this.send(effect);
       else if (effect.kind === 'start') this.run(effect.permit);
+      else if (effect.kind === 'exit') this.#told.left?.();
       else if (effect.kind === 'note' && effect.note.kind === 'session') this.#told.session?.(effect.note);
     }
   }

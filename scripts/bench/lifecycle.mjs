@@ -4,38 +4,69 @@ import { cpuSeconds, residentKib, startAgents, startCoordinator } from './proces
 import { onSqlite } from './stores.mjs';
 import { allReported, bareTask, submitAll, workThrough } from './work.mjs';
 
+/** Nothing is removed beside the work, and nothing has waited for too long when a million were submitted slowly. */
+export const LASTING = ['--retention-count', '1000000000', '--queued-timeout', '12h'];
+
 /**
- * One round on a fresh database: `n` tasks wait and are drained by agents that come then, which is what is compared with
- * others; then `n` more while the agents are there. Throws when the store disagrees afterwards.
+ * A coordinator that stands through all rounds of its side, as the servers of its peers do; it has worked through `warmUp`
+ * tasks before the first. `tasks` counts what it was given: its store is held to that when it is closed.
  */
-export async function lifecycleRound(shape) {
-  return await round(shape, 2 * shape.n, (coordinator, client) => worked(coordinator, client, shape.n));
-}
-
-/** The first half of it alone. */
-export async function drainRound(shape) {
-  return await round(shape, shape.n, async () => ({}));
-}
-
-async function round({ n, agents, slots, kind = onSqlite }, tasks, andThen) {
+async function openSite({ agents, slots, warmUp, kind = onSqlite }) {
   const place = kind.fresh();
-  const coordinator = await startCoordinator('5s', [], false, { flags: place.flags });
-  const client = dial(coordinator.address);
+  const coordinator = await startCoordinator('5s', [], false, { flags: [...LASTING, ...place.flags] });
+  const site = { agents, slots, coordinator, client: dial(coordinator.address), place, tasks: 0, rounds: 0 };
+  await drainRound(site, warmUp);
+  return site;
+}
+
+/** Opens a site for each of `wanted`, and closes them when `act` is done. Throws when a store disagrees then. */
+export async function withSites(wanted, act) {
+  const sites = {};
+  for (const [name, how] of Object.entries(wanted)) sites[name] = await openSite(how);
+  const told = await act(sites);
+  for (const { coordinator, client, tasks, place } of Object.values(sites)) {
+    client.close();
+    await checkStore(coordinator, tasks, 0, place);
+  }
+  return told;
+}
+
+/** Agents of a site's shape for one round; they leave with a goodbye, so that the next round meets no failed ones. */
+export function newAgents({ coordinator, agents, slots, rounds }, choice) {
+  return startAgents(coordinator.address, `bench-${rounds}`, slots, agents, choice);
+}
+
+/** `n` tasks wait and are drained by agents that come then, which is what is compared with others. */
+export async function drainRound(site, n) {
+  return await round(site, n, async () => ({}));
+}
+
+/** The same, then `n` more while the agents are there. */
+export async function lifecycleRound(site, n) {
+  return await round(site, n, () => worked(site, n));
+}
+
+async function round(site, n, andThen) {
+  const { coordinator, client, place } = site;
   const begin = performance.now();
   await submitAll(client, n, bareTask);
   const submitsPerS = (1_000 * n) / (performance.now() - begin);
-  const { workers, ...drained } = await drain(coordinator, client, { n, agents, slots, id: 'bench' });
-  const more = await andThen(coordinator, client);
-  client.close();
-  await workers.stop();
-  await checkStore(coordinator, tasks, 0, place);
+  const workers = newAgents(site, { waits: true });
+  site.rounds++;
+  const drained = await drain(coordinator, client, workers, n);
+  site.tasks += n;
+  const more = await andThen();
+  await workers.leave();
+  place.rest();
   return { drainPerS: drained.perS, submitsPerS, drainCpuMicrosPerTask: drained.cpuMicrosPerTask, ...more };
 }
 
-async function worked(coordinator, client, n) {
+async function worked(site, n) {
+  const { coordinator, client } = site;
   const before = (await client.coordinator()).counters;
   const cpuBefore = cpuSeconds(coordinator.pid);
   const { lifecyclesPerS } = await workThrough(client, n, bareTask);
+  site.tasks += n;
   const cpu = cpuSeconds(coordinator.pid) - cpuBefore;
   const { counters } = await client.coordinator();
   const since = (name) => Number(counters[name]) - Number(before[name]);
@@ -53,9 +84,8 @@ async function worked(coordinator, client, n) {
   };
 }
 
-/** Agents come, and do `n` of the tasks that wait: from their first dial to the last report. */
-export async function drain(coordinator, client, { n, agents, slots, id, left = 0 }) {
-  const workers = startAgents(coordinator.address, id, slots, agents, { waits: true });
+/** Agents that wait dial now, and do `n` of the tasks that wait: from their first dial to the last report. */
+export async function drain(coordinator, client, workers, n, left = 0) {
   await workers.loaded();
   const before = Number((await client.coordinator()).counters.reports);
   const cpuBefore = cpuSeconds(coordinator.pid);
@@ -65,7 +95,7 @@ export async function drain(coordinator, client, { n, agents, slots, id, left = 
   const seconds = (performance.now() - begin) / 1_000;
   const done = Number((await client.coordinator()).counters.reports) - before;
   const cpu = cpuSeconds(coordinator.pid) - cpuBefore;
-  return { workers, perS: done / seconds, cpuMicrosPerTask: (cpu / done) * 1e6 };
+  return { perS: done / seconds, cpuMicrosPerTask: (cpu / done) * 1e6 };
 }
 
 /** The store is opened again: every task that ended is done, none twice; `left` still wait. */

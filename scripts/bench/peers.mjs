@@ -2,8 +2,9 @@
 // payload, 100 at once. Servers are started here from what is installed.
 import { inTurn, plain, ratio, spreads } from './figures.mjs';
 import { startLatency } from './latency.mjs';
-import { drainRound } from './lifecycle.mjs';
+import { drainRound, withSites } from './lifecycle.mjs';
 import { installPeers, missing, peerDrain, peerLatency, startServers } from './peer-rounds.mjs';
+import { warmUpOf } from './speed.mjs';
 import { onPostgres } from './stores.mjs';
 
 const BEST = 'Holdfast, 1 agent × 100 slots';
@@ -64,26 +65,24 @@ export async function peers({ quick, n = quick ? 2_500 : 10_000, rounds = quick 
 
 async function beside(there, servers, { n, rounds, seconds, isQuick }) {
   const sizeOf = ({ slow = 1 }) => Math.round(n / slow);
-  const drained = await inTurn(
-    {
-      [BEST]: () => drainRound({ n, agents: 1, slots: 100 }),
-      [WORST]: () => drainRound({ n: n / 2, agents: 100, slots: 1 }),
-      ...(servers.postgres && {
-        [ON_POSTGRES]: () => drainRound({ n, agents: 1, slots: 100, kind: onPostgres(servers.postgres) }),
-      }),
-      ...sides(there, (side) => peerDrain(servers[side.server], side, sizeOf(side))),
-    },
-    rounds,
-  );
   // Of the quick one only the goals: each takes as long as its pace.
   const paced = there.filter(({ unpaced, key }) => !unpaced && (!isQuick || key === 'bullmqAlways'));
-  const started = await inTurn(
-    {
-      [BEST]: () => startLatency({ ...PACE, seconds }),
-      ...sides(paced, (side) => peerLatency(servers[side.server], side, { ...PACE, seconds })),
-    },
-    isQuick ? 1 : 3,
-  );
+  const [drained, started] = await withSites(ourSites(servers, warmUpOf(isQuick)), async (sites) => [
+    await inTurn(
+      {
+        ...ourSides(sites, n),
+        ...sides(there, (side) => peerDrain(servers[side.server], side, sizeOf(side))),
+      },
+      rounds,
+    ),
+    await inTurn(
+      {
+        [BEST]: () => startLatency(sites[BEST], { ...PACE, seconds }),
+        ...sides(paced, (side) => peerLatency(servers[side.server], side, { ...PACE, seconds })),
+      },
+      isQuick ? 1 : 3,
+    ),
+  ]);
   const ours = {
     [BEST]: 'holdfast',
     [WORST]: 'holdfast100x1',
@@ -112,6 +111,23 @@ async function beside(there, servers, { n, rounds, seconds, isQuick }) {
     ],
   };
 }
+
+/** Our coordinators, which stand through all rounds as the servers of the others do. */
+const ourSites = (servers, warmUp) => ({
+  [BEST]: { agents: 1, slots: 100, warmUp },
+  [WORST]: { agents: 100, slots: 1, warmUp },
+  ...(servers.postgres && {
+    [ON_POSTGRES]: { agents: 1, slots: 100, warmUp, kind: onPostgres(servers.postgres) },
+  }),
+});
+
+const ourSides = (sites, n) =>
+  Object.fromEntries(
+    Object.entries(sites).map(([title, site]) => [
+      title,
+      () => drainRound(site, title === WORST ? n / 2 : n),
+    ]),
+  );
 
 const sides = (there, measure) => Object.fromEntries(there.map((side) => [side.title, () => measure(side)]));
 

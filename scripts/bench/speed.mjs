@@ -2,7 +2,7 @@
 import { backlogRound } from './backlog.mjs';
 import { inTurn, plain, ratio, spreads } from './figures.mjs';
 import { startLatency } from './latency.mjs';
-import { lifecycleRound } from './lifecycle.mjs';
+import { lifecycleRound, withSites } from './lifecycle.mjs';
 import { rawEcho } from './raw.mjs';
 import { withStore } from './stores.mjs';
 
@@ -51,6 +51,9 @@ const LIFECYCLE_COLUMNS = {
   residentMib: 'memory MiB',
 };
 
+/** Tasks that a coordinator has worked through before its first round: V8 compiles its program in that time. */
+export const warmUpOf = (quick) => (quick ? 4_000 : 20_000);
+
 /** `bench lifecycle [--store NAME --agents A --slots S --n N]`. */
 export async function lifecycle(options) {
   const { store = 'sqlite' } = options;
@@ -62,12 +65,14 @@ async function lifecycleOn(store, kind, { quick, agents, slots, n, rounds = quic
   const shapes = own
     ? [{ key: 'lifecycle', agents: agents ?? 1, slots: slots ?? 100, n: 20_000, few: 5_000 }]
     : SHAPES;
-  const sides = shapes.map((shape) => {
-    const size = n ?? (quick ? shape.few : shape.n);
-    return [shape.key, () => lifecycleRound({ n: size, agents: shape.agents, slots: shape.slots, kind })];
-  });
+  const sizeOf = (shape) => n ?? (quick ? shape.few : shape.n);
   const echo = { streams: 16, records: 50, seconds: quick ? 1 : 2 };
-  const told = await inTurn({ raw: () => rawEcho(echo), ...Object.fromEntries(sides) }, rounds);
+  const warmUp = warmUpOf(quick);
+  const wanted = shapes.map((shape) => [shape.key, { ...shape, kind, warmUp }]);
+  const told = await withSites(Object.fromEntries(wanted), (sites) => {
+    const sides = shapes.map((shape) => [shape.key, () => lifecycleRound(sites[shape.key], sizeOf(shape))]);
+    return inTurn({ raw: () => rawEcho(echo), ...Object.fromEntries(sides) }, rounds);
+  });
   const yardstick = told.raw.map(({ recordsPerS }) => ({
     lifecyclesPerS: recordsPerS / RECORDS_A_LIFECYCLE,
   }));
@@ -108,8 +113,10 @@ export async function backlog({ quick, n }) {
 export async function start({ quick, rate }) {
   const rates = rate !== undefined ? [rate] : quick ? [500] : [100, 500];
   const seconds = quick ? 3 : 5;
-  const sides = rates.map((perSecond) => [perSecond, () => startLatency({ perSecond, seconds })]);
-  const told = await inTurn(Object.fromEntries(sides), quick ? 1 : 3);
+  const told = await withSites({ ours: { agents: 1, slots: 100, warmUp: warmUpOf(quick) } }, ({ ours }) => {
+    const sides = rates.map((perSecond) => [perSecond, () => startLatency(ours, { perSecond, seconds })]);
+    return inTurn(Object.fromEntries(sides), quick ? 1 : 3);
+  });
   const of = Object.entries(told).map(
     ([perSecond, list]) => /** @type {any} */ ({ perSecond, ...spreads(list) }),
   );

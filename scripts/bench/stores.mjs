@@ -1,4 +1,4 @@
-// Where a coordinator of the bench keeps its rows: a fresh store for each round, looked at when the round is over.
+// Where a coordinator of the bench keeps its rows: a fresh store for each, looked at when it has ended.
 import { REAL_CLOCK } from '../../dist/engine/clock.js';
 import { REAL_TIMERS } from '../../dist/engine/timers.js';
 import { processIdentity } from '../../dist/main/process-identity.js';
@@ -11,14 +11,17 @@ export const onSqlite = {
   fresh: () => ({
     flags: [],
     open: async (/** @type {string} */ database) => openSqliteStore({ file: database }),
+    rest: () => {},
     end: () => {},
   }),
 };
 
-/** A database of its own on a running server, for each round. */
+let databases = 0;
+
+/** A database of its own on a running server; `rest` after each round, so that nobody else's pays for what it left to write. */
 export const onPostgres = (server) => ({
   fresh: () => {
-    const name = 'holdfast_bench';
+    const name = `holdfast_bench_${databases++}`;
     server.psql(`CREATE DATABASE ${name}`);
     const outside = {
       mono: () => REAL_CLOCK.mono(),
@@ -27,10 +30,8 @@ export const onPostgres = (server) => ({
     return {
       flags: ['--store', server.url(name)],
       open: () => openPostgresStore({ url: server.url(name), identity: processIdentity(), outside }),
-      end: () => {
-        server.psql(`DROP DATABASE ${name} WITH (FORCE)`);
-        server.psql('CHECKPOINT');
-      },
+      rest: () => server.psql('CHECKPOINT'),
+      end: () => server.psql(`DROP DATABASE ${name} WITH (FORCE)`),
     };
   },
 });
