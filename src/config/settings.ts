@@ -118,7 +118,7 @@ export const SETTINGS = {
     flag: 'prefetch',
     kind: integer('N', 0, 16),
     fallback: DEFAULT_POLICY.prefetch,
-    doc: 'tasks offered to an agent beyond its free slots when no other agent has a free one',
+    doc: 'tasks offered to an agent beyond its free slots when no other agent has a free one; as many as it has just ended at once, if more; 0: never any',
   }),
   'server.priorityAgeing': setting({
     flag: 'priority-ageing',

@@ -55,7 +55,8 @@ export function observe(state: State, input: Input): void {
   switch (input.kind) {
     case 'heartbeat': {
       const presence = renewed(state, input);
-      if (presence !== undefined && observeBeat(presence, input.beat)) state.dirty.add(presence.epoch);
+      if (presence !== undefined && observeBeat(presence, input.beat, input.at))
+        state.dirty.add(presence.epoch);
       return;
     }
     case 'stream_closed': {

@@ -1,6 +1,6 @@
 import type { Epoch, TaskId } from '../kit/ids.js';
 import { add, drop, toBack } from '../kit/sets.js';
-import type { MonoMs } from '../kit/time.js';
+import { later, type MonoMs, SECOND } from '../kit/time.js';
 import type { AckParts, Acks } from './acks.js';
 import type { Context } from './inputs.js';
 import { compareReady, type Lane } from './lanes.js';
@@ -41,6 +41,9 @@ export function offerBlock(state: State, presence: Presence, tally?: Tally): str
   return firstMatch('offer', OFFER_BLOCKS, tally, state, presence)?.name ?? null;
 }
 
+/** An agent that has told ends within this may soon have slots for as many tasks at once. */
+const ENDED_LATELY_MS = SECOND;
+
 /**
  * Offers write nothing and promise nothing, so they are made after the commit, on what is settled. `acks` collects what
  * is said to each stream.
@@ -71,16 +74,39 @@ export class Placement {
     this.#fill(this.#state.hungry, true);
   }
 
-  /** Unanswered offers within free slots end after 2 H. */
+  /** Unanswered offers within free slots end after 2 H; those beyond, when the agent ends no more as many at once. */
   lapseOffers(): void {
     for (const presence of this.#state.presences.values()) {
       if (presence.offers.size === 0) continue;
-      const limit = 2 * (this.#state.sessions.get(presence.epoch)?.heartbeatMs ?? 0);
+      const session = this.#state.sessions.get(presence.epoch);
+      if (session !== undefined) this.#lapseExtras(presence, session);
+      const limit = 2 * (session?.heartbeatMs ?? 0);
       for (const [taskId, offer] of presence.offers) {
         if (offer.extra || (this.#ctx.now as number) - (offer.at as number) < limit) continue;
         this.#withdraw(presence, taskId);
       }
     }
+  }
+
+  #lapseExtras(presence: Presence, session: SessionRow): void {
+    let tooMany = presence.extras - this.#prefetch(presence, session);
+    if (tooMany <= 0) return;
+    for (const [taskId, { extra }] of [...presence.offers].reverse()) {
+      if (!extra) continue;
+      this.#withdraw(presence, taskId);
+      if (--tooMany === 0) return;
+    }
+  }
+
+  /**
+   * Offers beyond its free slots that an agent may have: the policy's, or as many as it has ended at once a moment ago. A
+   * message of it then tells the ends of one lot and asks for the next, and the answer permits that.
+   */
+  #prefetch({ ended }: Presence, { slots }: SessionRow): number {
+    const { prefetch } = this.#ctx.policy;
+    if (prefetch === 0 || ended === null || this.#ctx.now >= later(ended.at, ENDED_LATELY_MS))
+      return prefetch;
+    return Math.max(prefetch, Math.min(ended.count, slots));
   }
 
   /** Free slots that no offer is open for; negative when there are more offers than free slots. */
@@ -106,7 +132,7 @@ export class Placement {
     if (presence !== undefined && room === Number.NEGATIVE_INFINITY) this.#withdrawAll(presence);
     else if (presence !== undefined) this.#settleExtras(presence, room);
     if (presence !== undefined && room > 0) presence.overasked = false;
-    const isHungry = room <= 0 && room > -this.#ctx.policy.prefetch && presence?.overasked === false;
+    const isHungry = presence?.overasked === false && room <= 0 && room > -this.#prefetch(presence, session);
     for (const queue of session.queues) {
       if (room > 0) add(this.#state.roomy, queue, epoch);
       else drop(this.#state.roomy, queue, epoch);

@@ -18,7 +18,10 @@ export interface Policy {
   readonly queuedTimeoutMs: number;
   /** P12's option: the queued timeout waits while no live agent serves the task's queue and labels. Default false. */
   readonly queuedTimeoutWaitsForAgent: boolean;
-  /** Offers beyond the free slots of an agent when no other agent has a free one. Default 1, 0 to 16. */
+  /**
+   * Offers beyond the free slots of an agent when no other agent has a free one. Default 1, 0 to 16. As many as it has just
+   * ended at once, if those are more; with 0 never any.
+   */
   readonly prefetch: number;
   /**
    * A task that waits this much longer than another makes up for one step of priority, so that nothing starves.

@@ -44,6 +44,8 @@ export interface Presence {
    * offer goes beyond them: it would ask for that at once, and be refused, over and over.
    */
   overasked: boolean;
+  /** How many ends the last of its messages with reports told, and when it came. */
+  ended: { readonly count: number; readonly at: MonoMs } | null;
   /** P13: permits told and not yet seen as held. */
   readonly unshown: Map<Token, UnshownPermit>;
   /** Tokens that the agent has shown as running: losing them counts (P14), missing them later is a loss (P13). */
@@ -101,6 +103,7 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
     lapsed: [],
     capacity: 0,
     overasked: false,
+    ended: null,
     unshown: new Map(),
     shown: new Set(),
     health: null,
@@ -110,13 +113,14 @@ export function newPresence(epoch: Epoch, agentId: AgentId, leaseEnds: MonoMs, n
 }
 
 /** Takes in what a heartbeat says of the agent. True when it may have another room for work now: most say nothing new. */
-export function observeBeat(presence: Presence, beat: Heartbeat): boolean {
+export function observeBeat(presence: Presence, beat: Heartbeat, at: MonoMs): boolean {
   const { capacity, unresolved } = presence;
   presence.received = beat.seq;
   presence.applied = Math.max(presence.applied, Math.min(beat.applied, presence.sent));
   if (beat.health !== null) presence.health = beat.health;
   const holdsOther = applyEffects(presence) || changesInventory(beat);
   const { inventory } = presence;
+  if (beat.reports.length > 0) presence.ended = { count: beat.reports.length, at };
   if (beat.fullInventory !== null) inventory.replace(beat.fullInventory);
   for (const report of beat.reports) {
     const phase = report.kind === 'never_started' ? 'void' : report.kind === 'lost' ? 'lost' : 'finished';

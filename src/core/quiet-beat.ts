@@ -10,11 +10,11 @@ import type { State } from './state.js';
  * no batch. Its lease has been renewed by `hear`. Null for every other, and for a session that is over. Only while no decision
  * waits for its commit, which might be that the session has failed (P1).
  */
-export function ackQuiet(state: State, { streamId, beat }: BeatInput): Frame | null {
+export function ackQuiet(state: State, { streamId, at, beat }: BeatInput): Frame | null {
   const presence = state.presenceOfStream(streamId);
   if (presence === undefined || !isQuiet(presence, beat)) return null;
   if (state.sessions.get(presence.epoch)?.state !== 'live') return null;
-  observeBeat(presence, beat);
+  observeBeat(presence, beat, at);
   presence.sent++;
   return { kind: 'ack', streamId, ack: { ...NOTHING_MORE, number: presence.sent, received: beat.seq } };
 }

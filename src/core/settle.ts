@@ -159,6 +159,7 @@ function settleAttachment(draft: Draft, attachment: Attachment, frames: Frame[])
     lapsed: [],
     capacity: session.slots,
     overasked: false,
+    ended: null,
   });
   state.streams.set(streamId, presence);
   takeInventory(presence, attachment);

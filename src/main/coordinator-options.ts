@@ -53,7 +53,10 @@ export interface CoordinatorOptions {
   readonly queuedTimeoutMs?: number | undefined;
   /** The queued timeout stands still while no live agent serves the task's queue and labels. Default false. */
   readonly queuedTimeoutWaitsForAgent?: boolean | undefined;
-  /** Tasks offered to an agent beyond its free slots when no other agent has a free one; 0 to 16, default 1. */
+  /**
+   * Tasks offered to an agent beyond its free slots when no other agent has a free one; 0 to 16, default 1. As many as it has
+   * just ended at once, if those are more; with 0 never any.
+   */
   readonly prefetch?: number | undefined;
   /** Waiting that makes up for one step of priority, 1 s to 24 h; 0 keeps priorities strict. Default 1 min. */
   readonly priorityAgeingMs?: number | undefined;

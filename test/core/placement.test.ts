@@ -146,7 +146,9 @@ describe('a refused start request', () => {
     const second = w.submit();
     expect(a.offers.has(second)).toBe(true);
     // The store is full: what the agent says is heard, and nothing of it recorded.
+    a.asking = false;
     observe(w.state, a.end(a.only).beatInput());
+    a.asking = true;
     a.talk();
     expect(a.refusals.map(({ reason }) => reason)).toEqual(['no_free_slot']);
     expect([w.state.offered.has(second), a.offers.has(second)]).toEqual([false, false]);
@@ -203,6 +205,43 @@ describe('prefetch', () => {
     a.talk();
     live(w, 2 * L, a);
     expect(a.offers.has(second)).toBe(true);
+  });
+
+  test('grows to as many as the agent has ended at once, so that one message tells and asks', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 3 });
+    const taskIds = Array.from({ length: 12 }, () => w.submit());
+    a.talk();
+    expect(a.offers.size).toBe(1);
+    for (const token of a.running) a.end(token);
+    a.talk();
+    expect([a.runs.size, a.offers.size]).toEqual([3, 3]);
+    for (const token of a.running) a.end(token);
+    // One message tells three ends and asks for three starts, and its answer permits them.
+    a.beat();
+    expect(taskIds.map((taskId) => w.task(taskId).state).filter((state) => state === 'running')).toHaveLength(
+      3,
+    );
+    checkWorld(w);
+  });
+
+  test('is the policy’s again when a second has gone by without an end', () => {
+    const w = world();
+    const a = ready(w, 'a', { slots: 3 });
+    for (let n = 0; n < 9; n++) w.submit();
+    a.talk();
+    for (const token of a.running) a.end(token);
+    a.talk();
+    expect([a.runs.size, a.offers.size]).toEqual([3, 3]);
+    const urgent = w.submit({ priority: 9 });
+    expect(a.offers.has(urgent)).toBe(false);
+    live(w, H, a);
+    expect(a.offers.size).toBe(1);
+    for (const token of a.running.slice(0, 1)) a.end(token);
+    a.talk();
+    // What was taken back waits behind it again.
+    expect([...a.offers]).toEqual([urgent]);
+    checkWorld(w);
   });
 
   test('of none offers nothing beyond the slots', () => {

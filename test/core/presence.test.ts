@@ -8,7 +8,7 @@ import { report } from './agent-model.js';
 
 /** Whether the inventories differ once a heartbeat is taken in. */
 const differs = (p: Presence, said: Heartbeat) => {
-  observeBeat(p, said);
+  observeBeat(p, said, NOW);
   return p.unresolved;
 };
 
@@ -73,7 +73,7 @@ describe('what a heartbeat says of an agent', () => {
 
   test('never counts as applied what was not sent', () => {
     const p = presence();
-    observeBeat(p, beat([], { applied: 99 }));
+    observeBeat(p, beat([], { applied: 99 }), NOW);
     expect(p.applied).toBe(10);
   });
 
@@ -105,8 +105,8 @@ describe('what a heartbeat says of an agent', () => {
 describe('what an agent may be offered', () => {
   test('is not looked at again for a heartbeat that says nothing new', () => {
     const p = presence(running(1));
-    expect(observeBeat(p, beat([running(1)], { freeSlots: 3 }))).toBe(true);
-    expect(observeBeat(p, beat([running(1)], { seq: 3, freeSlots: 3 }))).toBe(false);
+    expect(observeBeat(p, beat([running(1)], { freeSlots: 3 }), NOW)).toBe(true);
+    expect(observeBeat(p, beat([running(1)], { seq: 3, freeSlots: 3 }), NOW)).toBe(false);
   });
 
   test.each<[string, (p: Presence) => Heartbeat]>([
@@ -125,8 +125,8 @@ describe('what an agent may be offered', () => {
     ],
   ])('is looked at again for %s', (_, said) => {
     const p = presence(running(1));
-    observeBeat(p, beat([running(1)]));
-    expect(observeBeat(p, said(p))).toBe(true);
+    observeBeat(p, beat([running(1)]), NOW);
+    expect(observeBeat(p, said(p), NOW)).toBe(true);
   });
 });
 

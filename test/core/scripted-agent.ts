@@ -139,10 +139,11 @@ export class Agent {
   /** The next heartbeat; `repeat` says again what is not answered yet. */
   beatInput(change: Partial<Heartbeat> = {}, repeat = false): Input {
     if (this.streamId === null) throw new Error(`${this.agentId} has no stream`);
-    this.#ask();
     if (repeat) this.#told.clear();
     const reports = [...this.reports.values()].filter((r) => !this.#told.has(ofReport(r.token)));
     for (const { token, kind } of reports) this.#show(token, kind);
+    // After the reports, so that it asks for the slots that they free.
+    this.#ask();
     const asks = [...this.asks].filter(([nonce]) => !this.#told.has(ofAsk(nonce)));
     const stopping = this.#stopped.filter((token) => this.inventory.phase(token) === 'stopping');
     for (const { token } of reports) this.#told.add(ofReport(token));
