@@ -1,4 +1,5 @@
 import type { StreamId } from '../kit/ids.js';
+import { LazyMap } from '../kit/lazy.js';
 import type { Ack } from './frames.js';
 
 /** An acknowledgement in the making; its number is drawn when it is sent. */
@@ -31,7 +32,7 @@ for (const list of Object.values(NOTHING_MORE)) Object.freeze(list);
 
 /** What a batch says on each stream: one acknowledgement, whatever it is made of. */
 export class Acks implements Iterable<[StreamId, AckParts]> {
-  readonly #parts = new Map<StreamId, AckParts>();
+  readonly #parts = new LazyMap<StreamId, AckParts>();
 
   /** A heartbeat is acknowledged, with whatever else there is to say. */
   acknowledge(streamId: StreamId): void {

@@ -1,3 +1,4 @@
+import { LazySet } from '../kit/lazy.js';
 import type { LaneParts, Lanes } from './lanes.js';
 import type { CoreLimits } from './policy.js';
 import { groupOf } from './rows.js';
@@ -12,8 +13,8 @@ export type Crowding = 'too_many_lanes' | 'too_many_keys';
 export class Admission {
   readonly #lanes: Lanes;
   readonly #limits: Pick<CoreLimits, 'lanes' | 'keys'>;
-  readonly #groups = new Set<string>();
-  readonly #keys = new Set<string>();
+  readonly #groups = new LazySet<string>();
+  readonly #keys = new LazySet<string>();
 
   constructor(lanes: Lanes, limits: Pick<CoreLimits, 'lanes' | 'keys'>) {
     this.#lanes = lanes;
@@ -22,8 +23,8 @@ export class Admission {
 
   /** Counts these tasks as waiting if all of them fit, and none of them otherwise; null when they fit. */
   admit(tasks: readonly LaneParts[]): Crowding | null {
-    const groups = new Set<string>();
-    const keys = new Set<string>();
+    const groups = new LazySet<string>();
+    const keys = new LazySet<string>();
     for (const task of tasks) {
       const group = groupOf(task);
       if (!this.#lanes.hasGroup(group) && !this.#groups.has(group)) groups.add(group);

@@ -1,6 +1,7 @@
 import type { AgentId, Epoch, StreamId, TaskId, Token } from '../kit/ids.js';
 import { NO_EPOCH, NO_TOKEN } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
+import { LazyMap, LazySet } from '../kit/lazy.js';
 import type { MonoMs } from '../kit/time.js';
 import { type AckParts, Acks } from './acks.js';
 import { Admission } from './admission.js';
@@ -70,10 +71,9 @@ export class Draft {
   readonly tasks = new Map<TaskId, TaskRow>();
   readonly specs: TaskSpecRow[] = [];
   readonly history: HistoryRow[] = [];
-  readonly agents = new Map<AgentId, AgentRow>();
-  readonly sessions = new Map<Epoch, SessionRow>();
-  readonly queues = new Map<string, QueueRow>();
-  readonly dags: DagDraft;
+  readonly agents = new LazyMap<AgentId, AgentRow>();
+  readonly sessions = new LazyMap<Epoch, SessionRow>();
+  readonly queues = new LazyMap<string, QueueRow>();
   /** Places that running tasks hold, this draft's changes included. */
   readonly held: Places;
   /** Lanes and keys that this draft makes tasks wait in. */
@@ -92,9 +92,9 @@ export class Draft {
   /** Offers that were asked for and refused. */
   readonly spent: { readonly epoch: Epoch; readonly taskId: TaskId; readonly reason: RefusalReason }[] = [];
   /** Tasks that retention removes, with the version that it decided on. */
-  readonly removals = new Map<TaskId, number>();
+  readonly removals = new LazyMap<TaskId, number>();
   /** Agents that are forgotten, with the version that it was decided on. */
-  readonly agentRemovals = new Map<AgentId, number>();
+  readonly agentRemovals = new LazyMap<AgentId, number>();
   /** Whether all agents were looked at for that. */
   agentsSeen = false;
   /** When all presences are looked at again, if this draft has done so; null if it has not. */
@@ -102,11 +102,12 @@ export class Draft {
   /** How far a step of retention has come; null when there is nothing more to remove. */
   prunedTo: FinishedTask | null = null;
   counters: Counters;
-  readonly #bases = new Map<TaskId, TaskRow>();
-  readonly #openByToken = new Map<Token, TaskId | null>();
-  readonly #byKey = new Map<string, TaskRow>();
-  readonly #released = new Set<TaskId>();
-  readonly #permitDelta = new Map<Epoch, number>();
+  readonly #bases = new LazyMap<TaskId, TaskRow>();
+  readonly #openByToken = new LazyMap<Token, TaskId | null>();
+  readonly #byKey = new LazyMap<string, TaskRow>();
+  readonly #released = new LazySet<TaskId>();
+  readonly #permitDelta = new LazyMap<Epoch, number>();
+  #dags: DagDraft | null = null;
 
   constructor(state: State, ctx: Context, loaded: LoadedRows) {
     this.state = state;
@@ -114,8 +115,18 @@ export class Draft {
     this.loaded = loaded;
     this.counters = state.counters;
     this.held = new Places(state.held);
-    this.dags = new DagDraft(state.dags, loaded.dags);
     this.admission = new Admission(state.lanes, ctx.policy.limits);
+  }
+
+  /** What it changes of DAGs; made for the first who asks, because most batches have nothing of theirs. */
+  get dags(): DagDraft {
+    this.#dags ??= new DagDraft(this.state.dags, this.loaded.dags);
+    return this.#dags;
+  }
+
+  /** The same, or null when it changes nothing of DAGs, since nobody has asked. */
+  get touchedDags(): DagDraft | null {
+    return this.#dags;
   }
 
   /** L of sessions granted now, in milliseconds. */
@@ -212,8 +223,13 @@ export class Draft {
     if (row.open) this.#countOpen(row.open, row.taskId, 1);
     if (base === undefined && row.idempotencyKey !== '') this.#byKey.set(row.idempotencyKey, row);
     this.tasks.set(row.taskId, row);
-    this.dags.noteTask(row);
+    if (this.#dags !== null || this.#isOfDags(row)) this.dags.noteTask(row);
     return row;
+  }
+
+  /** Whether a task is an instance of a run, or waits for a trigger. */
+  #isOfDags({ instance, taskId }: TaskRow): boolean {
+    return instance !== null || this.state.dags.triggers.ofTask(taskId) !== undefined;
   }
 
   /** The row that a first change of this draft is made of; version 0 was never written. */
@@ -327,7 +343,7 @@ export class Draft {
       this.sessions.size > 0 ||
       this.agents.size > 0 ||
       this.queues.size > 0 ||
-      this.dags.writes ||
+      this.#dags?.writes === true ||
       this.counters !== this.state.counters
     );
   }

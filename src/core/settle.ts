@@ -32,8 +32,9 @@ export function settle(draft: Draft, told: MonoMs): Frame[] {
   for (const queue of draft.queues.values()) state.queues.set(queue.queue, queue);
   for (const session of draft.sessions.values()) state.putSession(session);
   for (const task of draft.tasks.values()) settleTask(draft, task.taskId);
-  const ofTriggers = triggerChanges(draft);
-  draft.dags.settle();
+  const { touchedDags } = draft;
+  const ofTriggers = touchedDags === null ? [] : triggerChanges(state, touchedDags);
+  touchedDags?.settle();
   for (const session of draft.sessions.values())
     if (session.state !== 'live') endPresence(state, session.epoch);
   settleFailures(draft);
@@ -49,7 +50,7 @@ export function settle(draft: Draft, told: MonoMs): Frame[] {
     detach(state, streamId);
     frames.push({ kind: 'farewell', streamId });
   }
-  frames.push(...bundleFrames(draft));
+  if (touchedDags !== null) frames.push(...bundleFrames(state, touchedDags));
   noteTriggerChanges(draft, ofTriggers);
   settleRecovery(draft);
   takeBackSpent(draft);

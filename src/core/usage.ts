@@ -1,10 +1,11 @@
+import { LazyMap } from '../kit/lazy.js';
 import type { TaskRow } from './rows.js';
 
 /** How many hold a place under each name, and by which limits. May lie over another one, and then counts what differs. */
 export class Usage {
   readonly #under: Usage | null;
   /** By name: how many of each limit. Tasks of one name mostly agree, so there is mostly one. */
-  readonly #counts = new Map<string, Map<number, number>>();
+  readonly #counts = new LazyMap<string, Map<number, number>>();
 
   constructor(under: Usage | null = null) {
     this.#under = under;
@@ -52,7 +53,7 @@ export class Usage {
 /** How many hold a place in each queue: its limit is an operator's, so they need not be told apart. May lie over another. */
 export class QueueUsage {
   readonly #under: QueueUsage | null;
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new LazyMap<string, number>();
 
   constructor(under: QueueUsage | null = null) {
     this.#under = under;

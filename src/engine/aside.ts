@@ -5,6 +5,7 @@ import type { Input } from '../core/inputs.js';
 import { ackQuiet } from '../core/quiet-beat.js';
 import type { State } from '../core/state.js';
 import type { StreamId } from '../kit/ids.js';
+import { LazyMap } from '../kit/lazy.js';
 import { between, type MonoMs } from '../kit/time.js';
 import type { Store } from '../store/store.js';
 
@@ -17,7 +18,7 @@ export class Aside {
   readonly #begun: MonoMs;
   readonly #inputs: readonly Input[];
   /** Newest heartbeat acknowledged so, by stream. */
-  readonly #told = new Map<StreamId, number>();
+  readonly #told = new LazyMap<StreamId, number>();
   /** What was decided, once it is. */
   pending: Draft | null = null;
 

@@ -2,8 +2,8 @@ import type { DagDraft } from '../core/dag/draft.js';
 import type { DagPuts } from '../store/dags.js';
 
 /** What a draft makes durable of DAGs; null when that is nothing. */
-export function dagPutsOf(draft: DagDraft): DagPuts | null {
-  if (!draft.writes) return null;
+export function dagPutsOf(draft: DagDraft | null): DagPuts | null {
+  if (draft === null || !draft.writes) return null;
   return {
     dags: [...draft.dags.values()],
     versions: draft.versions,

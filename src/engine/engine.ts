@@ -1,4 +1,3 @@
-import { NOTHING_OF_DAGS } from '../core/dag/inputs.js';
 import type { RunKey, RunRow } from '../core/dag/rows.js';
 import { ADVANCE_RUNS } from '../core/dag/runs.js';
 import type { Timetable } from '../core/dag/timetable.js';
@@ -12,6 +11,7 @@ import type { Tally } from '../core/rules.js';
 import { settle } from '../core/settle.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
+import { LazyMap } from '../kit/lazy.js';
 import type { Random } from '../kit/random.js';
 import { first } from '../kit/sets.js';
 import { between, MINUTE, type MonoMs, SECOND, type ServiceMs } from '../kit/time.js';
@@ -21,7 +21,7 @@ import type { Clock } from './clock.js';
 import { newCounters } from './counters.js';
 import { Deadlines } from './deadlines.js';
 import { batchWeight, Inbox } from './inbox.js';
-import { loadRows } from './load.js';
+import { loadRows, NOTHING_LOADED } from './load.js';
 import { putsOf } from './puts.js';
 import { refill } from './refill.js';
 import { ServiceClock } from './service-clock.js';
@@ -325,7 +325,8 @@ export class Engine {
     listener.send(frames, specs);
     for (const frame of frames) if (frame.kind === 'ack') this.counters.permits += frame.ack.permits.length;
     if (draft.tasks.size > 0) listener.changed(draft.tasks);
-    if (draft.dags.runs.size > 0) listener.runsChanged(draft.dags.runs);
+    const runs = draft.touchedDags?.runs;
+    if (runs !== undefined && runs.size > 0) listener.runsChanged(runs);
     if (draft.removals.size > 0) listener.removed([...draft.removals.keys()]);
     for (const { kind } of draft.notes) if (kind === 'overlap') this.counters.overlaps++;
     if (draft.notes.length > 0) listener.noted(draft.notes);
@@ -335,14 +336,7 @@ export class Engine {
   /** No space: heartbeats go on being acknowledged, everything that would have to be durable is refused or comes again. */
   #goOnWithoutStore(inputs: readonly Input[], ctx: Context): void {
     this.storeFull = true;
-    const draft = new Draft(this.state, ctx, {
-      tasks: new Map(),
-      histories: new Map(),
-      byKey: new Map(),
-      due: [],
-      finished: null,
-      dags: NOTHING_OF_DAGS,
-    });
+    const draft = new Draft(this.state, ctx, NOTHING_LOADED);
     const message = 'the store has no space; free some, nothing is lost meanwhile';
     for (const input of inputs) {
       if (input.kind === 'heartbeat' && this.state.presenceOfStream(input.streamId))
@@ -366,8 +360,8 @@ export class Engine {
   }
 
   /** What the permits of a draft are told with, as far as memory has it. */
-  #specsFor(draft: Draft): { specs: Map<TaskId, TaskSpecRow>; missing: TaskId[] } {
-    const specs = new Map<TaskId, TaskSpecRow>();
+  #specsFor(draft: Draft): { specs: LazyMap<TaskId, TaskSpecRow>; missing: TaskId[] } {
+    const specs = new LazyMap<TaskId, TaskSpecRow>();
     const missing: TaskId[] = [];
     const wanted = (taskId: TaskId) => {
       const spec = this.#specs.get(taskId);

@@ -26,6 +26,7 @@ import type { TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { TaskId } from '../kit/ids.js';
 import { invariant } from '../kit/invariant.js';
+import { LazyMap } from '../kit/lazy.js';
 import { first } from '../kit/sets.js';
 import type { Store } from '../store/store.js';
 
@@ -39,24 +40,24 @@ const ROWS_A_TURN = 1_000;
 
 /** What is read of DAGs, and the tasks that must be read for them. */
 export interface ReadOfDags {
-  readonly plans: Map<string, Plan>;
-  readonly runs: Map<RunKey, RunRow>;
+  readonly plans: LazyMap<string, Plan>;
+  readonly runs: LazyMap<RunKey, RunRow>;
   readonly instants: ReadonlyMap<string, RunKey>;
-  readonly instances: Map<RunKey, TaskRow[]>;
-  readonly backfills: Map<string, BackfillRow>;
-  readonly assetEvents: Map<number, AssetEventRow>;
+  readonly instances: LazyMap<RunKey, TaskRow[]>;
+  readonly backfills: LazyMap<string, BackfillRow>;
+  readonly assetEvents: LazyMap<number, AssetEventRow>;
   readonly due: readonly DueRun[];
   readonly tasks: readonly TaskId[];
 }
 
 /** Reads the rows of DAGs that a batch decides on and memory does not have. */
 class Reading {
-  readonly plans = new Map<string, Plan>();
-  readonly runs = new Map<RunKey, RunRow>();
-  readonly instants = new Map<string, RunKey>();
-  readonly instances = new Map<RunKey, TaskRow[]>();
-  readonly backfills = new Map<string, BackfillRow>();
-  readonly assetEvents = new Map<number, AssetEventRow>();
+  readonly plans = new LazyMap<string, Plan>();
+  readonly runs = new LazyMap<RunKey, RunRow>();
+  readonly instants = new LazyMap<string, RunKey>();
+  readonly instances = new LazyMap<RunKey, TaskRow[]>();
+  readonly backfills = new LazyMap<string, BackfillRow>();
+  readonly assetEvents = new LazyMap<number, AssetEventRow>();
   readonly tasks: TaskId[] = [];
   readonly #store: Store;
   readonly #state: State;
@@ -139,8 +140,18 @@ class Reading {
   }
 }
 
-/** Reads definitions first, because they say which tasks' rows are needed. */
-export async function loadDags(
+/** Inputs that DAGs are read for, whatever tasks they name. */
+const ASKING: ReadonlySet<Input['kind']> = new Set(['dag', 'tick', 'advance']);
+
+/** Reads definitions first, because they say which tasks' rows are needed; waits for nothing when no input asks. */
+export function loadDags(
+  ...[store, state, inputs, clocks, rest]: Parameters<typeof readDags>
+): ReadOfDags | Promise<ReadOfDags> {
+  if (inputs.some(({ kind }) => ASKING.has(kind))) return readDags(store, state, inputs, clocks, rest);
+  return readBy(new Reading(store, state, rest), []);
+}
+
+async function readDags(
   store: Store,
   state: State,
   inputs: readonly Input[],
@@ -151,6 +162,10 @@ export async function loadDags(
   for (const input of inputs) if (input.kind === 'dag') await loadCall(state, input.call, clocks, reading);
   const due = inputs.some(({ kind }) => kind === 'tick') ? await loadDue(state, clocks, reading) : [];
   await loadAdvances(state, inputs, reading);
+  return readBy(reading, due);
+}
+
+function readBy(reading: Reading, due: readonly DueRun[]): ReadOfDags {
   const { plans, runs, instants, instances, backfills, assetEvents, tasks } = reading;
   return { plans, runs, instants, instances, backfills, assetEvents, due, tasks };
 }

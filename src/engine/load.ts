@@ -5,6 +5,7 @@ import type { FinishedStretch } from '../core/retention.js';
 import type { HistoryRow, TaskRow } from '../core/rows.js';
 import type { State } from '../core/state.js';
 import type { AgentId, TaskId } from '../kit/ids.js';
+import { LazyMap, LazySet } from '../kit/lazy.js';
 import type { Store } from '../store/store.js';
 import { type Due, readDue } from './deadlines.js';
 import { leavesDue, loadDags, loadRunsOf, type Rest } from './load-dags.js';
@@ -16,22 +17,31 @@ export type Loaded = LoadedRows & { readonly more: boolean };
 
 /** Names of the rows that a batch of inputs decides on and memory does not have. */
 interface Wanted {
-  readonly tasks: Set<TaskId>;
-  readonly histories: Set<TaskId>;
-  readonly keys: Set<string>;
+  readonly tasks: LazySet<TaskId>;
+  readonly histories: LazySet<TaskId>;
+  readonly keys: LazySet<string>;
 }
+
+/** What most batches need of the store. */
+export const NOTHING_LOADED: Loaded = {
+  ...{ tasks: new LazyMap(), histories: new LazyMap(), byKey: new LazyMap() },
+  ...{ due: [], finished: null, more: false, dags: NOTHING_OF_DAGS },
+};
 
 /** What a batch is decided on. Most batches need no row that memory does not have: these wait for nothing. */
 export function loadRows(
-  ...[store, state, inputs, due, readFinished, clocks, rest]: Parameters<typeof readRows>
+  store: Store,
+  state: State,
+  inputs: readonly Input[],
+  due: Due | null,
+  readFinished: () => Promise<FinishedStretch>,
+  clocks: Clocks,
+  rest: Rest,
 ): Loaded | Promise<Loaded> {
+  const wanted = wantedBy(state, inputs, clocks);
   const needsRows = due !== null || inputs.some((input) => needsDags(state, input, clocks));
-  if (needsRows || !isEmpty(wantedBy(state, inputs, clocks))) {
-    return readRows(store, state, inputs, due, readFinished, clocks, rest);
-  }
-  // Made anew each time: what is loaded belongs to its batch.
-  const none = { tasks: new Map(), histories: new Map(), byKey: new Map() };
-  return { ...none, due: [], finished: null, more: false, dags: NOTHING_OF_DAGS };
+  if (!needsRows && isEmpty(wanted)) return NOTHING_LOADED;
+  return readRows(store, state, inputs, wanted, due, readFinished, clocks, rest);
 }
 
 /** Whether an input is decided on rows of DAGs that memory does not have, or on what retention reads. */
@@ -60,7 +70,7 @@ function isUnread(state: State, { token }: Report): boolean {
 }
 
 function wantedBy(state: State, inputs: readonly Input[], clocks: Clocks): Wanted {
-  const wanted: Wanted = { tasks: new Set(), histories: new Set(), keys: new Set() };
+  const wanted: Wanted = { tasks: new LazySet(), histories: new LazySet(), keys: new LazySet() };
   for (const input of inputs) want(state, input, wanted, clocks);
   return wanted;
 }
@@ -74,15 +84,16 @@ async function readRows(
   store: Store,
   state: State,
   inputs: readonly Input[],
+  wanted: Wanted,
   due: Due | null,
   readFinished: () => Promise<FinishedStretch>,
   clocks: Clocks,
   rest: Rest,
 ): Promise<Loaded> {
-  const wanted = wantedBy(state, inputs, clocks);
-  const dags = await loadDags(store, state, inputs, clocks, rest);
+  const read = loadDags(store, state, inputs, clocks, rest);
+  const dags = read instanceof Promise ? await read : read;
   for (const taskId of dags.tasks) wantTask(state, taskId, wanted);
-  const tasks = new Map<TaskId, TaskRow>();
+  const tasks = new LazyMap<TaskId, TaskRow>();
   if (wanted.tasks.size > 0) {
     for (const row of await store.readTasks([...wanted.tasks])) tasks.set(row.taskId, row);
   }
@@ -92,9 +103,9 @@ async function readRows(
   for (const rows of dags.instances.values()) {
     for (const row of rows) if (!tasks.has(row.taskId)) tasks.set(row.taskId, row);
   }
-  const histories = new Map<TaskId, HistoryRow[]>();
+  const histories = new LazyMap<TaskId, HistoryRow[]>();
   for (const taskId of wanted.histories) histories.set(taskId, await store.readHistory(taskId));
-  const byKey = new Map<string, TaskRow>();
+  const byKey = new LazyMap<string, TaskRow>();
   if (wanted.keys.size > 0) {
     for (const row of await store.readByIdempotencyKey([...wanted.keys])) byKey.set(row.idempotencyKey, row);
   }
@@ -111,9 +122,9 @@ function instancesIn(
   inputs: readonly Input[],
   tasks: ReadonlyMap<TaskId, TaskRow>,
 ): { ends: TaskRow[]; again: TaskRow[] } {
-  const [ends, again] = [new Set<TaskRow>(), new Set<TaskRow>()];
+  const [ends, again] = [new LazySet<TaskRow>(), new LazySet<TaskRow>()];
   const find = (taskId: TaskId) => state.knownTask(taskId) ?? tasks.get(taskId);
-  const add = (to: Set<TaskRow>, task: TaskRow | undefined) => {
+  const add = (to: LazySet<TaskRow>, task: TaskRow | undefined) => {
     if (task !== undefined && task.instance !== null) to.add(task);
   };
   const report = ({ token, taskId }: Report) => add(ends, state.open.get(token) ?? find(taskId));

@@ -27,6 +27,6 @@ export function putsOf(draft: Draft): Puts {
     queues: [...draft.queues.values()],
     notifications: notificationsOf(draft),
     counters: draft.counters,
-    dags: dagPutsOf(draft.dags),
+    dags: dagPutsOf(draft.touchedDags),
   };
 }

@@ -119,8 +119,10 @@ export class Sweep {
       this.#total += Number(isFinal(task.state)) - Number(before !== undefined && isFinal(before.state));
     }
     this.#total -= draft.removals.size;
-    this.#runsLeft ||= draft.dags.runs.size > 0;
-    this.#backfillsLeft ||= draft.dags.backfills.size > 0;
+    const { touchedDags } = draft;
+    if (touchedDags === null) return;
+    this.#runsLeft ||= touchedDags.runs.size > 0;
+    this.#backfillsLeft ||= touchedDags.backfills.size > 0;
   }
 
   /**

@@ -3,6 +3,8 @@ import { invariant } from '../../kit/invariant.js';
 import type { Draft } from '../draft.js';
 import type { Frame } from '../frames.js';
 import type { SessionRow } from '../rows.js';
+import type { State } from '../state.js';
+import type { DagDraft } from './draft.js';
 import type { BundleRow } from './rows.js';
 
 /**
@@ -64,7 +66,7 @@ export function tellHold(draft: Draft, epoch: Epoch, bundle: string): void {
 }
 
 /** After the commit: what DAG processors hear, on the streams that they have now. */
-export function bundleFrames({ dags, state }: Draft): Frame[] {
+export function bundleFrames(state: State, dags: DagDraft): Frame[] {
   const frames: Frame[] = [];
   for (const answer of dags.answers)
     frames.push({ kind: 'bundle_answer', streamId: answer.streamId, answer });

@@ -1,4 +1,5 @@
 import type { AgentId, Epoch } from '../../kit/ids.js';
+import { LazyMap } from '../../kit/lazy.js';
 import type { Draft } from '../draft.js';
 import { leaseExpired } from '../lease.js';
 import type { Presence } from '../presence.js';
@@ -80,7 +81,7 @@ export function assignTriggers(draft: Draft): void {
 /** By kind: those of sessions that this draft ends included, so that they are assigned again by the same commit. */
 function unowned(draft: Draft): ReadonlyMap<string, ReadonlySet<string>> {
   const { triggers } = draft.state.dags;
-  const wanting = new Map<string, Set<string>>();
+  const wanting = new LazyMap<string, Set<string>>();
   const want = (kind: string, triggerId: string) => {
     if (CORE_KINDS.has(kind)) return;
     wanting.set(kind, (wanting.get(kind) ?? new Set()).add(triggerId));
@@ -90,7 +91,7 @@ function unowned(draft: Draft): ReadonlyMap<string, ReadonlySet<string>> {
     if (session.state === 'live') continue;
     for (const triggerId of triggers.of(session.epoch)) want(triggers.get(triggerId)?.kind ?? '', triggerId);
   }
-  for (const trigger of draft.dags.triggers.values())
+  for (const trigger of draft.touchedDags?.triggers.values() ?? [])
     if (trigger.epoch === 0n) want(trigger.kind, trigger.triggerId);
   if (wanting.size === 0) return isServed(draft, known) ? known : wanting;
   for (const [kind, triggerIds] of known) for (const triggerId of triggerIds) want(kind, triggerId);

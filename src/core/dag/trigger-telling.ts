@@ -3,6 +3,8 @@ import { between } from '../../kit/time.js';
 import type { Draft } from '../draft.js';
 import type { TriggerStart } from '../frames.js';
 import type { Presence } from '../presence.js';
+import type { State } from '../state.js';
+import type { DagDraft } from './draft.js';
 
 /** Starts told in one message: the next portion follows once it was applied, so that no triggerer is flooded. */
 const TELL_COUNT = 500;
@@ -17,7 +19,7 @@ export interface TriggerChange {
 }
 
 /** What a draft changes for triggerers; asked before it is settled, because the state has what it was before. */
-export function triggerChanges({ dags, state }: Draft): TriggerChange[] {
+export function triggerChanges(state: State, dags: DagDraft): TriggerChange[] {
   const { triggers } = state.dags;
   const changes: TriggerChange[] = [];
   const leave = (triggerId: string) => {
