@@ -1,6 +1,9 @@
 // The pace of those who submit: peers and we keep to the same.
 import { setTimeout as wait } from 'node:timers/promises';
 
+/** The first seconds are not counted: who submits and who works have yet to compile what they do. */
+export const WARM_UP_S = 3;
+
 /** Calls `submit` `perSecond` times a second for `seconds`, however long each call takes: users do not wait for one another. */
 export async function atRate(perSecond, seconds, submit) {
   const begin = performance.now();

@@ -3,13 +3,13 @@ import { fork, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, percentile } from './figures.mjs';
+import { WARM_UP_S } from './pace.mjs';
 import { exited, follow } from './processes.mjs';
 import { findPostgres, findRedis, startPostgres, startRedis } from './servers.mjs';
 
 const folder = join(import.meta.dirname, 'peers');
 const program = join(folder, 'child.mjs');
 const LIMIT_MS = 300_000;
-const WARM_UP_S = 1;
 
 /** What is missing for peers, with how to get it; empty when nothing is. */
 export function missing() {
