@@ -10,6 +10,7 @@ import { flood } from './flood.mjs';
 import { handlerRound } from './handlers.mjs';
 import { hostileHandlers } from './hostile.mjs';
 import { largeDag } from './large-dag.mjs';
+import { pair } from './pair.mjs';
 import { peers } from './peers.mjs';
 import { devReady } from './ready.mjs';
 import { pruning } from './retention.mjs';
@@ -79,6 +80,11 @@ export const PARTS = [
     'siteLoss',
     () => '1,000 agents die at once, each with a task, L = 3 s, the storm brake off',
     ({ quick }) => siteLoss(1_000, quick ? 1 : 5),
+  ),
+  list(
+    'pair',
+    () => 'two coordinators with a store and an agent of their own, one at a time and both at once',
+    pair,
   ),
   list(
     'handlers',
