@@ -1,4 +1,5 @@
 import type { Epoch, TaskId } from '../kit/ids.js';
+import { LazyMap } from '../kit/lazy.js';
 import { add, drop, toBack } from '../kit/sets.js';
 import { later, type MonoMs, SECOND } from '../kit/time.js';
 import type { AckParts, Acks } from './acks.js';
@@ -55,7 +56,7 @@ export class Placement {
   /** When they are told: their time to be answered in begins then. */
   readonly #told: MonoMs;
   /** Slots of each session that no run takes: offers are all that changes while they are made. */
-  readonly #vacant = new Map<Epoch, number>();
+  readonly #vacant = new LazyMap<Epoch, number>();
 
   constructor(state: State, ctx: Context, acks: Acks, told: MonoMs) {
     this.#state = state;

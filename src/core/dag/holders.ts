@@ -1,5 +1,6 @@
 import type { Epoch } from '../../kit/ids.js';
 import { invariant } from '../../kit/invariant.js';
+import { LazySet } from '../../kit/lazy.js';
 import type { Draft } from '../draft.js';
 import type { Frame } from '../frames.js';
 import type { SessionRow } from '../rows.js';
@@ -20,8 +21,8 @@ export function seatHolders(draft: Draft): void {
 }
 
 /** Bundles whose holder may be another one now. */
-function bundlesOf(sessions: Iterable<SessionRow>): Set<string> {
-  const bundles = new Set<string>();
+function bundlesOf(sessions: Iterable<SessionRow>): Iterable<string> {
+  const bundles = new LazySet<string>();
   for (const { kind, bundles: named } of sessions) {
     if (kind === 'dag_processor') for (const bundle of named) bundles.add(bundle);
   }
