@@ -117,8 +117,10 @@ function reopen(draft: Draft, row: RunRow, rerunBy = ''): RunRow {
   return draft.dags.putRun({ ...again, instancesAtEnd: null }).row;
 }
 
-/** All of an ended run is done again, when its backfill has a turn for it. */
+/** All of an ended run is done again, when its backfill has a turn for it: unless retention has begun to remove it. */
 export function rerun(draft: Draft, run: RunRow, backfill: string): void {
+  const found = find(draft, run.run);
+  if ('code' in found || pruned(found) !== null) return;
   reopen(draft, run, backfill);
   const around = { own: true, upstream: false, downstream: false } as const;
   keepSweep(draft, run.run, {

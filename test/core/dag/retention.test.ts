@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DagCallOf } from '../../../src/core/dag/calls.js';
 import { ASSET_EVENTS_KEPT, eventsGoUntil } from '../../../src/core/dag/retention.js';
-import { runKeyOf } from '../../../src/core/dag/rows.js';
+import { type RunRow, runKeyOf } from '../../../src/core/dag/rows.js';
 import { DEFAULT_POLICY } from '../../../src/core/policy.js';
 import type { TaskRow } from '../../../src/core/rows.js';
 import type { WallMs } from '../../../src/kit/time.js';
@@ -130,6 +130,28 @@ describe('retention of runs', () => {
       expect(await w.running()).toEqual([]);
     },
   );
+
+  test('nor does a backfill have it done again', async () => {
+    const retention = { ...DEFAULT_POLICY.retention, ageMs: HOUR, count: 1 };
+    const timed = everyMinute({ tasks: [task('a'), task('b', { needs: ['a'] })], catchup: false });
+    const w = await DagWorld.with([timed], INTERVALS, { retention });
+    await w.worker();
+    const logicalDate = (NEW_YEAR - MINUTE) as WallMs;
+    await w.call({ action: 'trigger', dagId: 'd', runId: 'x', logicalDate, params: {} });
+    await w.finishAll();
+    await w.pass(4_000, 1_000);
+    const run = { run: runKeyOf('d', 'x') };
+    expect([...(await w.instances(run as RunRow)).keys()]).toEqual(['b']);
+    await w.call({
+      ...{ action: 'backfill', dagId: 'd', backfill: 'late', from: logicalDate, to: logicalDate, params: {} },
+      ...{ maxActiveRuns: 10, reprocess: 'completed', dryRun: false },
+    });
+    await w.pass(1_000);
+    expect((await w.run(run)).state).toBe('success');
+    expect(await w.store.listBackfills(null, null, 9)).toMatchObject([
+      { backfill: 'late', state: 'completed' },
+    ]);
+  });
 
   test('one that has all of its instances is cleared, whatever else has gone', async () => {
     const { w, run } = await mapped(4);

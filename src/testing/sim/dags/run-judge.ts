@@ -7,19 +7,28 @@ import type { Broken } from './judge.js';
 import type { DagRows } from './rows.js';
 import { SIM_TIMETABLE } from './timetable.js';
 
-/** Runs: every instant makes one, each keeps what it was created with, no more at once than allowed, none ends early. */
+/**
+ * Runs: every instant makes one, each keeps what it was created with, no more at once than allowed, none ends early, and none
+ * goes on of which retention has removed something.
+ */
 export class RunJudge {
   readonly #rows: DagRows;
   readonly #broken: Broken;
   /** By DAG and instant. */
   readonly #ofInstant = new Map<string, RunKey>();
+  /** Less than whole: what is left of them may be looked at, and nothing is decided anew. */
+  readonly #pruned = new Set<RunKey>();
 
   constructor(rows: DagRows, broken: Broken) {
     this.#rows = rows;
     this.#broken = broken;
   }
 
-  begin({ dags }: Puts): () => void {
+  begin({ dags, removals }: Puts): () => void {
+    for (const { taskId } of removals) {
+      const run = this.#rows.instance(taskId)?.instance?.run;
+      if (run !== undefined) this.#pruned.add(run);
+    }
     if (dags === null) return () => {};
     for (const { run } of dags.runRemovals) this.#forget(run);
     const dagsBefore = new Map(dags.dags.map(({ dagId }) => [dagId, this.#rows.dags.get(dagId)]));
@@ -47,6 +56,8 @@ export class RunJudge {
             'starts while its DAG is paused',
           );
         if (row.state === 'success' || row.state === 'failed') this.#ended(row, known);
+        else if (row.state !== 'cancelled')
+          this.#check(!this.#pruned.has(row.run), 'retention', row, 'goes on, and instances of it are gone');
       }
       for (const row of dags.dags) this.#instants(dagsBefore.get(row.dagId), row);
     };
@@ -56,6 +67,7 @@ export class RunJudge {
     const row = this.#rows.runs.get(run);
     const key = `${row?.dagId} ${row?.logicalDate}`;
     if (this.#ofInstant.get(key) === run) this.#ofInstant.delete(key);
+    this.#pruned.delete(run);
   }
 
   #check(holds: boolean, rule: string, { run }: RunRow, what: string): void {
